@@ -1,0 +1,206 @@
+#include "console.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace pare::app {
+namespace {
+
+constexpr double kRepaintSeconds = 0.1;
+constexpr double kPlainSeconds = 5;
+constexpr double kEventSeconds = 0.5;
+constexpr const char* kClearLine = "\r\033[K";
+
+void put(std::FILE* file, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+}
+
+void put_line(std::FILE* file, std::string_view line) {
+  put(file, line);
+  put(file, "\n");
+  std::fflush(file);
+}
+
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+
+bool can_repaint() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
+  return size.ws_col;
+}
+
+/// The first `columns` characters; a longer line would wrap and could not be repainted.
+std::string_view fit(std::string_view line, std::size_t columns) {
+  std::size_t shown = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool begins_character = (static_cast<unsigned char>(line[i]) & 0xC0U) != 0x80U;
+    if (begins_character && shown++ == columns) return line.substr(0, i);
+  }
+  return line;
+}
+
+std::string duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(seconds + 0.5);
+  if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
+  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+}  // namespace
+
+Console::Console(const ConsoleOptions& options)
+    : options_(options), live_(can_repaint()), color_(live_ && !is_set("NO_COLOR")) {}
+
+Console::~Console() { clear_live_line(); }
+
+double Console::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+void Console::clear_live_line() {
+  if (!line_is_live_) return;
+  put(stderr, kClearLine);
+  std::fflush(stderr);
+  line_is_live_ = false;
+}
+
+void Console::end_progress() {
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+}
+
+void Console::result(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  put_line(options_.json ? stderr : stdout, line);
+}
+
+void Console::stream(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  put(stdout, text);
+  std::fflush(stdout);
+}
+
+void Console::json(const io::Json& object) {
+  io::Json whole = {{"schema", kJsonSchema}};
+  whole.update(object);
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  put_line(stdout, whole.dump(-1, ' ', false, io::Json::error_handler_t::replace));
+}
+
+void Console::error(const Error& failure) {
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  std::string text = failure.what();
+  const std::size_t code_end = text.find(']');
+  if (color_ && code_end != std::string::npos) {
+    text = fmt::format("\033[1;31m{}\033[0m{}", text.substr(0, code_end + 1),
+                       text.substr(code_end + 1));
+  }
+  put_line(stderr, text);
+  if (!options_.events) return;
+  print_event("error", {{"code", fmt::format("E{:04}", static_cast<int>(failure.code()))},
+                        {"title", title_of(failure.code())},
+                        {"detail", failure.detail()},
+                        {"where", failure.where()},
+                        {"hint", failure.hint()},
+                        {"exit_code", exit_code_of(failure.kind())}});
+}
+
+void Console::info(std::string_view line) {
+  if (options_.quiet) return;
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  put_line(stderr, line);
+}
+
+void Console::warning(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  clear_live_line();
+  const std::string_view mark = color_ ? "\033[1;33mwarning\033[0m" : "warning";
+  put_line(stderr, fmt::format("{}: {}", mark, line));
+  if (options_.events) print_event("warning", {{"message", line}});
+}
+
+void Console::event(std::string_view name, std::string_view json_object) {
+  if (!options_.events) return;
+  const io::Json fields = io::Json::parse(json_object, nullptr, false);
+  const std::lock_guard lock(mutex_);
+  print_event(name, fields.is_object() ? fields : io::Json{{"value", fields}});
+}
+
+void Console::print_event(std::string_view name, const io::Json& fields) {
+  io::Json whole = {{"event", name}, {"schema", kJsonSchema}, {"t", seconds()}};
+  for (const auto& [key, value] : fields.items()) {
+    if (!whole.contains(key)) whole[key] = value;
+  }
+  clear_live_line();
+  put_line(stdout, whole.dump(-1, ' ', false, io::Json::error_handler_t::replace));
+}
+
+void Console::progress(const Progress& state) {
+  const std::lock_guard lock(mutex_);
+  const bool new_stage = state.stage != stage_;
+  if (new_stage) {
+    stage_ = state.stage;
+    stage_start_ = Clock::now();
+  }
+  if (!progress_is_due(state, new_stage)) return;
+  last_shown_ = Clock::now();
+  if (options_.events) {
+    print_event("progress", {{"stage", state.stage},
+                             {"item", state.item},
+                             {"done", state.done},
+                             {"total", state.total},
+                             {"note", state.note},
+                             {"rss_bytes", current_rss_bytes()}});
+  }
+  if (options_.quiet || (options_.events && !live_)) return;
+  const std::string line = progress_line(state);
+  if (live_) return show_live(line);
+  put_line(stderr, line);
+}
+
+bool Console::progress_is_due(const Progress& state, bool new_stage) {
+  if (new_stage) return true;
+  const double waited = std::chrono::duration<double>(Clock::now() - last_shown_).count();
+  if (live_) return waited >= kRepaintSeconds || (state.total > 0 && state.done == state.total);
+  return waited >= (options_.events ? kEventSeconds : kPlainSeconds);
+}
+
+std::string Console::progress_line(const Progress& state) const {
+  std::string line = state.stage;
+  if (state.total > 0) line += fmt::format(" {}/{}", state.done, state.total);
+  if (!state.item.empty()) line += "  " + state.item;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - stage_start_).count();
+  if (state.total > 0 && state.done > 0 && state.done < state.total && elapsed > 0.5) {
+    const double per_step = elapsed / static_cast<double>(state.done);
+    line += "  " + duration(per_step * static_cast<double>(state.total - state.done)) + " left";
+  }
+  line += fmt::format("  RSS {:.2f} GiB", static_cast<double>(current_rss_bytes()) / 0x1p30);
+  if (!state.note.empty()) line += "  " + state.note;
+  return line;
+}
+
+void Console::show_live(const std::string& line) {
+  put(stderr, kClearLine);
+  put(stderr, fit(line, terminal_columns() - 1));
+  std::fflush(stderr);
+  line_is_live_ = true;
+}
+
+}  // namespace pare::app

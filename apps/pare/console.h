@@ -1,0 +1,71 @@
+// What the program shows: results, messages, live progress, and JSON for programs.
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "core/context.h"
+#include "core/error.h"
+#include "io/json.h"
+
+namespace pare::app {
+
+/// Version of the JSON that this program prints; grows when a field changes its meaning.
+inline constexpr int kJsonSchema = 1;
+
+struct ConsoleOptions {
+  bool quiet = false;   // no messages and no progress; warnings, errors and results stay
+  bool json = false;    // stdout belongs to JSON; text for people goes to stderr
+  bool events = false;  // with json: events line by line
+};
+
+/// The program's voice. Results go to stdout, everything else to stderr. On a terminal progress is
+/// one live line; in a pipe it is a plain line at each new stage and every few seconds at most.
+/// Threads: all members may be called from several threads at once.
+class Console final : public Listener {
+ public:
+  explicit Console(const ConsoleOptions& options);
+  ~Console() override;
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  /// A line of the result, for people (stdout; stderr when stdout belongs to JSON).
+  void result(std::string_view line);
+  /// Part of a result as it comes, without a line end: generated text.
+  void stream(std::string_view text);
+  /// The one object of a verb with JsonOutput::object; "schema" is put in front.
+  void json(const io::Json& object);
+  /// The error in its form on stderr; an `error` event as well when events are printed.
+  void error(const Error& failure);
+  /// Takes the live line away. Called before anything else is shown, and at the end.
+  void end_progress();
+
+  void info(std::string_view line) override;
+  void warning(std::string_view line) override;
+  void progress(const Progress& state) override;
+  void event(std::string_view name, std::string_view json_object) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  double seconds() const;
+  void clear_live_line();
+  void print_event(std::string_view name, const io::Json& fields);
+  void show_live(const std::string& line);
+  bool progress_is_due(const Progress& state, bool new_stage);
+  std::string progress_line(const Progress& state) const;
+
+  ConsoleOptions options_;
+  bool live_ = false;   // stderr is a terminal that can repaint a line
+  bool color_ = false;
+  std::mutex mutex_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point stage_start_ = start_;
+  Clock::time_point last_shown_ = start_;
+  std::string stage_;
+  bool line_is_live_ = false;
+};
+
+}  // namespace pare::app

@@ -1,0 +1,145 @@
+// pare inspect: what a model folder is, from its headers.
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pipeline/inspect.h"
+#include "pipeline/job.h"
+#include "verb.h"
+
+namespace pare::app {
+namespace {
+
+struct Options {
+  std::string model;
+  bool scan = false;
+  bool names = false;
+};
+
+using pipeline::Inspection;
+
+io::Json scheme_json(const pipeline::SchemeSize& size) {
+  return {{"scheme", size.scheme}, {"group_size", size.group_size}, {"linears", size.linears},
+          {"bytes", size.bytes}, {"bits", size.bits}};
+}
+
+io::Json to_json(const Inspection& in) {
+  io::Json json = {{"model", in.model_label},
+                   {"architecture", in.graph ? io::Json(in.graph->config.architecture) : io::Json()},
+                   {"problem", in.graph_problem},
+                   {"parameters", in.parameters},
+                   {"bytes", in.bytes},
+                   {"tied_head", in.tied_head}};
+  for (const formats::TensorInfo& t : in.source->tensors()) {
+    json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
+                               {"shape", t.shape.dims()}});
+  }
+  for (const pipeline::LinearEntry& linear : in.linears) json["linears"].push_back(linear.name);
+  for (const pipeline::SchemeSize& size : in.sizes) json["schemes"].push_back(scheme_json(size));
+  if (in.scanned) {
+    json["findings"] = io::Json::array();
+    for (const pipeline::Finding& f : in.findings) {
+      json["findings"].push_back({{"tensor", f.tensor}, {"what", f.what}});
+    }
+  }
+  return json;
+}
+
+void show_architecture(Console& console, const Inspection& in) {
+  console.result(fmt::format("  model      {}", in.model_label));
+  if (!in.graph) {
+    console.result(fmt::format("  note       {}", in.graph_problem));
+    return;
+  }
+  const model::ModelConfig& c = in.graph->config;
+  console.result(fmt::format(
+      "  shape      {} layers, hidden {}, intermediate {}, {} heads ({} kv) of {}, vocabulary {}",
+      c.layers, c.hidden_size, c.intermediate_size, c.attention.heads, c.attention.kv_heads,
+      c.attention.head_dim, c.vocab_size));
+  console.result(fmt::format("  head       {}", in.tied_head ? "tied to the embedding" : "its own"));
+}
+
+void show_tensors(Console& console, const Inspection& in, bool names) {
+  std::map<std::string, std::pair<std::size_t, std::size_t>> by_type;
+  for (const formats::TensorInfo& t : in.source->tensors()) {
+    auto& [count, bytes] = by_type[std::string(name_of(t.dtype))];
+    ++count;
+    bytes += t.nbytes();
+  }
+  std::string types;
+  for (const auto& [type, sum] : by_type) {
+    types += fmt::format(", {} x {} ({})", sum.first, type, pipeline::human_bytes(sum.second));
+  }
+  console.result(fmt::format("  tensors    {} in {} files{}", in.source->tensors().size(),
+                             in.source->files().size(), types));
+  console.result(fmt::format("  parameters {:.2f} M, {}",
+                             static_cast<double>(in.parameters) / 1e6,
+                             pipeline::human_bytes(in.bytes)));
+  console.result(fmt::format("  linears    {} could be quantized", in.linears.size()));
+  if (!names) return;
+  for (const formats::TensorInfo& t : in.source->tensors()) {
+    console.result(fmt::format("    {:<56} {:<5} {}", t.name, name_of(t.dtype), t.shape.text()));
+  }
+}
+
+void show_sizes(Console& console, const Inspection& in) {
+  if (in.sizes.empty()) return;
+  console.result(fmt::format("  {:<24} {:>8} {:>12} {:>10}", "scheme", "linears", "size",
+                             "bits/param"));
+  for (const pipeline::SchemeSize& size : in.sizes) {
+    const std::string name =
+        size.group_size > 0 ? fmt::format("{} g{}", size.scheme, size.group_size) : size.scheme;
+    console.result(fmt::format("    {:<22} {:>8} {:>12} {:>10.2f}", name, size.linears,
+                               pipeline::human_bytes(size.bytes), size.bits));
+  }
+}
+
+void show_findings(Console& console, const Inspection& in) {
+  if (!in.scanned) return;
+  if (in.findings.empty()) console.result("  scan       every value is finite, no row is all zero");
+  for (const pipeline::Finding& f : in.findings) {
+    console.result(fmt::format("  scan       {}: {}", f.tensor, f.what));
+  }
+}
+
+int run(Session& session, const Options& options) {
+  const Inspection in = pipeline::inspect(session.ctx, options.model, options.scan);
+  session.console.end_progress();
+  if (session.json) {
+    session.console.json(to_json(in));
+    return 0;
+  }
+  show_architecture(session.console, in);
+  show_tensors(session.console, in, options.names);
+  show_sizes(session.console, in);
+  show_findings(session.console, in);
+  return 0;
+}
+
+Run declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "model folder or safetensors file")->required();
+  app.add_flag("--scan", options->scan,
+               "read every value: find NaN, infinity and rows that are all zero");
+  app.add_flag("--names", options->names, "list every tensor with its type and shape");
+  return [options](Session& session) { return run(session, *options); };
+}
+
+}  // namespace
+
+extern const Verb verb_inspect;
+const Verb verb_inspect = {
+    .name = "inspect",
+    .summary = "show what a model is, what would be quantized, and the size per scheme",
+    .description =
+        "Reads the headers only, so it is instant for any size: architecture, tensors, types, tied "
+        "head, the linears that would be quantized, and what each scheme would make of the size.",
+    .examples = "pare inspect llama\npare inspect llama --scan\npare inspect llama --json",
+    .json = JsonOutput::object,
+    .declare = declare,
+};
+
+}  // namespace pare::app

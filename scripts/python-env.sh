@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Makes the tests' Python environment and prints the path of its python on the last line.
+#
+#   python-env.sh            build/venv       from tests/requirements.txt (light packages)
+#   python-env.sh --interop  build/venv-live  from tests/interop/requirements-live.txt (torch, ...)
+#
+# A stamp holds the hash of the requirements and the Python version, so a second run does nothing.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/build/venv
+requirements=$root/tests/requirements.txt
+case ${1:-} in
+  "") ;;
+  --interop)
+    venv=$root/build/venv-live
+    requirements=$root/tests/interop/requirements-live.txt
+    ;;
+  *)
+    echo "usage: python-env.sh [--interop]" >&2
+    exit 2
+    ;;
+esac
+
+# The live list includes the light one, so both files count for both environments.
+fingerprint=$({
+  python3 --version
+  cat "$root/tests/requirements.txt" "$root/tests/interop/requirements-live.txt"
+} | sha256sum | cut -d ' ' -f 1)
+stamp=$venv/.pare-stamp
+
+if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$fingerprint" ]; then
+  log=$root/build/logs/$(basename "$venv").log
+  mkdir -p "$(dirname "$log")"
+  echo "python: making ${venv#"$root"/} from ${requirements#"$root"/}" >&2
+  rm -rf "$venv"
+  if ! { python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -r "$requirements"; } \
+    >"$log" 2>&1 </dev/null; then
+    tail -n 20 "$log" >&2
+    echo "python: the environment could not be made; the whole log: $log" >&2
+    exit 2
+  fi
+  echo "$fingerprint" >"$stamp"
+fi
+echo "$venv/bin/python"

@@ -1,0 +1,65 @@
+// Parameters as data: what descriptors declare, and the checked values users gave.
+// The command line, recipes and `pare list` are all made from ParamSpec tables.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pare {
+
+enum class ParamType { flag, integer, number, text, choice, list };
+
+/// One parameter. Names are spelt with underscores; the command line accepts dashes as well.
+struct ParamSpec {
+  std::string_view name;           // "group_size"
+  ParamType type = ParamType::text;
+  std::string_view default_value = {};  // as text; "" = unset
+  std::string_view choices = {};        // "32|64|128|256": the values allowed (integer, text or choice)
+  double min = 0;                  // number and integer without choices: the range, when min < max
+  double max = 0;
+  std::string_view help = {};           // one line, starts lower case, no full stop
+};
+
+/// Values by parameter name; every value has passed the check of its ParamSpec.
+class ParamMap {
+ public:
+  /// Checks `value` against `spec` and stores it.
+  /// Errors: bad_option_value (what was given, what is allowed), placed `at` where it came from.
+  void set(const ParamSpec& spec, std::string_view value, const std::string& where);
+  void set_list(const ParamSpec& spec, std::vector<std::string> values);
+
+  /// True when the user gave a value (defaults do not count).
+  bool given(std::string_view name) const;
+
+  /// Fills the default of every spec that has one and was not given.
+  void fill_defaults(std::span<const ParamSpec> specs);
+
+  bool flag(std::string_view name) const;
+  std::int64_t integer(std::string_view name, std::int64_t if_unset = 0) const;
+  double number(std::string_view name, double if_unset = 0) const;
+  std::string text(std::string_view name, std::string_view if_unset = "") const;
+  const std::vector<std::string>& list(std::string_view name) const;
+
+  /// All values set, given or default, by name: what a resolved recipe stores.
+  const std::map<std::string, std::vector<std::string>, std::less<>>& values() const noexcept {
+    return values_;
+  }
+
+ private:
+  const std::string* single(std::string_view name) const;
+
+  std::map<std::string, std::vector<std::string>, std::less<>> values_;
+  std::map<std::string, bool, std::less<>> given_;
+};
+
+/// "group_size" for "group-size" and "group_size".
+std::string canonical_param_name(std::string_view name);
+
+/// "--group-size" for "group_size".
+std::string option_name(std::string_view param_name);
+
+}  // namespace pare

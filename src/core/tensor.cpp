@@ -1,0 +1,86 @@
+#include "core/tensor.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "core/half.h"
+
+namespace pare {
+
+std::int64_t Shape::numel() const {
+  std::int64_t product = 1;
+  for (const std::int64_t dim : dims_) {
+    if (dim < 0 || __builtin_mul_overflow(product, dim, &product)) {
+      throw Error(ErrorCode::tensor_mismatch, fmt::format("impossible shape {}", text()));
+    }
+  }
+  return product;
+}
+
+std::string Shape::text() const { return fmt::format("[{}]", fmt::join(dims_, ", ")); }
+
+Tensor::Tensor(DType dtype, Shape shape)
+    : dtype_(dtype),
+      shape_(std::move(shape)),
+      bytes_(static_cast<std::size_t>(shape_.numel()) * size_of(dtype)) {}
+
+namespace {
+
+template <typename T>
+void widen(const std::byte* data, std::span<float> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    T value;
+    std::memcpy(&value, data + i * sizeof(T), sizeof(T));
+    out[i] = to_float(value);
+  }
+}
+
+}  // namespace
+
+void read_floats(const TensorView& tensor, std::int64_t first, std::span<float> out) {
+  assert(first >= 0);
+  const std::byte* data =
+      tensor.data.data() + static_cast<std::size_t>(first) * size_of(tensor.dtype);
+  assert(data + out.size() * size_of(tensor.dtype) <= tensor.data.data() + tensor.data.size());
+  switch (tensor.dtype) {
+    case DType::f32: return widen<float>(data, out);
+    case DType::f16: return widen<F16>(data, out);
+    case DType::bf16: return widen<BF16>(data, out);
+    default: break;
+  }
+  throw Error(ErrorCode::tensor_mismatch,
+              fmt::format("expected F32, F16 or BF16 values, found {}", name_of(tensor.dtype)));
+}
+
+std::vector<float> read_floats(const TensorView& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.numel()));
+  read_floats(tensor, 0, values);
+  return values;
+}
+
+float round_through(float value, DType dtype) noexcept {
+  if (dtype == DType::f16) return to_float(to_f16(value));
+  if (dtype == DType::bf16) return to_float(to_bf16(value));
+  return value;
+}
+
+Tensor store_floats(std::span<const float> values, DType dtype, Shape shape) {
+  Tensor stored(dtype, std::move(shape));
+  const std::size_t width = size_of(dtype);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i]) && !std::isfinite(round_through(values[i], dtype))) {
+      throw Error(ErrorCode::out_of_range,
+                  fmt::format("{} is too large for {}", values[i], name_of(dtype)));
+    }
+    const std::uint16_t half =
+        dtype == DType::f16 ? to_f16(values[i]).bits : to_bf16(values[i]).bits;
+    const void* source = width == 4 ? static_cast<const void*>(&values[i]) : &half;
+    std::memcpy(stored.bytes().data() + i * width, source, width);
+  }
+  return stored;
+}
+
+}  // namespace pare

@@ -1,0 +1,21 @@
+// The text that an evaluation measures, and the identity of its tokens.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "text/tokenizer.h"
+
+namespace pare::eval {
+
+/// The whole file as one text. A `.jsonl` file of {"text": …} lines gives the texts joined by an
+/// empty line, as the rows of wikitext are joined by the gptq protocol.
+/// Errors: file_not_found, file_io, bad_dataset (with the line).
+std::string read_eval_text(const std::filesystem::path& path);
+
+/// SHA-256 of the ids as little-endian i32 with -1 behind the last: tells whether two runs measured
+/// the same tokens.
+std::string ids_sha256(std::span<const text::TokenId> ids);
+
+}  // namespace pare::eval

@@ -1,0 +1,112 @@
+// An exporter empties the waist into one on-disk layout; its importer reads that layout back.
+// One file in exporters/ and one line in exporters.def each.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/context.h"
+#include "core/params.h"
+#include "formats/tensor_source.h"
+#include "quant/quantized_linear.h"
+
+namespace pare::export_ {
+
+/// What will be written for one quantized linear; all known before any weight is read.
+struct LinearPlan {
+  std::string name;  // module name, without ".weight"
+  quant::Scheme scheme;
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  DType scale_dtype = DType::f32;
+  DType activation_dtype = DType::f32;  // of input_scale and input_offset, static activations only
+  std::optional<DType> bias_dtype;      // of the float bias, when there is one
+};
+
+/// One module of the model in registration order: a quantized linear or a float tensor.
+struct Item {
+  std::optional<LinearPlan> linear;
+  formats::TensorInfo tensor;  // when not a linear: name, dtype and shape as written
+};
+
+struct ExportPlan {
+  std::vector<Item> items;
+  /// Type of the whole model, of the scheme asked for: "W8A8".
+  std::string model_type;
+  /// dtype of the model as config.json says (else of the weights): decides how deq_scale is stored.
+  DType model_dtype = DType::f32;
+  std::int64_t group_size = 0;  // 0 = none
+};
+
+/// Takes a model's tensors one by one, in any order; each exactly once.
+/// Threads: one call at a time.
+class ExportWriter {
+ public:
+  virtual ~ExportWriter() = default;
+  /// Bytes of a float tensor, copied as they are. May be mapped; read once, in order.
+  virtual void put_tensor(const std::string& name, const TensorView& tensor) = 0;
+  virtual void put_linear(const quant::QuantizedLinear& linear) = 0;
+  /// Completes the files. Returns their names, relative to the folder.
+  /// Errors: internal when something declared was not given.
+  virtual std::vector<std::string> finish() = 0;
+};
+
+/// A quantized linear as the files hold it. `effective_bias` is what a loader adds in the end:
+/// for static activations (quant_bias + zero_point * sum(codes)) * deq_scale, else the float bias;
+/// empty when there is none.
+struct StoredLinear {
+  quant::QuantizedLinear linear;
+  std::vector<float> effective_bias;
+};
+
+/// A folder written by an exporter, read back from nothing but its files.
+class QuantizedCheckpoint {
+ public:
+  virtual ~QuantizedCheckpoint() = default;
+  /// Module names of the quantized linears, sorted.
+  virtual std::vector<std::string> linears() const = 0;
+  /// Names of the float tensors, sorted.
+  virtual std::vector<std::string> tensors() const = 0;
+  /// nullopt when the module is not quantized. Errors: bad_description, tensor_mismatch.
+  virtual std::optional<StoredLinear> linear(std::string_view module) const = 0;
+  /// nullopt when there is no such float tensor. Valid as long as the checkpoint.
+  virtual std::optional<TensorView> tensor(std::string_view name) const = 0;
+  /// Gives mapped pages of a tensor or of a module's tensors back.
+  virtual void release(std::string_view name) const noexcept = 0;
+};
+
+struct Exporter {
+  std::string_view id;
+  std::string_view summary;
+  std::span<const ParamSpec> params;
+  /// "" when the scheme has a place in this layout, else the reason it has none.
+  std::string (*refuses)(const quant::Scheme& scheme);
+  /// Every tensor that will be written, in the order of emission (bytes before any container).
+  std::vector<formats::TensorInfo> (*declare)(const ExportPlan& plan);
+  /// Opens the files in `folder`.
+  std::unique_ptr<ExportWriter> (*create)(const ExportPlan& plan,
+                                          const std::filesystem::path& folder,
+                                          const ParamMap& params);
+  /// Keys to put into (or, when null, to remove from) config.json.
+  std::string (*config_patch)(const ExportPlan& plan);  // JSON object as text; "{}" = unchanged
+  /// Whether a folder holds this layout; looks at file names only.
+  bool (*probe)(const std::filesystem::path& folder) noexcept;
+  /// Errors: bad_description and those of the container.
+  std::unique_ptr<QuantizedCheckpoint> (*open)(const std::filesystem::path& folder);
+};
+
+std::span<const Exporter* const> exporters() noexcept;
+/// Errors: unknown_entry with a near match.
+const Exporter& find_exporter(std::string_view id);
+/// The exporter whose layout the folder holds, or nullptr.
+const Exporter* exporter_of(const std::filesystem::path& folder) noexcept;
+
+/// Bytes all output tensors will take (headers left out): for plans and --dry-run.
+std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan);
+
+}  // namespace pare::export_

@@ -1,0 +1,43 @@
+// Whole small files, and memory-mapped large ones.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pare::io {
+
+/// The bytes of a file of at most `max_bytes`. Errors: file_not_found, file_io (also: too large).
+std::string read_text(const std::filesystem::path& path,
+                      std::size_t max_bytes = std::size_t{1} << 30);
+
+/// Writes a file in one go with permission `mode`. Errors: output_not_writable.
+void write_text(const std::filesystem::path& path, std::string_view text, unsigned mode = 0644);
+
+/// Read-only mapping of a regular file; the size is taken from the open handle.
+/// Pages read stay in memory until `release`d; they count in the resident set.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);  // file_not_found, file_io
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+  /// Gives the whole pages inside [offset, offset + size) back to the system. Reading them again
+  /// maps them again: only memory, never content, changes.
+  void release(std::size_t offset, std::size_t size) const noexcept;
+  /// Hints that the range will be read soon.
+  void prefetch(std::size_t offset, std::size_t size) const noexcept;
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace pare::io

@@ -1,0 +1,28 @@
+// JSON from untrusted text: duplicate keys, deep nesting and oversized documents are refused.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace pare::io {
+
+/// Objects keep the order of their keys.
+using Json = nlohmann::ordered_json;
+
+struct JsonLimits {
+  std::size_t max_bytes = std::size_t{256} << 20;
+  int max_depth = 64;
+};
+
+/// Parses one JSON document.
+/// Errors: bad_json with line and column; duplicate keys in one object are an error as well.
+Json parse_json(std::string_view text, const std::string& where, const JsonLimits& limits = {});
+
+/// Reads and parses a JSON file. Errors: file_not_found, file_io, bad_json.
+Json read_json(const std::filesystem::path& path, const JsonLimits& limits = {});
+
+}  // namespace pare::io

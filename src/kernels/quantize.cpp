@@ -1,0 +1,343 @@
+// Row kernels of quantization, written once with Highway and compiled for every instruction set;
+// the one the CPU has is chosen at run time.
+#include "kernels/quantize.h"
+
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/quantize.cpp"
+#include <hwy/foreach_target.h>  // compiles this file once per target
+//
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace pare::kernels::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The longest vector a target may have, for buffers that hold the end of a row.
+constexpr std::size_t kMaxLanes = HWY_MAX_BYTES / sizeof(float);
+
+/// A vector from bytes of any alignment.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_bytes(D d, const std::byte* bytes) noexcept {
+#if HWY_TARGET == HWY_SCALAR
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return hn::Set(d, value);
+#else
+  return hn::LoadU(d, reinterpret_cast<const T*>(bytes));
+#endif
+}
+
+// How values of one type become f32 vectors.
+struct FromF32 {
+  static constexpr std::int64_t kBytes = 4;
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> load(DF df, const std::byte* bytes) noexcept {
+    return load_bytes(df, bytes);
+  }
+};
+
+struct FromBF16 {
+  static constexpr std::int64_t kBytes = 2;
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> load(DF df, const std::byte* bytes) noexcept {
+    const hn::RebindToUnsigned<DF> du;
+    const auto bits = load_bytes(hn::Rebind<std::uint16_t, DF>(), bytes);
+    return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+  }
+};
+
+struct FromF16 {
+  static constexpr std::int64_t kBytes = 2;
+  // By bit arithmetic: the library's own conversion has no infinities on targets without F16C.
+  // The exponent is rebased by a product with 2^112, exact for normal and subnormal values alike.
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> load(DF df, const std::byte* bytes) noexcept {
+    const hn::RebindToUnsigned<DF> du;
+    const auto half = hn::PromoteTo(du, load_bytes(hn::Rebind<std::uint16_t, DF>(), bytes));
+    const auto sign = hn::ShiftLeft<16>(hn::And(half, hn::Set(du, 0x8000U)));
+    const auto magnitude = hn::And(half, hn::Set(du, 0x7FFFU));
+    const auto shifted = hn::BitCast(df, hn::ShiftLeft<13>(magnitude));
+    const auto rebased = hn::BitCast(du, hn::Mul(shifted, hn::Set(df, 0x1p112F)));
+    const auto special = hn::Eq(hn::And(half, hn::Set(du, 0x7C00U)), hn::Set(du, 0x7C00U));
+    const auto exponent = hn::IfThenElseZero(special, hn::Set(du, 0x7F800000U));
+    return hn::BitCast(df, hn::Or(hn::Or(rebased, exponent), sign));
+  }
+};
+
+/// Copies the `left` values at `bytes` into `buffer` and repeats the last one up to `lanes`.
+template <class Source>
+HWY_INLINE void fill_last(const std::byte* bytes, std::int64_t left, std::int64_t lanes,
+                          std::byte* buffer) noexcept {
+  std::memcpy(buffer, bytes, static_cast<std::size_t>(left * Source::kBytes));
+  const std::byte* last = bytes + (left - 1) * Source::kBytes;
+  for (std::int64_t i = left; i < lanes; ++i) {
+    std::memcpy(buffer + i * Source::kBytes, last, static_cast<std::size_t>(Source::kBytes));
+  }
+}
+
+/// Running range; the largest magnitude is kept as bits because those of NaN and infinity are the
+/// largest of all.
+template <class DF>
+struct RangeLanes {
+  using V = hn::Vec<DF>;
+  using VI = hn::Vec<hn::RebindToSigned<DF>>;
+  V min;
+  V max;
+  VI magnitude;
+
+  HWY_INLINE explicit RangeLanes(DF df) noexcept
+      : min(hn::Set(df, std::numeric_limits<float>::max())),
+        max(hn::Set(df, std::numeric_limits<float>::lowest())),
+        magnitude(hn::Zero(hn::RebindToSigned<DF>())) {}
+
+  HWY_INLINE void add(DF df, V x) noexcept {
+    const hn::RebindToSigned<DF> di;
+    min = hn::Min(min, x);
+    max = hn::Max(max, x);
+    magnitude = hn::Max(magnitude, hn::BitCast(di, hn::Abs(x)));
+    static_cast<void>(df);
+  }
+
+  HWY_INLINE void merge(const RangeLanes& other) noexcept {
+    min = hn::Min(min, other.min);
+    max = hn::Max(max, other.max);
+    magnitude = hn::Max(magnitude, other.magnitude);
+  }
+
+  HWY_INLINE MinMax result(DF df) const noexcept {
+    const hn::RebindToSigned<DF> di;
+    const std::int32_t largest = hn::GetLane(hn::MaxOfLanes(di, magnitude));
+    // Adding +0 makes a zero positive, whichever zero of the two was met first.
+    return {hn::GetLane(hn::MinOfLanes(df, min)) + 0.0F,
+            hn::GetLane(hn::MaxOfLanes(df, max)) + 0.0F, largest < 0x7F800000};
+  }
+};
+
+template <class Source>
+MinMax min_max_of(const std::byte* data, std::int64_t count) noexcept {
+  if (count <= 0) return {};
+  const hn::ScalableTag<float> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  const std::int64_t step = lanes * Source::kBytes;
+  RangeLanes<decltype(df)> even(df);
+  RangeLanes<decltype(df)> odd(df);
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    const std::byte* bytes = data + i * Source::kBytes;
+    even.add(df, Source::load(df, bytes));
+    odd.add(df, Source::load(df, bytes + step));
+  }
+  if (i + lanes <= count) {
+    even.add(df, Source::load(df, data + i * Source::kBytes));
+    i += lanes;
+  }
+  if (i < count) {
+    std::byte buffer[kMaxLanes * sizeof(float)];
+    fill_last<Source>(data + i * Source::kBytes, count - i, lanes, buffer);
+    odd.add(df, Source::load(df, buffer));
+  }
+  even.merge(odd);
+  return even.result(df);
+}
+
+/// The grid of a row: x / scale + zero, clamped.
+struct Grid {
+  float scale;
+  float zero;
+  float lo;
+  float hi;
+
+  // Clamping before rounding gives the same code, as lo and hi are whole. After it, adding and
+  // taking away 1.5 * 2^23 rounds half to even on every target (Highway's own rounding does not
+  // on the scalar one, where 0.49999997 becomes 1).
+  template <class DF>
+  HWY_INLINE hn::Vec<DF> code(DF df, hn::Vec<DF> x) const noexcept {
+    const auto v = hn::Add(hn::Div(x, hn::Set(df, scale)), hn::Set(df, zero));
+    const auto inside = hn::Min(hn::Max(v, hn::Set(df, lo)), hn::Set(df, hi));
+    const auto large = hn::Set(df, 0x1.8p23F);
+    return hn::Sub(hn::Add(inside, large), large);
+  }
+};
+
+template <class Source>
+void quantize_as(const std::byte* data, std::int64_t count, const Grid& grid,
+                 std::int8_t* codes) noexcept {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<std::int8_t, decltype(df)> d8;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  const auto codes_at = [&](const std::byte* bytes) HWY_ATTR {
+    return hn::DemoteTo(d8, hn::ConvertTo(di, grid.code(df, Source::load(df, bytes))));
+  };
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(codes_at(data + i * Source::kBytes), d8, codes + i);
+  }
+  if (i >= count) return;
+  std::byte last[kMaxLanes * sizeof(float)];
+  std::int8_t last_codes[kMaxLanes];
+  fill_last<Source>(data + i * Source::kBytes, count - i, lanes, last);
+  hn::StoreU(codes_at(last), d8, last_codes);
+  std::memcpy(codes + i, last_codes, static_cast<std::size_t>(count - i));
+}
+
+template <class Source>
+void widen_as(const std::byte* data, std::int64_t count, float* out) noexcept {
+  const hn::ScalableTag<float> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(Source::load(df, data + i * Source::kBytes), df, out + i);
+  }
+  if (i >= count) return;
+  std::byte last[kMaxLanes * sizeof(float)];
+  float last_values[kMaxLanes];
+  fill_last<Source>(data + i * Source::kBytes, count - i, lanes, last);
+  hn::StoreU(Source::load(df, last), df, last_values);
+  std::memcpy(out + i, last_values, static_cast<std::size_t>(count - i) * sizeof(float));
+}
+
+// The dispatched entry points; without noexcept, which the dispatch table cannot carry.
+
+MinMax min_max_any(DType dtype, const std::byte* data, std::int64_t count) {
+  if (dtype == DType::bf16) return min_max_of<FromBF16>(data, count);
+  if (dtype == DType::f16) return min_max_of<FromF16>(data, count);
+  return min_max_of<FromF32>(data, count);
+}
+
+void widen_any(DType dtype, const std::byte* data, std::int64_t count, float* out) {
+  if (dtype == DType::bf16) return widen_as<FromBF16>(data, count, out);
+  if (dtype == DType::f16) return widen_as<FromF16>(data, count, out);
+  return widen_as<FromF32>(data, count, out);
+}
+
+void quantize_any(DType dtype, const std::byte* data, std::int64_t count, float scale, float zero,
+                  int lo, int hi, std::int8_t* codes) {
+  const Grid grid{scale, zero, static_cast<float>(lo), static_cast<float>(hi)};
+  if (dtype == DType::bf16) return quantize_as<FromBF16>(data, count, grid, codes);
+  if (dtype == DType::f16) return quantize_as<FromF16>(data, count, grid, codes);
+  return quantize_as<FromF32>(data, count, grid, codes);
+}
+
+void dequantize(const std::int8_t* codes, std::int64_t count, float scale, float zero,
+                float* out) {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<std::int8_t, decltype(df)> d8;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto code = hn::ConvertTo(df, hn::PromoteTo(di, hn::LoadU(d8, codes + i)));
+    const auto value = hn::Mul(hn::Sub(code, hn::Set(df, zero)), hn::Set(df, scale));
+    hn::StoreU(value, df, out + i);
+  }
+  for (; i < count; ++i) out[i] = (static_cast<float>(codes[i]) - zero) * scale;
+}
+
+void fake_quantize(float* x, std::int64_t count, float scale, float zero, float lo,
+                   float hi) {
+  const hn::ScalableTag<float> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  const Grid grid{scale, zero, lo, hi};
+  const auto fake = [&](hn::Vec<decltype(df)> v) HWY_ATTR {
+    return hn::Mul(hn::Sub(grid.code(df, v), hn::Set(df, zero)), hn::Set(df, scale));
+  };
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::StoreU(fake(hn::LoadU(df, x + i)), df, x + i);
+  if (i >= count) return;
+  float last[kMaxLanes] = {};
+  const std::size_t left = static_cast<std::size_t>(count - i) * sizeof(float);
+  std::memcpy(last, x + i, left);
+  hn::StoreU(fake(hn::LoadU(df, last)), df, last);
+  std::memcpy(x + i, last, left);
+}
+
+// Eight partial sums in a fixed pattern: the compiler may vectorise them, and the result is the
+// same with every vector length.
+RowError error_of(const float* original, const float* approximation, std::int64_t count) {
+  constexpr int kParts = 8;
+  double signal[kParts] = {};
+  double noise[kParts] = {};
+  double worst[kParts] = {};
+  std::int64_t i = 0;
+  for (; i + kParts <= count; i += kParts) {
+    for (int k = 0; k < kParts; ++k) {
+      const double value = original[i + k];
+      const double error = value - static_cast<double>(approximation[i + k]);
+      const double size = error < 0 ? -error : error;
+      signal[k] += value * value;
+      noise[k] += error * error;
+      worst[k] = size > worst[k] ? size : worst[k];
+    }
+  }
+  for (; i < count; ++i) {
+    const double value = original[i];
+    const double error = value - static_cast<double>(approximation[i]);
+    const double size = error < 0 ? -error : error;
+    signal[0] += value * value;
+    noise[0] += error * error;
+    worst[0] = size > worst[0] ? size : worst[0];
+  }
+  RowError sum;
+  for (int k = 0; k < kParts; ++k) {
+    sum.signal += signal[k];
+    sum.noise += noise[k];
+    sum.max_abs = worst[k] > sum.max_abs ? worst[k] : sum.max_abs;
+  }
+  return sum;
+}
+
+}  // namespace
+}  // namespace pare::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pare::kernels {
+
+HWY_EXPORT(min_max_any);
+HWY_EXPORT(widen_any);
+HWY_EXPORT(quantize_any);
+HWY_EXPORT(dequantize);
+HWY_EXPORT(fake_quantize);
+HWY_EXPORT(error_of);
+
+MinMax min_max(std::span<const float> x) noexcept {
+  return HWY_DYNAMIC_DISPATCH(min_max_any)(DType::f32,
+                                           reinterpret_cast<const std::byte*>(x.data()),
+                                           static_cast<std::int64_t>(x.size()));
+}
+
+MinMax min_max_bytes(DType dtype, const std::byte* data, std::int64_t count) noexcept {
+  return HWY_DYNAMIC_DISPATCH(min_max_any)(dtype, data, count);
+}
+
+void widen_row(DType dtype, const std::byte* data, std::int64_t count, float* out) noexcept {
+  HWY_DYNAMIC_DISPATCH(widen_any)(dtype, data, count, out);
+}
+
+void quantize_row(DType dtype, const std::byte* data, std::int64_t count, float scale, float zero,
+                  int lo, int hi, std::int8_t* codes) noexcept {
+  HWY_DYNAMIC_DISPATCH(quantize_any)(dtype, data, count, scale, zero, lo, hi, codes);
+}
+
+void dequantize_row(const std::int8_t* codes, std::int64_t count, float scale, float zero,
+                    float* out) noexcept {
+  HWY_DYNAMIC_DISPATCH(dequantize)(codes, count, scale, zero, out);
+}
+
+void fake_quantize_row(float* x, std::int64_t count, float scale, float zero, float lo,
+                       float hi) noexcept {
+  HWY_DYNAMIC_DISPATCH(fake_quantize)(x, count, scale, zero, lo, hi);
+}
+
+RowError row_error(const float* original, const float* approximation, std::int64_t count) noexcept {
+  return HWY_DYNAMIC_DISPATCH(error_of)(original, approximation, count);
+}
+
+}  // namespace pare::kernels
+#endif  // HWY_ONCE

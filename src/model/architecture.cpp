@@ -1,0 +1,175 @@
+#include "model/architecture.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+
+namespace pare::model {
+
+#define PARE_ARCH(name) extern const Architecture arch_##name;
+#include "model/archs.def"
+#undef PARE_ARCH
+
+namespace {
+
+constexpr std::array kArchitectures = {
+#define PARE_ARCH(name) &arch_##name,
+#include "model/archs.def"
+#undef PARE_ARCH
+};
+
+bool answers_to_class(const Architecture& arch, const std::vector<std::string>& classes) {
+  return std::any_of(classes.begin(), classes.end(), [&](const std::string& name) {
+    return std::find(arch.class_names.begin(), arch.class_names.end(), name) !=
+           arch.class_names.end();
+  });
+}
+
+[[noreturn]] void fail_unknown(const ConfigReader& config) {
+  std::vector<std::string> known;
+  for (const Architecture* arch : kArchitectures) known.emplace_back(arch->id);
+  throw Error(ErrorCode::unknown_architecture, architecture_label(config))
+      .at(config.where())
+      .hint(fmt::format("known: {}; weight-only schemes (w8a16, w4a16, w8a8-dynamic) work without "
+                        "knowing the architecture",
+                        fmt::join(known, ", ")));
+}
+
+}  // namespace
+
+std::span<const Architecture* const> architectures() noexcept { return kArchitectures; }
+
+std::string architecture_label(const ConfigReader& config) {
+  const std::vector<std::string> classes = config.texts("architectures");
+  return fmt::format("{} (model_type {})", classes.empty() ? "no class name" : classes.front(),
+                     config.text("model_type", "not given"));
+}
+
+const Architecture* find_architecture(const ConfigReader& config) {
+  const std::string type = config.text("model_type", "");
+  const std::vector<std::string> classes = config.texts("architectures");
+  for (const Architecture* arch : kArchitectures) {
+    if (arch->id == type) return arch;
+  }
+  if (!type.empty()) return nullptr;
+  for (const Architecture* arch : kArchitectures) {
+    if (answers_to_class(*arch, classes)) return arch;
+  }
+  return nullptr;
+}
+
+ModelGraph read_graph(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "config.json";
+  const io::Json json = io::read_json(file);
+  if (!json.is_object()) {
+    throw Error(ErrorCode::bad_config, "the document is not an object").at(file.string());
+  }
+  const ConfigReader config(json, file.string());
+  const Architecture* arch = find_architecture(config);
+  if (arch == nullptr) fail_unknown(config);
+  ModelGraph graph = arch->read(config);
+  graph.config.architecture = arch->id;
+  const std::vector<std::string> classes = config.texts("architectures");
+  graph.config.class_name = classes.empty() ? std::string(arch->id) : classes.front();
+  return graph;
+}
+
+bool is_recomputed_buffer(std::string_view name) noexcept {
+  return name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_pos_emb.inv_freq") ||
+         name.ends_with(".attention.masked_bias") || name.ends_with(".future_mask");
+}
+
+namespace {
+
+/// Checks tensors one by one and remembers which were asked for.
+class TensorChecker {
+ public:
+  explicit TensorChecker(const formats::TensorSource& source) : source_(source) {}
+
+  void need(const std::string& name, const Shape& shape) {
+    const formats::TensorInfo* info = source_.find(name);
+    if (info == nullptr) fail_missing(name, shape);
+    seen_.insert(name);
+    if (info->shape != shape) {
+      throw Error(ErrorCode::tensor_mismatch,
+                  fmt::format("{} is {}, config.json says {}", name, info->shape.text(),
+                              shape.text()))
+          .at(source_.file_of(name))
+          .hint("config.json and the weights are not of the same model");
+    }
+    if (!is_weight_float(info->dtype)) {
+      throw Error(ErrorCode::tensor_mismatch,
+                  fmt::format("{} holds {}; F32, F16 or BF16 is needed", name,
+                              name_of(info->dtype)))
+          .at(source_.file_of(name))
+          .hint("this checkpoint seems to be quantized already; start from the float one");
+    }
+  }
+
+  void need_linear(const std::string& module, const LinearShape& shape) {
+    need(module + ".weight", Shape{shape.out, shape.in});
+    if (shape.bias) need(module + ".bias", Shape{shape.out});
+  }
+
+  void forgive(const std::string& name) { seen_.insert(name); }
+
+  void refuse_leftovers() const {
+    std::vector<std::string> left;
+    for (const formats::TensorInfo& info : source_.tensors()) {
+      if (!seen_.contains(info.name) && !is_recomputed_buffer(info.name)) left.push_back(info.name);
+    }
+    if (left.empty()) return;
+    const std::size_t count = left.size();
+    left.resize(std::min<std::size_t>(count, 4));
+    throw Error(ErrorCode::bad_config,
+                fmt::format("{} tensors have no place in the model that config.json describes: "
+                            "{}{}",
+                            count, fmt::join(left, ", "), count > 4 ? ", …" : ""))
+        .hint("check num_hidden_layers, the bias flags and model_type");
+  }
+
+ private:
+  [[noreturn]] void fail_missing(const std::string& name, const Shape& shape) const {
+    std::vector<std::string> known;
+    for (const formats::TensorInfo& info : source_.tensors()) known.push_back(info.name);
+    const std::string near = closest_match(name, known);
+    throw Error(ErrorCode::tensor_missing, fmt::format("{} {}", name, shape.text()))
+        .hint(near.empty() ? "config.json describes a tensor that no weight file holds"
+                           : fmt::format("the nearest name in the files is {}", near));
+  }
+
+  const formats::TensorSource& source_;
+  std::set<std::string> seen_;
+};
+
+void check_block(TensorChecker& checker, const ModelConfig& config, const BlockNames& names) {
+  for (const LinearRole role : kLinearRoles) {
+    checker.need_linear(names.linear(role), linear_shape(config, role));
+  }
+  checker.need(names.input_norm + ".weight", Shape{config.hidden_size});
+  checker.need(names.mlp_norm + ".weight", Shape{config.hidden_size});
+  if (!config.attention.qk_norm) return;
+  checker.need(names.q_norm + ".weight", Shape{config.attention.head_dim});
+  checker.need(names.k_norm + ".weight", Shape{config.attention.head_dim});
+}
+
+}  // namespace
+
+void check_tensors(const ModelGraph& graph, const formats::TensorSource& source) {
+  const ModelConfig& config = graph.config;
+  TensorChecker checker(source);
+  const Shape vocabulary{config.vocab_size, config.hidden_size};
+  checker.need(graph.embedding + ".weight", vocabulary);
+  for (const BlockNames& block : graph.blocks) check_block(checker, config, block);
+  checker.need(graph.final_norm + ".weight", Shape{config.hidden_size});
+  const std::string head = graph.head + ".weight";
+  if (!config.tied_head || source.find(head) != nullptr) checker.need(head, vocabulary);
+  checker.refuse_leftovers();
+}
+
+}  // namespace pare::model

@@ -1,0 +1,44 @@
+// The table of known architectures, and how a model folder becomes a graph.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "formats/tensor_source.h"
+#include "model/graph.h"
+
+namespace pare::model {
+
+/// One architecture: which config.json it answers to, and the graph it describes.
+/// One file in archs/ and one line in archs.def.
+struct Architecture {
+  std::string_view id;  // config.json's model_type
+  std::string_view summary;
+  std::span<const std::string_view> class_names;  // entries of config.json's `architectures`
+  /// Errors: bad_config, feature_not_supported.
+  ModelGraph (*read)(const ConfigReader& config);
+};
+
+std::span<const Architecture* const> architectures() noexcept;
+
+/// The architecture of a config, by model_type, then by class name; nullptr when none is known.
+const Architecture* find_architecture(const ConfigReader& config);
+
+/// "GemmaForCausalLM (model_type gemma)": what a config calls itself.
+std::string architecture_label(const ConfigReader& config);
+
+/// Reads config.json of a folder into a graph.
+/// Errors: file_not_found, bad_json, bad_config, unknown_architecture (listing the known ones).
+ModelGraph read_graph(const std::filesystem::path& folder);
+
+/// Checks every tensor that the graph needs against the source: presence, shape, float type; and
+/// that nothing is left over except buffers that are recomputed.
+/// Errors: tensor_missing, tensor_mismatch (with both shapes), bad_config (tensors left over).
+void check_tensors(const ModelGraph& graph, const formats::TensorSource& source);
+
+/// Buffers of checkpoints that carry no information (inverse rotary frequencies and masks).
+bool is_recomputed_buffer(std::string_view tensor_name) noexcept;
+
+}  // namespace pare::model

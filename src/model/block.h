@@ -1,0 +1,88 @@
+// One decoder block in memory, and its forward pass over a batch of sequences.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/context.h"
+#include "core/tensor.h"
+#include "kernels/gemm.h"
+#include "model/graph.h"
+#include "model/weights.h"
+
+namespace pare::model {
+
+/// A linear ready to run.
+struct Linear {
+  kernels::PackedWeight weight;
+  std::vector<float> bias;
+  ActivationQuant input;
+};
+
+Linear pack_linear(const Context& ctx, const LinearWeights& weights, kernels::Compute compute);
+
+/// y [T, O] = input-rounded x [T, I] · Wᵀ + bias.
+void apply_linear(const Context& ctx, const Linear& linear, MatrixView<const float> x,
+                  MatrixView<float> y);
+
+struct Block {
+  std::array<Linear, kLinearRoles.size()> linears;
+  std::vector<float> input_norm;
+  std::vector<float> mlp_norm;
+  std::vector<float> q_norm;
+  std::vector<float> k_norm;
+  std::int64_t window = 0;
+
+  Linear& linear(LinearRole role) noexcept { return linears[static_cast<std::size_t>(role)]; }
+  const Linear& linear(LinearRole role) const noexcept {
+    return linears[static_cast<std::size_t>(role)];
+  }
+};
+
+/// Loads and packs block `index`; mapped pages are given back as soon as they are packed.
+Block load_block(const Context& ctx, const ModelGraph& graph, std::int64_t index,
+                 const WeightSource& weights, kernels::Compute compute);
+
+/// Memory of one packed block in bytes, known before loading it.
+std::size_t block_bytes(const ModelConfig& config, kernels::Compute compute);
+
+/// Hidden states of several sequences, one after the other in the rows of one matrix, so that the
+/// products see many rows while attention stays inside each sequence.
+struct Batch {
+  Matrix hidden;                       // [sum of lengths, D]
+  std::vector<std::int64_t> lengths;   // tokens of each sequence
+
+  std::int64_t tokens() const noexcept { return hidden.rows(); }
+};
+
+/// Keys and values of the tokens already seen, for generation; one sequence.
+struct KvCache {
+  Matrix keys;    // [capacity, K*D]
+  Matrix values;  // [capacity, K*D]
+  std::int64_t used = 0;
+};
+
+/// Sees what each linear of a block is given. Called once per site and sequence, in the order of
+/// the sequences, with all tokens of the sequence.
+class BlockTap {
+ public:
+  virtual ~BlockTap() = default;
+  virtual void on_input(Site site, std::int64_t sequence, MatrixView<const float> x) = 0;
+};
+
+struct BlockRun {
+  kernels::Compute compute = kernels::Compute::f32;
+  BlockTap* tap = nullptr;      // may be null
+  KvCache* cache = nullptr;     // may be null; then every sequence starts at position 0
+};
+
+/// hidden becomes the block's output. Rows are independent of how sequences are batched.
+void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
+                   const BlockRun& run);
+
+/// Working memory of forward_block in bytes for a batch of `tokens` rows.
+std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens);
+
+}  // namespace pare::model

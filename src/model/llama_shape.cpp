@@ -1,0 +1,133 @@
+#include "model/llama_shape.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace pare::model {
+namespace {
+
+[[noreturn]] void unsupported(const ConfigReader& config, const std::string& what) {
+  throw Error(ErrorCode::feature_not_supported, what).at(config.where());
+}
+
+RopeScaling rope_scaling_named(const ConfigReader& config, const std::string& type) {
+  if (type == "default" || type.empty()) return RopeScaling::none;
+  if (type == "linear") return RopeScaling::linear;
+  if (type == "dynamic") return RopeScaling::dynamic;
+  if (type == "llama3") return RopeScaling::llama3;
+  unsupported(config, fmt::format("rotary scaling \"{}\" (known: linear, dynamic, llama3)", type));
+}
+
+/// Old configs say rope_theta and rope_scaling {type}, new ones rope_parameters {rope_type}.
+RopeConfig read_rope(const ConfigReader& config, const LlamaTraits& traits,
+                     std::int64_t max_positions) {
+  RopeConfig rope;
+  rope.theta = config.number("rope_theta", traits.rope_theta);
+  const io::Json* json = config.object("rope_parameters");
+  if (json == nullptr) json = config.object("rope_scaling");
+  if (json == nullptr) return rope;
+  const ConfigReader scaling(*json, config.where() + ", rope parameters");
+  rope.theta = scaling.number("rope_theta", rope.theta);
+  rope.scaling = rope_scaling_named(config, scaling.text("rope_type", scaling.text("type", "")));
+  rope.factor = scaling.number("factor", 1);
+  rope.low_freq_factor = scaling.number("low_freq_factor", 1);
+  rope.high_freq_factor = scaling.number("high_freq_factor", 4);
+  rope.original_max_positions =
+      scaling.number("original_max_position_embeddings", static_cast<double>(max_positions));
+  const bool sane = rope.theta > 0 && rope.factor > 0 && rope.original_max_positions > 0 &&
+                    rope.low_freq_factor > 0 && rope.high_freq_factor > rope.low_freq_factor;
+  if (!sane) {
+    throw Error(ErrorCode::bad_config, "rotary parameters must be positive").at(config.where());
+  }
+  return rope;
+}
+
+AttentionConfig read_attention(const ConfigReader& config, const LlamaTraits& traits,
+                               std::int64_t hidden_size) {
+  AttentionConfig a;
+  a.heads = config.integer("num_attention_heads", traits.heads);
+  const bool stated = config.json().contains("num_key_value_heads");
+  a.kv_heads = config.integer("num_key_value_heads", stated ? 0 : traits.kv_heads);
+  if (a.kv_heads == 0) a.kv_heads = a.heads;
+  a.head_dim = config.integer("head_dim", traits.head_dim);
+  if (a.head_dim == 0 && hidden_size % a.heads == 0) a.head_dim = hidden_size / a.heads;
+  if (a.head_dim == 0 || a.head_dim % 2 != 0 || a.heads % a.kv_heads != 0) {
+    throw Error(ErrorCode::bad_config,
+                fmt::format("hidden_size {}, num_attention_heads {}, num_key_value_heads {} and "
+                            "head_dim {} do not fit together",
+                            hidden_size, a.heads, a.kv_heads, a.head_dim))
+        .at(config.where());
+  }
+  const bool switched_on = traits.attention_bias_key && config.flag("attention_bias", false);
+  a.qkv_bias = traits.always_qkv_bias || switched_on;
+  a.output_bias = switched_on;
+  a.qk_norm = traits.qk_norm;
+  return a;
+}
+
+}  // namespace
+
+ModelConfig read_llama_config(const ConfigReader& config, const LlamaTraits& traits) {
+  const std::string activation = config.text("hidden_act", "silu");
+  if (activation != "silu" && activation != "swish") {
+    unsupported(config, fmt::format("activation \"{}\" (known: silu)", activation));
+  }
+  ModelConfig model;
+  model.vocab_size = config.integer("vocab_size", traits.vocab_size);
+  model.hidden_size = config.integer("hidden_size", traits.hidden_size);
+  model.intermediate_size = config.integer("intermediate_size", traits.intermediate_size);
+  model.layers = config.integer("num_hidden_layers", traits.layers);
+  model.max_positions = config.integer("max_position_embeddings", traits.max_positions);
+  model.rms_norm_eps = static_cast<float>(config.number("rms_norm_eps", traits.rms_norm_eps));
+  model.mlp_bias = traits.mlp_bias_key && config.flag("mlp_bias", false);
+  model.tied_head = config.flag("tie_word_embeddings", traits.tied_head);
+  model.attention = read_attention(config, traits, model.hidden_size);
+  model.rope = read_rope(config, traits, model.max_positions);
+  model.dtype = config_dtype(config);
+  constexpr std::int64_t kMostLayers = 10000;
+  if (model.layers > kMostLayers) {
+    throw Error(ErrorCode::bad_config, fmt::format("num_hidden_layers is {}", model.layers))
+        .at(config.where());
+  }
+  model.windows.assign(static_cast<std::size_t>(model.layers), 0);
+  return model;
+}
+
+ModelGraph llama_graph(ModelConfig config) {
+  ModelGraph graph;
+  graph.embedding = "model.embed_tokens";
+  graph.final_norm = "model.norm";
+  graph.head = "lm_head";
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    const std::string layer = fmt::format("model.layers.{}.", i);
+    BlockNames names;
+    names.linears = {layer + "self_attn.q_proj", layer + "self_attn.k_proj",
+                     layer + "self_attn.v_proj", layer + "self_attn.o_proj",
+                     layer + "mlp.gate_proj",    layer + "mlp.up_proj",
+                     layer + "mlp.down_proj"};
+    names.input_norm = layer + "input_layernorm";
+    names.mlp_norm = layer + "post_attention_layernorm";
+    if (config.attention.qk_norm) {
+      names.q_norm = layer + "self_attn.q_norm";
+      names.k_norm = layer + "self_attn.k_norm";
+    }
+    graph.blocks.push_back(std::move(names));
+  }
+  graph.config = std::move(config);
+  return graph;
+}
+
+void apply_qwen_windows(const ConfigReader& config, ModelConfig& model) {
+  if (!config.flag("use_sliding_window", false)) return;
+  const std::int64_t window = config.integer("sliding_window", 4096);
+  const std::vector<std::string> types = config.texts("layer_types");
+  const double first = config.number("max_window_layers", 28);
+  for (std::size_t i = 0; i < model.windows.size(); ++i) {
+    const bool slides = i < types.size() ? types[i] == "sliding_attention"
+                                         : static_cast<double>(i) >= first;
+    if (slides) model.windows[i] = window;
+  }
+}
+
+}  // namespace pare::model

@@ -1,0 +1,100 @@
+#include "model/transformer.h"
+
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "kernels/elementwise.h"
+
+namespace pare::model {
+
+Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> sequences) {
+  const ModelConfig& config = model.graph->config;
+  const std::string name = model.graph->embedding + ".weight";
+  const TensorView table = model.weights->tensor(name);
+  Batch batch;
+  std::int64_t tokens = 0;
+  for (const auto& sequence : sequences) {
+    batch.lengths.push_back(static_cast<std::int64_t>(sequence.size()));
+    tokens += batch.lengths.back();
+  }
+  batch.hidden = Matrix(tokens, config.hidden_size);
+  std::int64_t row = 0;
+  for (const auto& sequence : sequences) {
+    for (const std::int32_t id : sequence) {
+      if (id < 0 || id >= config.vocab_size) {
+        throw Error(ErrorCode::token_out_of_range,
+                    fmt::format("id {} in a vocabulary of {}", id, config.vocab_size))
+            .hint("the tokenizer or the token file belongs to another model");
+      }
+      read_floats(table, id * config.hidden_size, batch.hidden.view().row_span(row++));
+    }
+  }
+  model.weights->release(name);
+  return batch;
+}
+
+const std::string& head_module(const ModelGraph& graph, const WeightSource& weights) {
+  if (graph.config.tied_head || !weights.has(graph.head + ".weight")) return graph.embedding;
+  return graph.head;
+}
+
+Head::Head(const Context& ctx, const Model& model)
+    : norm_(read_floats(model.weights->tensor(model.graph->final_norm + ".weight"))),
+      eps_(model.graph->config.rms_norm_eps) {
+  const std::string& module = head_module(*model.graph, *model.weights);
+  linear_ = pack_linear(ctx, model.weights->linear(ctx, module), model.compute);
+  model.weights->release(module);
+}
+
+void Head::logits(const Context& ctx, MatrixView<const float> hidden, MatrixView<float> out) const {
+  Matrix x(hidden.rows, hidden.cols);
+  kernels::rms_norm(ctx, hidden, norm_, eps_, x.view());
+  apply_linear(ctx, linear_, x.view(), out);
+}
+
+void forward_streamed(const Context& ctx, const Model& model, std::span<Batch> batches,
+                      const std::function<void(std::int64_t)>& on_block) {
+  const ModelConfig& config = model.graph->config;
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    if (on_block) on_block(i);
+    const Block block = load_block(ctx, *model.graph, i, *model.weights, model.compute);
+    for (Batch& batch : batches) {
+      ctx.check_cancelled();
+      forward_block(ctx, config, block, batch, {.compute = model.compute});
+    }
+  }
+}
+
+ResidentModel::ResidentModel(const Context& ctx, const Model& model, std::int64_t capacity)
+    : model_(model), head_(ctx, model), capacity_(capacity) {
+  const ModelConfig& config = model.graph->config;
+  const std::int64_t width = config.attention.kv_heads * config.attention.head_dim;
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    blocks_.push_back(load_block(ctx, *model.graph, i, *model.weights, model.compute));
+    caches_.push_back({Matrix(capacity, width), Matrix(capacity, width), 0});
+  }
+}
+
+std::vector<float> ResidentModel::feed(const Context& ctx, std::span<const std::int32_t> tokens) {
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  if (count == 0 || position_ + count > capacity_) {
+    throw Error(ErrorCode::bad_usage,
+                fmt::format("{} more tokens behind {} do not fit in {}", count, position_, capacity_));
+  }
+  const std::vector<std::int32_t> sequence(tokens.begin(), tokens.end());
+  Batch batch = embed(model_, std::span(&sequence, 1));
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    ctx.check_cancelled();
+    forward_block(ctx, model_.graph->config, blocks_[i], batch,
+                  {.compute = model_.compute, .cache = &caches_[i]});
+  }
+  position_ += count;
+  std::vector<float> logits(static_cast<std::size_t>(head_.vocab_size()));
+  head_.logits(ctx, batch.hidden.view().rows_from(count - 1, 1),
+               MatrixView<float>(logits.data(), 1, head_.vocab_size()));
+  return logits;
+}
+
+}  // namespace pare::model

@@ -1,0 +1,179 @@
+#include "pipeline/calibrated_run.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "kernels/elementwise.h"
+#include "pipeline/source_items.h"
+
+namespace pare::pipeline {
+namespace {
+
+/// All samples, grouped so that each batch holds whole sequences of about kBatchTokens in sum.
+std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& model) {
+  const auto& sequences = plan.calibration->sequences;
+  std::vector<model::Batch> batches;
+  std::size_t first = 0;
+  while (first < sequences.size()) {
+    std::size_t last = first;
+    std::int64_t tokens = 0;
+    do {
+      tokens += static_cast<std::int64_t>(sequences[last++].size());
+    } while (last < sequences.size() &&
+             tokens + static_cast<std::int64_t>(sequences[last].size()) <= kBatchTokens);
+    batches.push_back(model::embed(model, std::span(sequences).subspan(first, last - first)));
+    first = last;
+  }
+  return batches;
+}
+
+class CalibratedRun {
+ public:
+  CalibratedRun(const Context& ctx, const Plan& plan, export_::ExportWriter& writer)
+      : ctx_(ctx), plan_(plan), writer_(writer), weights_(*plan.source),
+        model_{&*plan.graph, &weights_, plan.compute},
+        log_(ctx, static_cast<std::int64_t>(plan.quantized_count())) {}
+
+  std::vector<LinearResult> run() {
+    batches_ = embed_samples(plan_, model_);
+    for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i) run_block(i);
+    run_head();
+    return std::move(results_);
+  }
+
+ private:
+  static_assert(model::kSites.size() == 4);
+
+  /// An observer for every site that a statically quantized linear of the block reads.
+  calib::StatsTap make_tap(std::int64_t index) const {
+    calib::StatsTap tap(fmt::format("block {}", index), plan_.calibration->tokens(), kSampleRows);
+    for (const LinearEntry& linear : plan_.linears) {
+      if (linear.block != index || !linear.quantized()) continue;
+      add_observer(tap.site(model::site_of(*linear.role)), linear);
+    }
+    return tap;
+  }
+
+  void add_observer(calib::SiteStats& stats, const LinearEntry& linear) const {
+    const bool is_static = plan_.intent.scheme.activations == quant::Activations::static_tensor;
+    if (!is_static || stats.observer != nullptr) return;
+    const auto method = static_cast<calib::ActMethod>(plan_.job.params.integer("act_method"));
+    stats.observer = calib::make_observer(method, score_of(plan_.scores, linear));
+  }
+
+  void run_block(std::int64_t index) {
+    ctx_.check_cancelled();
+    ctx_.progress({.stage = "calibrating", .item = fmt::format("block {}", index), .done = index,
+                   .total = plan_.graph->config.layers, .note = {}});
+    model::Block block = model::load_block(ctx_, *plan_.graph, index, weights_, plan_.compute);
+    calib::StatsTap tap = make_tap(index);
+    observe(block, tap);
+    for (const LinearEntry& linear : plan_.linears) {
+      if (linear.block != index || !linear.quantized()) continue;
+      ctx_.check_cancelled();
+      replace_linear(linear, block.linear(*linear.role), tap.site(model::site_of(*linear.role)));
+    }
+    for (model::Batch& batch : batches_) {
+      ctx_.check_cancelled();
+      model::forward_block(ctx_, plan_.graph->config, block, batch, {.compute = plan_.compute});
+    }
+  }
+
+  /// Runs copies of the batches through the float block; the inputs stay for the quantized one.
+  void observe(const model::Block& block, calib::StatsTap& tap) {
+    for (const model::Batch& batch : batches_) {
+      ctx_.check_cancelled();
+      model::Batch copy = batch;
+      model::forward_block(ctx_, plan_.graph->config, block, copy,
+                           {.compute = plan_.compute, .tap = &tap});
+    }
+  }
+
+  /// Quantizes one linear, writes it, and puts what was written in its place in the block.
+  void replace_linear(const LinearEntry& entry, model::Linear& in_block,
+                      const calib::SiteStats& stats) {
+    quant::QuantizedLinear quantized = quantize_linear(ctx_, plan_, entry);
+    if (stats.observer != nullptr) quantized.input = static_params(entry, *stats.observer);
+    LinearResult result = weight_result(ctx_, plan_, entry, quantized);
+    plan_.source->release(entry.weight_source);
+    writer_.put_linear(quantized);
+    model::Linear replacement = pack_quantized(ctx_, quantized, plan_.compute);
+    result.output = output_distortion(ctx_, in_block, replacement, stats);
+    in_block = std::move(replacement);
+    log_.done(result);
+    results_.push_back(std::move(result));
+  }
+
+  quant::ActivationParams static_params(const LinearEntry& entry,
+                                        const calib::Observer& observer) const {
+    for (const export_::Item& item : plan_.output.items) {
+      if (!item.linear.has_value() || item.linear->name != entry.name) continue;
+      return activation_params(observer.range(), item.linear->activation_dtype);
+    }
+    return activation_params(observer.range(), plan_.output.model_dtype);
+  }
+
+  /// The head reads what the last block and the final norm leave.
+  void run_head() {
+    const LinearEntry& head = plan_.linears.back();
+    if (head.role.has_value() || !head.quantized()) return;
+    model::Linear linear = model::pack_linear(
+        ctx_, weights_.linear(ctx_, model::head_module(*plan_.graph, weights_)), plan_.compute);
+    calib::StatsTap tap("the head", plan_.calibration->tokens(), kSampleRows);
+    calib::SiteStats& stats = tap.site(model::Site::attention_input);
+    add_observer(stats, head);
+    const std::vector<float> norm =
+        read_floats(weights_.tensor(plan_.graph->final_norm + ".weight"));
+    for (const model::Batch& batch : batches_) observe_head(batch, norm, tap);
+    replace_linear(head, linear, stats);
+  }
+
+  void observe_head(const model::Batch& batch, std::span<const float> norm,
+                    calib::StatsTap& tap) const {
+    std::int64_t row = 0;
+    for (const std::int64_t length : batch.lengths) {
+      Matrix x(length, batch.hidden.cols());
+      kernels::rms_norm(ctx_, batch.hidden.view().rows_from(row, length), norm,
+                        plan_.graph->config.rms_norm_eps, x.view());
+      tap.on_input(model::Site::attention_input, 0, std::as_const(x).view());
+      row += length;
+    }
+  }
+
+  const Context& ctx_;
+  const Plan& plan_;
+  export_::ExportWriter& writer_;
+  model::FloatWeights weights_;
+  model::Model model_;
+  LinearLog log_;
+  std::vector<model::Batch> batches_;
+  std::vector<LinearResult> results_;
+};
+
+}  // namespace
+
+std::vector<LinearResult> run_calibrated(const Context& ctx, const Plan& plan,
+                                         export_::ExportWriter& writer) {
+  return CalibratedRun(ctx, plan, writer).run();
+}
+
+std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
+                                        export_::ExportWriter& writer) {
+  LinearLog log(ctx, static_cast<std::int64_t>(plan.quantized_count()));
+  std::vector<LinearResult> results;
+  for (const LinearEntry& linear : plan.linears) {
+    if (!linear.quantized()) continue;
+    ctx.check_cancelled();
+    const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear);
+    LinearResult result = weight_result(ctx, plan, linear, quantized);
+    plan.source->release(linear.weight_source);
+    writer.put_linear(quantized);
+    log.done(result);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,20 @@
+// The calibrated walk: block by block, statistics first, then codes, then the quantized block's
+// outputs become the next block's inputs.
+#pragma once
+
+#include <vector>
+
+#include "pipeline/linear_step.h"
+
+namespace pare::pipeline {
+
+/// Quantizes every linear of the plan that is not kept and puts it into `writer`.
+/// Memory: one packed block, the hidden states of all samples, one linear in hand.
+std::vector<LinearResult> run_calibrated(const Context& ctx, const Plan& plan,
+                                         export_::ExportWriter& writer);
+
+/// The same without running the model: needs no calibration data.
+std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
+                                        export_::ExportWriter& writer);
+
+}  // namespace pare::pipeline

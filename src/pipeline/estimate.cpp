@@ -1,0 +1,114 @@
+#include "pipeline/estimate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "kernels/gemm.h"
+#include "kernels/quantize.h"
+#include "model/block.h"
+
+namespace pare::pipeline {
+namespace {
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Multiply-adds per second of the calibration's products on this machine.
+double probe_products(const Context& ctx, kernels::Compute compute) {
+  constexpr std::int64_t kSide = 1024;
+  constexpr std::int64_t kRows = 256;
+  Matrix weight(kSide, kSide);
+  Matrix x(kRows, kSide);
+  Matrix y(kRows, kSide);
+  const kernels::PackedWeight packed(ctx, std::as_const(weight).view(), compute);
+  const auto once = [&] { kernels::matmul(ctx, std::as_const(x).view(), packed, y.view()); };
+  once();
+  return kRows * kSide * kSide / std::max(1e-9, seconds_of(once));
+}
+
+/// Weights per second of reading, quantizing, measuring and writing on this machine.
+double probe_weights(const Context& ctx) {
+  constexpr std::int64_t kCount = 1 << 22;
+  constexpr double kPasses = 6;  // range, codes, error, write, read back, check
+  std::vector<std::uint16_t> weights(kCount, 0x3C00);
+  std::vector<std::int8_t> codes(kCount);
+  constexpr std::int64_t kPieces = 64;
+  const auto quantize = [&](std::int64_t i) {
+    const std::int64_t first = i * (kCount / kPieces);
+    const auto* bytes = reinterpret_cast<const std::byte*>(weights.data() + first);
+    kernels::quantize_row(DType::bf16, bytes, kCount / kPieces, 0.01F, 0, -127, 127,
+                          codes.data() + first);
+  };
+  const double seconds = seconds_of([&] { ctx.parallel_for(kPieces, quantize); });
+  return static_cast<double>(kCount) / std::max(1e-9, seconds * kPasses);
+}
+
+std::size_t largest_source_tensor(const Plan& plan) {
+  std::size_t largest = 0;
+  for (const formats::TensorInfo& info : plan.source->tensors()) {
+    largest = std::max(largest, info.nbytes());
+  }
+  return largest;
+}
+
+/// A linear in hand: its mapped source, codes and scales, and, when calibrating, the weight the
+/// codes stand for, in f32 and packed.
+std::size_t largest_linear(const Plan& plan) {
+  std::size_t largest = 0;
+  for (const LinearEntry& linear : plan.linears) {
+    if (!linear.quantized()) continue;
+    const auto weights = static_cast<std::size_t>(linear.weights());
+    std::size_t bytes = plan.source->find(linear.weight_source)->nbytes() + weights;
+    if (plan.calibration.has_value()) {
+      bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out, linear.in, plan.compute);
+    }
+    largest = std::max(largest, bytes);
+  }
+  return largest;
+}
+
+/// Rows of the longest batch: whole sequences joined up to kBatchTokens.
+std::int64_t longest_batch(const text::Dataset& data) {
+  return std::min(data.tokens(), std::max(kBatchTokens, data.max_tokens()));
+}
+
+}  // namespace
+
+MemoryEstimate estimate_memory(const Plan& plan) {
+  MemoryEstimate memory;
+  constexpr std::size_t kProgram = std::size_t{24} << 20;
+  memory.program = kProgram;
+  memory.linear = std::max(largest_linear(plan), largest_source_tensor(plan));
+  if (!plan.calibration.has_value()) return memory;
+  const model::ModelConfig& config = plan.graph->config;
+  const std::int64_t rows = longest_batch(*plan.calibration);
+  const auto floats = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); };
+  memory.hidden = floats(plan.calibration->tokens() * config.hidden_size);
+  memory.block = model::block_bytes(config, plan.compute);
+  memory.forward = model::forward_bytes(config, rows) + floats(rows * config.hidden_size);
+  memory.statistics =
+      floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
+  return memory;
+}
+
+double estimate_seconds(const Context& ctx, const Plan& plan) {
+  double seconds = static_cast<double>(plan.parameters) / probe_weights(ctx);
+  if (!plan.calibration.has_value()) return seconds;
+  std::int64_t block_weights = 0;
+  for (const LinearEntry& linear : plan.linears) {
+    block_weights += linear.block >= 0 ? linear.weights() : 0;
+  }
+  constexpr double kForwards = 2;        // before and after quantizing
+  constexpr double kBesideProducts = 1.3;  // attention, norms, observers
+  const double products = kForwards * kBesideProducts * static_cast<double>(block_weights) *
+                          static_cast<double>(plan.calibration->tokens());
+  return seconds + products / probe_products(ctx, plan.compute);
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,124 @@
+#include "pipeline/inspect.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "export/exporter.h"
+#include "kernels/quantize.h"
+#include "model/architecture.h"
+#include "pipeline/finite.h"
+#include "pipeline/job.h"
+#include "pipeline/plan.h"
+#include "pipeline/source_items.h"
+
+namespace pare::pipeline {
+namespace {
+
+/// A graph when config.json gives one that fits; otherwise the reason why not.
+void read_architecture(Inspection& out, const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "config.json";
+  if (!std::filesystem::exists(file)) {
+    out.graph_problem = "no config.json";
+    out.model_label = "unknown model";
+    return;
+  }
+  const io::Json json = io::read_json(file);
+  const model::ConfigReader config(json, file.string());
+  out.model_label = json.is_object() ? model::architecture_label(config) : "unknown model";
+  try {
+    model::ModelGraph graph = model::read_graph(folder);
+    model::check_tensors(graph, *out.source);
+    out.tied_head = graph.config.tied_head || out.source->find(graph.head + ".weight") == nullptr;
+    out.graph = std::move(graph);
+  } catch (const Error& problem) {
+    if (problem.kind() == ErrorKind::internal) throw;
+    out.graph_problem = problem.what();
+  }
+}
+
+/// The plan of a scheme, as far as sizes need it.
+SchemeSize size_of_scheme(const Inspection& inspection, const std::filesystem::path& folder,
+                          std::string_view scheme, std::int64_t group_size) {
+  Plan plan;
+  plan.job.model = folder;
+  const std::span<const ParamSpec> specs = recipe_params();
+  const auto set = [&](std::string_view name, const std::string& value) {
+    const auto spec = std::find_if(specs.begin(), specs.end(),
+                                   [&](const ParamSpec& s) { return s.name == name; });
+    plan.job.params.set(*spec, value, "inspect");
+  };
+  set("scheme", std::string(scheme));
+  if (group_size > 0) set("group_size", fmt::format("{}", group_size));
+  plan.job.params.fill_defaults(specs);
+  plan.intent = read_intent(plan.job.params);
+  plan.source = formats::open_checkpoint(folder);
+  plan.graph = inspection.graph;
+  plan.linears = inspection.linears;
+  for (LinearEntry& linear : plan.linears) {
+    if (group_size > 0 && linear.in % group_size != 0) linear.kept_because = "group size";
+  }
+  keep_last(plan.linears);
+  plan.output.model_dtype = model_dtype(plan);
+  fill_output(plan);
+  return {.scheme = std::string(scheme), .group_size = group_size,
+          .linears = plan.quantized_count(), .bytes = plan.output_bytes,
+          .bits = static_cast<double>(plan.output_bytes) * 8 /
+                  static_cast<double>(inspection.parameters)};
+}
+
+void scan_tensor(const Context& ctx, const TensorView& tensor, const std::string& name,
+                 std::vector<Finding>& findings) {
+  if (!all_finite(ctx, tensor)) findings.push_back({name, "holds NaN or infinity"});
+  if (tensor.shape.rank() != 2) return;
+  const std::size_t row_bytes =
+      static_cast<std::size_t>(tensor.shape[1]) * size_of(tensor.dtype);
+  std::int64_t dead = 0;
+  for (std::int64_t r = 0; r < tensor.shape[0]; ++r) {
+    const auto range = kernels::min_max_bytes(
+        tensor.dtype, tensor.data.data() + static_cast<std::size_t>(r) * row_bytes,
+        tensor.shape[1]);
+    dead += range.finite && range.min == 0 && range.max == 0 ? 1 : 0;
+  }
+  if (dead > 0) findings.push_back({name, fmt::format("{} of {} rows are all zero", dead,
+                                                      tensor.shape[0])});
+}
+
+void scan_values(const Context& ctx, Inspection& out) {
+  out.scanned = true;
+  std::int64_t done = 0;
+  for (const formats::TensorInfo& info : out.source->tensors()) {
+    ctx.check_cancelled();
+    ctx.progress({.stage = "scanning", .item = info.name, .done = done++,
+                  .total = static_cast<std::int64_t>(out.source->tensors().size()), .note = {}});
+    if (is_weight_float(info.dtype) && info.shape.numel() > 0) {
+      scan_tensor(ctx, out.source->read(info.name), info.name, out.findings);
+    }
+    out.source->release(info.name);
+  }
+}
+
+}  // namespace
+
+Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool scan) {
+  Inspection out;
+  out.source = formats::open_checkpoint(model);
+  for (const formats::TensorInfo& info : out.source->tensors()) {
+    out.parameters += info.shape.numel();
+    out.bytes += info.nbytes();
+  }
+  read_architecture(out, model);
+  out.linears = out.graph.has_value() ? linears_of(*out.graph, *out.source)
+                                      : linears_by_name(*out.source);
+  if (out.linears.size() > 1) {
+    for (const quant::NamedScheme& named : quant::named_schemes()) {
+      out.sizes.push_back(size_of_scheme(out, model, named.id, 0));
+      if (named.weight_bits < 8) out.sizes.push_back(size_of_scheme(out, model, named.id, 64));
+    }
+  }
+  if (scan) scan_values(ctx, out);
+  return out;
+}
+
+}  // namespace pare::pipeline

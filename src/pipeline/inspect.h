@@ -1,0 +1,49 @@
+// What a model folder is, from headers alone; optionally a scan of every value.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "formats/tensor_source.h"
+#include "model/graph.h"
+#include "pipeline/linears.h"
+
+namespace pare::pipeline {
+
+/// Size a scheme would give, before anything is done.
+struct SchemeSize {
+  std::string scheme;
+  std::int64_t group_size = 0;
+  std::size_t linears = 0;      // that would be quantized
+  std::size_t bytes = 0;        // of all weights
+  double bits = 0;              // per parameter
+};
+
+/// One finding of the scan.
+struct Finding {
+  std::string tensor;
+  std::string what;  // "holds NaN or infinity", "3 rows are all zero"
+};
+
+struct Inspection {
+  std::string model_label;
+  std::optional<model::ModelGraph> graph;
+  std::string graph_problem;   // why there is no graph, or "" when there is
+  std::unique_ptr<formats::TensorSource> source;
+  std::vector<LinearEntry> linears;
+  std::vector<SchemeSize> sizes;
+  std::vector<Finding> findings;  // only of a scan
+  bool scanned = false;
+  std::int64_t parameters = 0;
+  std::size_t bytes = 0;
+  bool tied_head = false;
+};
+
+/// Errors: those of opening the checkpoint. A folder whose architecture is unknown is no error.
+Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool scan);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,61 @@
+// A quantization job as the user states it: one table of parameters for flags and recipes alike.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/params.h"
+#include "export/exporter.h"
+#include "quant/method.h"
+#include "quant/scheme.h"
+
+namespace pare::pipeline {
+
+/// Every parameter a recipe may hold: the job's own, then those of all methods and exporters.
+std::span<const ParamSpec> recipe_params();
+
+/// How to run, as opposed to what to make: not part of a recipe.
+struct RunOptions {
+  std::optional<std::size_t> max_memory;  // bytes
+  bool dry_run = false;
+  bool overwrite = false;
+};
+
+struct Job {
+  std::filesystem::path model;
+  std::filesystem::path out;
+  ParamMap params;  // checked; defaults filled in
+  RunOptions run;
+};
+
+/// What the parameters mean. Errors: unknown_entry, scheme_not_supported, bad_option_value.
+struct Intent {
+  quant::Scheme scheme;
+  std::string type_tag;  // "W8A8"
+  const quant::Method* method = nullptr;
+  const export_::Exporter* exporter = nullptr;
+};
+Intent read_intent(const ParamMap& params);
+
+/// N of a fallback level "L0", "L5", … Errors: bad_option_value.
+std::size_t parse_level(const std::string& level);
+
+/// Bytes of "8GiB", "512 MiB", "2G", "1000000". Errors: bad_option_value.
+std::size_t parse_bytes(const std::string& text);
+
+/// "1.4 GiB", "13.3 MiB".
+std::string human_bytes(std::size_t bytes);
+
+/// Refuses early what could only fail at the end: no output named, or one that is in the way.
+/// Errors: bad_usage, output_exists.
+void refuse_existing_output(const Job& job);
+
+/// Parameters that are given but mean nothing for this method or format are an error, so that a
+/// typo in a plan never passes silently. Errors: bad_option_value.
+void refuse_foreign_params(const ParamMap& params, const Intent& intent);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,186 @@
+#include "pipeline/plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "pipeline/estimate.h"
+#include "pipeline/source_items.h"
+#include "text/tokenizer.h"
+
+namespace pare::pipeline {
+
+std::size_t Plan::quantized_count() const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      linears.begin(), linears.end(), [](const LinearEntry& l) { return l.quantized(); }));
+}
+
+std::int64_t Plan::quantized_weights() const noexcept {
+  std::int64_t sum = 0;
+  for (const LinearEntry& linear : linears) sum += linear.quantized() ? linear.weights() : 0;
+  return sum;
+}
+
+namespace {
+
+bool needs_statistics(const Intent& intent) {
+  return intent.scheme.activations == quant::Activations::static_tensor;
+}
+
+/// Known architectures become a graph; unknown ones go on by name when no forward is needed.
+void open_model(Plan& plan) {
+  const std::filesystem::path& folder = plan.job.model;
+  plan.source = formats::open_checkpoint(folder);
+  for (const formats::TensorInfo& info : plan.source->tensors()) {
+    plan.input_bytes += info.nbytes();
+    plan.parameters += info.shape.numel();
+  }
+  const std::filesystem::path config_file = folder / "config.json";
+  const bool forward_needed =
+      needs_statistics(plan.intent) || plan.job.params.given("calib");
+  if (!std::filesystem::exists(config_file) && !forward_needed) {
+    plan.model_label = "no config.json";
+    plan.linears = linears_by_name(*plan.source);
+    return;
+  }
+  const io::Json json = io::read_json(config_file);
+  const model::ConfigReader config(json, config_file.string());
+  const bool known = json.is_object() && model::find_architecture(config) != nullptr;
+  if (!known && json.is_object() && !forward_needed) {
+    plan.model_label = model::architecture_label(config) + ", not known: weights only";
+    plan.linears = linears_by_name(*plan.source);
+    return;
+  }
+  plan.graph = model::read_graph(folder);
+  model::check_tensors(*plan.graph, *plan.source);
+  plan.model_label = plan.graph->config.class_name;
+  plan.linears = linears_of(*plan.graph, *plan.source);
+}
+
+void load_calibration(Plan& plan) {
+  const ParamMap& params = plan.job.params;
+  if (!params.given("calib")) {
+    if (!needs_statistics(plan.intent)) return;
+    throw Error(ErrorCode::calibration_needed,
+                fmt::format("scheme {} has static activations", params.text("scheme")))
+        .hint("add --calib FILE, or choose w8a8-dynamic, w8a16 or w4a16, which need no data");
+  }
+  text::DatasetOptions options;
+  options.file = params.text("calib");
+  options.tmpl = params.text("template");
+  const auto limit = [&](std::string_view name) {
+    const std::int64_t n = params.integer(name);
+    return n > 0 ? std::optional(n) : std::nullopt;
+  };
+  options.count = limit("count");
+  options.pack = limit("pack");
+  const std::int64_t longest = plan.graph->config.max_positions;
+  options.max_tokens = limit("max_tokens").value_or(std::min<std::int64_t>(longest, 2048));
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  if (text::has_tokenizer(plan.job.model)) tokenizer = text::open_tokenizer(plan.job.model);
+  plan.calibration =
+      text::load_dataset(options, tokenizer.get(), plan.graph->config.vocab_size);
+}
+
+kernels::Compute choose_compute(const Plan& plan) {
+  const std::string word = plan.job.params.text("compute", "auto");
+  if (word == "f32") return kernels::Compute::f32;
+  if (word == "bf16") return kernels::Compute::bf16;
+  const bool bf16_model = plan.output.model_dtype == DType::bf16;
+  return bf16_model && kernels::has_fast_bf16() ? kernels::Compute::bf16 : kernels::Compute::f32;
+}
+
+void keep_requested(Plan& plan) {
+  keep_by_pattern(plan.linears, plan.job.params.list("disable_names"));
+  if (!plan.job.params.flag("quantize_last_linear")) keep_last(plan.linears);
+}
+
+/// Every quantized linear must fit the group size; says which sizes would do.
+void check_groups(const Plan& plan) {
+  if (plan.intent.scheme.granularity != quant::Granularity::group) return;
+  const std::int64_t group = plan.intent.scheme.group_size;
+  for (const LinearEntry& linear : plan.linears) {
+    if (!linear.quantized() || linear.in % group == 0) continue;
+    std::string fitting;
+    for (const std::int64_t size : {32, 64, 128, 256}) {
+      if (linear.in % size == 0) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
+    }
+    throw Error(ErrorCode::group_does_not_divide,
+                fmt::format("group_size {} and the {} input columns of {}", group, linear.in,
+                            linear.name))
+        .hint(fitting.empty() ? "keep this linear with --disable-names, or leave --group-size out"
+                              : fmt::format("sizes that would work here: {}", fitting));
+  }
+}
+
+/// Ranks inputs when the fallback level or the automatic observer asks for it.
+void rank(const Context& ctx, Plan& plan) {
+  const std::size_t level = parse_level(plan.job.params.text("disable_level", "L0"));
+  const bool automatic = needs_statistics(plan.intent) &&
+                         plan.job.params.integer("act_method") ==
+                             static_cast<int>(calib::ActMethod::automatic);
+  if (!plan.calibration.has_value()) {
+    if (level > 0) ctx.warning("disable_level needs calibration data and acts like L0 without it");
+    return;
+  }
+  if (level == 0 && !automatic) return;
+  const model::FloatWeights weights(*plan.source);
+  const model::Model model{&*plan.graph, &weights, plan.compute};
+  plan.scores = calib::rank_inputs(ctx, model, plan.calibration->sequences);
+  std::vector<calib::ScoredLinear> candidates;
+  for (const LinearEntry& linear : plan.linears) {
+    if (!linear.quantized()) continue;
+    candidates.push_back({linear.name, score_of(plan.scores, linear)});
+  }
+  const std::vector<std::string> kept = calib::highest_scores(std::move(candidates), level);
+  for (LinearEntry& linear : plan.linears) {
+    if (std::find(kept.begin(), kept.end(), linear.name) == kept.end()) continue;
+    linear.kept_because = fmt::format("disable_level L{} (score {:.1f})", level,
+                                      static_cast<double>(score_of(plan.scores, linear)));
+  }
+}
+
+void refuse_nothing_to_do(const Plan& plan) {
+  if (plan.quantized_count() > 0) return;
+  throw Error(ErrorCode::bad_usage, "no linear would be quantized")
+      .at(plan.job.model.string())
+      .hint("every linear is kept by --disable-names, by the fallback level, or is the last one");
+}
+
+void check_memory(const Plan& plan) {
+  if (!plan.job.run.max_memory.has_value()) return;
+  const std::size_t need = plan.memory.total();
+  if (need <= *plan.job.run.max_memory) return;
+  throw Error(ErrorCode::memory_limit,
+              fmt::format("{} needed, {} allowed", human_bytes(need),
+                          human_bytes(*plan.job.run.max_memory)))
+      .hint("fewer calibration tokens (--count, --max-tokens) need less; --dry-run shows the parts");
+}
+
+}  // namespace
+
+Plan make_plan(const Context& ctx, const Job& job) {
+  Plan plan;
+  plan.job = job;
+  plan.intent = read_intent(job.params);
+  refuse_foreign_params(job.params, plan.intent);
+  parse_level(job.params.text("disable_level", "L0"));
+  open_model(plan);
+  keep_requested(plan);
+  refuse_nothing_to_do(plan);
+  check_groups(plan);
+  plan.output.model_dtype = model_dtype(plan);
+  plan.compute = choose_compute(plan);
+  load_calibration(plan);
+  plan.memory = estimate_memory(plan);
+  check_memory(plan);
+  rank(ctx, plan);
+  refuse_nothing_to_do(plan);
+  fill_output(plan);
+  plan.seconds_estimate = estimate_seconds(ctx, plan);
+  return plan;
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,85 @@
+// Everything decided before the work begins; every refusal happens here.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calib/ranking.h"
+#include "calib/stats.h"
+#include "core/context.h"
+#include "export/exporter.h"
+#include "kernels/gemm.h"
+#include "model/architecture.h"
+#include "pipeline/job.h"
+#include "pipeline/linears.h"
+#include "text/dataset.h"
+
+namespace pare::pipeline {
+
+/// A source tensor that no output holds, and the rule that says so.
+struct DroppedTensor {
+  std::string name;
+  std::string rule;
+};
+
+/// Where the bytes of one float output tensor come from.
+struct CopiedTensor {
+  std::string name;
+  std::string source;
+};
+
+/// Peak memory by part, in bytes: the formula that --dry-run prints.
+struct MemoryEstimate {
+  std::size_t program = 0;      // the process itself, code and tables
+  std::size_t hidden = 0;       // cached hidden states of all samples
+  std::size_t block = 0;        // the packed block being run
+  std::size_t forward = 0;      // working memory of one batch going through it
+  std::size_t statistics = 0;   // sampled rows, histograms
+  std::size_t linear = 0;       // the largest linear while it is quantized and written
+  std::size_t total() const noexcept {
+    return program + hidden + block + statistics + std::max(forward, linear);
+  }
+};
+
+struct Plan {
+  Job job;
+  Intent intent;
+  std::unique_ptr<formats::TensorSource> source;
+  std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture, weights only
+  std::string model_label;                 // "LlamaForCausalLM"
+  std::vector<LinearEntry> linears;
+  std::vector<CopiedTensor> copied;
+  std::vector<DroppedTensor> dropped;
+  export_::ExportPlan output;
+  std::optional<text::Dataset> calibration;
+  calib::RangeScores scores;               // empty unless ranking was needed
+  kernels::Compute compute = kernels::Compute::f32;
+  MemoryEstimate memory;
+  std::int64_t parameters = 0;
+  std::size_t input_bytes = 0;             // of the weights
+  std::size_t output_bytes = 0;
+  double seconds_estimate = 0;
+
+  std::size_t quantized_count() const noexcept;
+  std::int64_t quantized_weights() const noexcept;
+};
+
+/// Sequences that go through a block together: rows enough to fill the products.
+inline constexpr std::int64_t kBatchTokens = 2048;
+/// Input rows kept per site to measure output distortion.
+inline constexpr std::int64_t kSampleRows = 256;
+
+/// Errors: all of the job's, the model's and the data's; memory_limit.
+Plan make_plan(const Context& ctx, const Job& job);
+
+/// Lines about the data alone.
+std::vector<std::string> describe_calibration(const text::Dataset& data);
+
+/// Lines for people: what will be done, what is kept and why, size, memory, time.
+std::vector<std::string> describe(const Plan& plan);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,48 @@
+// Carries a plan out: quantizes, writes, reads back, reports, renames into place.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "pipeline/plan.h"
+#include "quant/distortion.h"
+
+namespace pare::pipeline {
+
+/// What is known of one quantized linear when it is done.
+struct LinearResult {
+  std::string name;
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  quant::Distortion weight;
+  std::optional<quant::Distortion> output;  // on sampled calibration rows
+  std::optional<quant::ActivationParams> input;
+  double bits_per_weight = 0;               // codes, scales and zeros
+  std::uint64_t content = 0;                // hash of codes, scales and zeros as meant
+};
+
+struct QuantizeResult {
+  std::vector<LinearResult> linears;        // in the order of the model
+  std::vector<std::string> files;
+  std::size_t output_bytes = 0;             // of the weight files as they lie on disk
+  double effective_bits = 0;                // output_bytes * 8 / parameters
+  std::size_t verified_tensors = 0;
+  double seconds_planning = 0;
+  double seconds_quantizing = 0;
+  double seconds_verifying = 0;
+  double seconds_total = 0;
+  std::size_t peak_rss = 0;
+};
+
+/// Errors: those of reading and writing; not_finite; verify_failed; interrupted. On any error
+/// nothing stays on disk.
+QuantizeResult run_plan(const Context& ctx, const Plan& plan);
+
+/// Hash of what a quantized linear holds, equal for equal codes, scales and zeros.
+std::uint64_t content_hash(const quant::QuantizedLinear& linear);
+
+}  // namespace pare::pipeline

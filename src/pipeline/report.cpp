@@ -1,0 +1,150 @@
+#include "pipeline/report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "io/file.h"
+#include "io/hash.h"
+#include "io/json.h"
+
+namespace pare::pipeline {
+namespace {
+
+/// JSON has no infinity: an exact result has no SQNR.
+io::Json decibels(const quant::Distortion& d) {
+  const double db = d.sqnr_db();
+  return std::isfinite(db) ? io::Json(std::round(db * 100) / 100) : io::Json(nullptr);
+}
+
+io::Json linear_json(const Plan& plan, const LinearResult& r) {
+  io::Json json = {{"name", r.name}, {"shape", {r.out, r.in}},
+                   {"scheme", plan.intent.scheme.text()},
+                   {"bits", std::round(r.bits_per_weight * 1e4) / 1e4},
+                   {"weight_sqnr_db", decibels(r.weight)},
+                   {"weight_max_error", r.weight.max_abs_error}};
+  json["output_sqnr_db"] = r.output.has_value() ? decibels(*r.output) : io::Json(nullptr);
+  if (r.input.has_value()) {
+    json["input_scale"] = r.input->scale;
+    json["input_offset"] = r.input->zero_point;
+  }
+  return json;
+}
+
+io::Json kept_json(const Plan& plan) {
+  io::Json kept = io::Json::array();
+  for (const LinearEntry& linear : plan.linears) {
+    if (linear.quantized()) continue;
+    kept.push_back({{"name", linear.name}, {"because", linear.kept_because}});
+  }
+  return kept;
+}
+
+io::Json calibration_json(const text::Dataset& data) {
+  return {{"samples", data.sequences.size()}, {"lines_read", data.lines_read},
+          {"lines_skipped", data.lines_skipped}, {"tokens", data.tokens()},
+          {"tokens_min", data.min_tokens()}, {"tokens_median", data.median_tokens()},
+          {"tokens_max", data.max_tokens()}, {"bos", data.has_bos},
+          {"ids_sha256", data.ids_sha256}};
+}
+
+io::Json recipe_json(const ParamMap& params) {
+  io::Json json = io::Json::object();
+  for (const ParamSpec& spec : recipe_params()) {
+    const auto found = params.values().find(spec.name);
+    if (found == params.values().end() || found->second.empty()) continue;
+    if (spec.type == ParamType::list) {
+      json[std::string(spec.name)] = found->second;
+    } else {
+      json[std::string(spec.name)] = found->second.front();
+    }
+  }
+  return json;
+}
+
+std::string config_hash(const Plan& plan) {
+  const std::filesystem::path file = plan.job.model / "config.json";
+  return std::filesystem::exists(file) ? io::sha256_hex(io::read_text(file)) : "";
+}
+
+double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
+
+/// The measure by which linears are ranked: output error where it is known, else weight error.
+const quant::Distortion& ranked_by(const LinearResult& r) {
+  return r.output.has_value() ? *r.output : r.weight;
+}
+
+}  // namespace
+
+std::string report_json(const Plan& plan, const QuantizeResult& result) {
+  io::Json json;
+  json["schema"] = 1;
+  json["tool"] = "pare 0.1.0";
+  json["model"] = plan.model_label;
+  json["scheme"] = plan.job.params.text("scheme");
+  json["format"] = plan.intent.exporter->id;
+  json["recipe"] = recipe_json(plan.job.params);
+  json["parameters"] = plan.parameters;
+  json["effective_bits"] = std::round(result.effective_bits * 1e4) / 1e4;
+  json["size_bytes"] = {{"input", plan.input_bytes}, {"output", result.output_bytes}};
+  json["coverage"] = {{"linears", plan.linears.size()},
+                      {"quantized", plan.quantized_count()},
+                      {"weights_quantized", plan.quantized_weights()},
+                      {"tensors_copied", plan.copied.size()},
+                      {"tensors_dropped", plan.dropped.size()},
+                      {"tensors_verified", result.verified_tensors}};
+  json["seconds"] = {{"planning", result.seconds_planning},
+                     {"quantizing", result.seconds_quantizing},
+                     {"verifying", result.seconds_verifying},
+                     {"total", result.seconds_total}};
+  json["peak_rss_bytes"] = result.peak_rss;
+  json["peak_rss_estimate_bytes"] = plan.memory.total();
+  json["compute"] = plan.compute == kernels::Compute::bf16 ? "bf16" : "f32";
+  json["isa"] = kernels::isa_name(kernels::current_isa());
+  json["hashes"] = {{"config_sha256", config_hash(plan)}};
+  if (plan.calibration.has_value()) json["calibration"] = calibration_json(*plan.calibration);
+  json["kept"] = kept_json(plan);
+  json["dropped"] = io::Json::array();
+  for (const DroppedTensor& d : plan.dropped) {
+    json["dropped"].push_back({{"name", d.name}, {"rule", d.rule}});
+  }
+  json["linears"] = io::Json::array();
+  for (const LinearResult& r : result.linears) json["linears"].push_back(linear_json(plan, r));
+  return json.dump(2) + "\n";
+}
+
+std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& result) {
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format(
+      "  covered    {}/{} linears, {:.1f} % of {:.2f} M parameters as {}",
+      plan.quantized_count(), plan.linears.size(),
+      percent(static_cast<double>(plan.quantized_weights()), static_cast<double>(plan.parameters)),
+      static_cast<double>(plan.parameters) / 1e6, plan.intent.scheme.text()));
+  lines.push_back(fmt::format("  size       {} -> {}, {:.2f} bits per parameter over all files",
+                              human_bytes(plan.input_bytes), human_bytes(result.output_bytes),
+                              result.effective_bits));
+  std::vector<const LinearResult*> worst;
+  for (const LinearResult& r : result.linears) worst.push_back(&r);
+  std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
+    return ranked_by(*a).sqnr_db() < ranked_by(*b).sqnr_db();
+  });
+  worst.resize(std::min<std::size_t>(worst.size(), 5));
+  lines.push_back(fmt::format("  {:<42} {:>10} {:>10}", "worst linears", "weight", "output"));
+  for (const LinearResult* r : worst) {
+    const std::string output =
+        r->output.has_value() ? fmt::format("{:.1f} dB", r->output->sqnr_db()) : "-";
+    lines.push_back(fmt::format("    {:<40} {:>10} {:>10}", r->name,
+                                fmt::format("{:.1f} dB", r->weight.sqnr_db()), output));
+  }
+  lines.push_back(fmt::format(
+      "  verified   {} tensors read back: names, shapes, codes and scales as meant, no NaN or "
+      "infinity; {} source tensors accounted for",
+      result.verified_tensors, plan.source->tensors().size()));
+  lines.push_back(fmt::format("  took       {:.1f} s, peak memory {}", result.seconds_total,
+                              human_bytes(result.peak_rss)));
+  lines.push_back(fmt::format("  wrote      {}", plan.job.out.string()));
+  return lines;
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,89 @@
+#include "pipeline/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace pare::pipeline {
+namespace {
+
+[[noreturn]] void fail(const std::string& name, const std::string& difference) {
+  throw Error(ErrorCode::verify_failed, fmt::format("{}: {}", name, difference))
+      .hint("nothing was kept; the disk or the program is at fault, please report it");
+}
+
+/// Largest distance of a weight from the source that rounding to the grid can explain: half a step
+/// of the coarsest row, and what rounding the scale to its stored type cuts off at the ends.
+double allowed_error(const quant::QuantizedLinear& q) {
+  const float largest = *std::max_element(q.scales.begin(), q.scales.end());
+  const double cut_off = q.scale_dtype == DType::f32 ? 1e-3 : 1.0 / 128;
+  const double levels = std::ldexp(1.0, q.scheme.weight_bits);
+  return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
+}
+
+void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant) {
+  const auto stored = checkpoint.linear(meant.name);
+  if (!stored.has_value()) fail(meant.name, "not found in the files");
+  const quant::QuantizedLinear& q = stored->linear;
+  if (q.out != meant.out || q.in != meant.in) fail(meant.name, "shape differs");
+  if (content_hash(q) != meant.content) fail(meant.name, "codes or scales differ");
+  const auto finite = [](float v) { return std::isfinite(v); };
+  if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) fail(meant.name, "scale not finite");
+  if (meant.weight.max_abs_error > allowed_error(q)) {
+    fail(meant.name, fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
+                                 meant.weight.max_abs_error, allowed_error(q)));
+  }
+  if (!meant.input.has_value()) return;
+  if (!q.input.has_value() || q.input->scale != meant.input->scale ||
+      q.input->zero_point != meant.input->zero_point) {
+    fail(meant.name, "activation parameters differ");
+  }
+}
+
+void check_copy(const Plan& plan, const export_::QuantizedCheckpoint& checkpoint,
+                const CopiedTensor& copy) {
+  const auto stored = checkpoint.tensor(copy.name);
+  if (!stored.has_value()) fail(copy.name, "not found in the files");
+  const TensorView source = plan.source->read(copy.source);
+  const bool same_type = stored->dtype == source.dtype;
+  if (same_type && stored->data.size() != source.data.size()) fail(copy.name, "size differs");
+  if (same_type && !std::equal(source.data.begin(), source.data.end(), stored->data.begin())) {
+    fail(copy.name, "bytes differ from the source");
+  }
+  // A layout without bf16 holds the same values in f32.
+  if (!same_type && read_floats(source) != read_floats(*stored)) fail(copy.name, "values differ");
+  plan.source->release(copy.source);
+  checkpoint.release(copy.name);
+}
+
+}  // namespace
+
+std::size_t verify_output(const Context& ctx, const Plan& plan,
+                          const std::vector<LinearResult>& meant,
+                          const std::filesystem::path& folder) {
+  const auto checkpoint = plan.intent.exporter->open(folder);
+  if (checkpoint->linears().size() != meant.size()) {
+    fail("the files", fmt::format("{} quantized linears instead of {}",
+                                  checkpoint->linears().size(), meant.size()));
+  }
+  const auto linears = static_cast<std::int64_t>(meant.size());
+  const auto copies = static_cast<std::int64_t>(plan.copied.size());
+  ctx.progress({.stage = "verifying", .item = {}, .done = 0, .total = linears + copies, .note = {}});
+  ctx.parallel_for(linears + copies, [&](std::int64_t i) {
+    ctx.check_cancelled();
+    if (i < linears) {
+      check_linear(*checkpoint, meant[static_cast<std::size_t>(i)]);
+      checkpoint->release(meant[static_cast<std::size_t>(i)].name);
+      return;
+    }
+    check_copy(plan, *checkpoint, plan.copied[static_cast<std::size_t>(i - linears)]);
+  });
+  return plan.intent.exporter->declare(plan.output).size();
+}
+
+}  // namespace pare::pipeline

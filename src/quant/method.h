@@ -1,0 +1,39 @@
+// A method turns one weight matrix into codes. One file in methods/ and one line in methods.def each.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "core/context.h"
+#include "core/params.h"
+#include "core/tensor.h"
+#include "quant/quantized_linear.h"
+
+namespace pare::quant {
+
+/// What a method must be given besides the weight.
+enum class Needs { weights_only, activation_stats, gram };
+
+struct Method {
+  std::string_view id;
+  std::string_view summary;
+  std::string_view paper;
+  Needs needs;
+  std::span<const ParamSpec> params;
+  /// "" when the scheme can be done, else the reason it cannot.
+  std::string_view (*refuses)(const Scheme& scheme) noexcept;
+  /// Fills codes, scales, zeros, out, in, scheme, scale_dtype; name and bias are the caller's.
+  /// Shapes: weight [O, I] of dtype f32, f16 or bf16 (it may be mapped: read it once or twice only).
+  /// Errors: not_finite when the weight holds NaN or infinity (naming row and column);
+  ///         group_does_not_divide when the group size does not divide I.
+  /// Threads: rows in parallel through ctx; bytes identical for any thread count.
+  QuantizedLinear (*quantize)(const Context& ctx, const TensorView& weight, const Scheme& scheme,
+                              DType scale_dtype, const ParamMap& params);
+};
+
+std::span<const Method* const> methods() noexcept;
+
+/// Errors: unknown_entry with a near match.
+const Method& find_method(std::string_view id);
+
+}  // namespace pare::quant

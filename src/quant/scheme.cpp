@@ -1,0 +1,79 @@
+#include "quant/scheme.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+
+namespace pare::quant {
+namespace {
+
+constexpr std::array kNamedSchemes = {
+    NamedScheme{"w8a8", "8-bit weights, 8-bit activations with one scale from calibration", 8,
+                Activations::static_tensor, "W8A8"},
+    NamedScheme{"w8a8-dynamic", "8-bit weights, 8-bit activations scaled per token at run time", 8,
+                Activations::dynamic_token, "W8A8_DYNAMIC"},
+    NamedScheme{"w8a16", "8-bit weights, float activations", 8, Activations::none, "W8A16"},
+    NamedScheme{"w4a16", "4-bit weights, float activations", 4, Activations::none, "W4A16"},
+};
+
+const NamedScheme* named_scheme_of(const Scheme& scheme) noexcept {
+  for (const NamedScheme& named : kNamedSchemes) {
+    const bool same = named.weight_bits == scheme.weight_bits &&
+                      named.activations == scheme.activations;
+    if (same) return &named;
+  }
+  return nullptr;
+}
+
+std::string base_name(const Scheme& scheme) {
+  if (const NamedScheme* named = named_scheme_of(scheme)) return std::string(named->id);
+  std::string name =
+      fmt::format("w{}a{}", scheme.weight_bits, scheme.activations == Activations::none ? 16 : 8);
+  if (scheme.activations == Activations::dynamic_token) name += "-dynamic";
+  return name;
+}
+
+}  // namespace
+
+std::string Scheme::text() const {
+  std::string text = base_name(*this);
+  if (granularity == Granularity::tensor) text += " per-tensor";
+  if (granularity == Granularity::group) text += fmt::format(" g{}", group_size);
+  if (!symmetric) text += " asym";
+  return text;
+}
+
+std::span<const NamedScheme> named_schemes() noexcept { return kNamedSchemes; }
+
+const NamedScheme& find_named_scheme(std::string_view id) {
+  std::vector<std::string> known;
+  for (const NamedScheme& named : kNamedSchemes) {
+    if (named.id == id) return named;
+    known.emplace_back(named.id);
+  }
+  Error error(ErrorCode::unknown_entry, fmt::format("scheme \"{}\"", id));
+  const std::string near = closest_match(id, known);
+  if (!near.empty()) throw std::move(error).hint(fmt::format("did you mean \"{}\"?", near));
+  throw std::move(error).hint(fmt::format("the schemes are {}", fmt::join(known, ", ")));
+}
+
+std::string_view ascend_type_of(const Scheme& scheme) noexcept {
+  const NamedScheme* named = named_scheme_of(scheme);
+  return named == nullptr ? std::string_view{} : named->ascend_type;
+}
+
+std::string named_scheme_choices() {
+  std::string choices;
+  for (const NamedScheme& named : kNamedSchemes) {
+    if (!choices.empty()) choices += '|';
+    choices += named.id;
+  }
+  return choices;
+}
+
+}  // namespace pare::quant

@@ -1,0 +1,25 @@
+// The records of a text file: lines, JSON values or rows, each with the place it came from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "io/json.h"
+
+namespace pare::text {
+
+struct Record {
+  std::string where;  // "calib.jsonl:12", "calib.json: element 3"
+  io::Json value;     // an object of fields, or a string; null for a blank line
+};
+
+/// Calls `visit` for every record in order until it returns false. The extension tells the form:
+/// .jsonl one JSON value a line; .json one array; .csv rows named by a header; .txt lines, or with
+/// `whole` the file as one text.
+/// Errors: file_not_found, file_io, bad_dataset with the line.
+void visit_records(const std::filesystem::path& file, bool whole,
+                   const std::function<bool(const Record&)>& visit);
+
+}  // namespace pare::text

@@ -1,0 +1,1 @@
+"""Helpers of the Python tests. Nothing here is part of the product."""
