@@ -56,9 +56,9 @@ class ExportWriter {
   virtual std::vector<std::string> finish() = 0;
 };
 
-/// A quantized linear as the files hold it. `effective_bias` is what a loader adds in the end:
+/// A quantized linear as the files hold it. `effective_bias` [O] is what a loader adds in the end:
 /// for static activations (quant_bias + zero_point * sum(codes)) * deq_scale, else the float bias;
-/// empty when there is none.
+/// empty when there is nothing to add.
 struct StoredLinear {
   quant::QuantizedLinear linear;
   std::vector<float> effective_bias;
@@ -70,7 +70,7 @@ class QuantizedCheckpoint {
   virtual ~QuantizedCheckpoint() = default;
   /// Module names of the quantized linears, sorted.
   virtual std::vector<std::string> linears() const = 0;
-  /// Names of the float tensors, sorted.
+  /// Names of the float tensors, sorted; biases of quantized linears belong to `linear`.
   virtual std::vector<std::string> tensors() const = 0;
   /// nullopt when the module is not quantized. Errors: bad_description, tensor_mismatch.
   virtual std::optional<StoredLinear> linear(std::string_view module) const = 0;
@@ -86,9 +86,13 @@ struct Exporter {
   std::span<const ParamSpec> params;
   /// "" when the scheme has a place in this layout, else the reason it has none.
   std::string (*refuses)(const quant::Scheme& scheme);
-  /// Every tensor that will be written, in the order of emission (bytes before any container).
-  std::vector<formats::TensorInfo> (*declare)(const ExportPlan& plan);
-  /// Opens the files in `folder`.
+  /// "" when every item of the plan has a place in this layout, else a reason that names the module
+  /// or tensor. Looks at names, types and shapes only.
+  std::string (*check)(const ExportPlan& plan);
+  /// Every tensor that will be written, as it will be written, in the order of the plan.
+  std::vector<formats::TensorInfo> (*declare)(const ExportPlan& plan, const ParamMap& params);
+  /// Begins the files in `folder`, which must exist. The plan must have passed `check`.
+  /// Errors: output_not_writable.
   std::unique_ptr<ExportWriter> (*create)(const ExportPlan& plan,
                                           const std::filesystem::path& folder,
                                           const ParamMap& params);
@@ -96,7 +100,7 @@ struct Exporter {
   std::string (*config_patch)(const ExportPlan& plan);  // JSON object as text; "{}" = unchanged
   /// Whether a folder holds this layout; looks at file names only.
   bool (*probe)(const std::filesystem::path& folder) noexcept;
-  /// Errors: bad_description and those of the container.
+  /// Errors: bad_description, scheme_not_supported, and those of the container.
   std::unique_ptr<QuantizedCheckpoint> (*open)(const std::filesystem::path& folder);
 };
 
@@ -107,6 +111,6 @@ const Exporter& find_exporter(std::string_view id);
 const Exporter* exporter_of(const std::filesystem::path& folder) noexcept;
 
 /// Bytes all output tensors will take (headers left out): for plans and --dry-run.
-std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan);
+std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan, const ParamMap& params);
 
 }  // namespace pare::export_

@@ -241,9 +241,20 @@ void check(const AttentionShape& s, MatrixView<const float> q, MatrixView<const 
 void attention(const Context& ctx, const AttentionShape& shape, MatrixView<const float> q,
                MatrixView<const float> k, MatrixView<const float> v, MatrixView<float> out,
                Compute compute) {
+  attention(ctx, shape, q, k, v, out, compute, current_isa());
+}
+
+void attention(const Context& ctx, const AttentionShape& shape, MatrixView<const float> q,
+               MatrixView<const float> k, MatrixView<const float> v, MatrixView<float> out,
+               Compute compute, Isa isa) {
   check(shape, q, k, v, out);
-  const Attention job{shape, detail::engine_for(compute, current_isa()), detail::row_kernels(),
-                      q,     k, v, out};
+  const Attention job{.shape = shape,
+                      .engine = detail::engine_for(compute, isa),
+                      .row_kernels = detail::row_kernels_for(isa),
+                      .q = q,
+                      .k = k,
+                      .v = v,
+                      .out = out};
   if (q.rows > kFewQueries) return attend_in_blocks(ctx, job);
   ctx.parallel_for(q.rows * shape.heads, [&](std::int64_t i) {
     attend_row(job, i % shape.heads, i / shape.heads);

@@ -26,5 +26,9 @@ struct AttentionShape {
 void attention(const Context& ctx, const AttentionShape& shape, MatrixView<const float> q,
                MatrixView<const float> k, MatrixView<const float> v, MatrixView<float> out,
                Compute compute);
+/// The same on one of available_isas(), for tests.
+void attention(const Context& ctx, const AttentionShape& shape, MatrixView<const float> q,
+               MatrixView<const float> k, MatrixView<const float> v, MatrixView<float> out,
+               Compute compute, Isa isa);
 
 }  // namespace pare::kernels

@@ -108,9 +108,9 @@ model::LinearWeights QuantizedWeights::linear(const Context& ctx, const std::str
   if (expected != shapes_.end() && expected->second != shape) {
     fail_shape(module, shape, expected->second);
   }
-  Matrix values(q.out, q.in);
-  quant::dequantize(ctx, q, values.view());
-  weights.owned = Tensor::from(DType::f32, shape, std::span<const float>(values.values()));
+  weights.owned = Tensor(DType::f32, shape);
+  auto* values = reinterpret_cast<float*>(weights.owned.bytes().data());
+  quant::dequantize(ctx, q, MatrixView<float>(values, q.out, q.in));
   weights.weight = weights.owned.view();
   weights.bias = stored->effective_bias;
   weights.input = activation_of(q);

@@ -28,7 +28,7 @@ std::optional<std::vector<std::string>> CsvReader::next() {
 bool CsvReader::at_line_end() const noexcept { return text_[at_] == '\n' || text_[at_] == '\r'; }
 
 void CsvReader::skip_line_end() {
-  at_ += text_.substr(at_, 2) == "\r\n" ? 2 : 1;
+  at_ += text_.substr(at_, 2) == "\r\n" ? 2U : 1U;
   ++line_;
 }
 

@@ -38,10 +38,10 @@ Operands operands(const Case& c) {
   return o;
 }
 
-Matrix run(const Context& ctx, const Operands& o, Compute compute) {
+Matrix run(const Context& ctx, const Operands& o, Compute compute, Isa isa = current_isa()) {
   Matrix out(o.q.rows(), o.q.cols());
   std::fill(out.values().begin(), out.values().end(), std::numeric_limits<float>::quiet_NaN());
-  attention(ctx, o.shape, o.q.view(), o.k.view(), o.v.view(), out.view(), compute);
+  attention(ctx, o.shape, o.q.view(), o.k.view(), o.v.view(), out.view(), compute, isa);
   return out;
 }
 
@@ -78,7 +78,7 @@ TEST(Attention, TwoKeysByHand) {
   EXPECT_NEAR(out.values()[1], 4.0F, 1e-6F);
 }
 
-TEST(Attention, F32AgreesWithDoublePrecision) {
+TEST(Attention, F32AgreesWithDoublePrecisionInTheSameBitsOnEveryIsa) {
   const Context ctx(2);
   for (const Case& c : kCases) {
     const Operands o = operands(c);
@@ -86,10 +86,13 @@ TEST(Attention, F32AgreesWithDoublePrecision) {
     // values are at most 1. The softmax itself adds a few 2^-24.
     const double d = static_cast<double>(c.head_dim);
     const double bound = (4 * std::sqrt(d) * d + static_cast<double>(c.keys) + 16) * 0x1p-24;
-    EXPECT_LE(largest_difference(run(ctx, o, Compute::f32),
-                                 reference::attention(o.shape, o.q, o.k, o.v)),
-              bound)
-        << label(c);
+    const Matrix expected = reference::attention(o.shape, o.q, o.k, o.v);
+    const Matrix scalar = run(ctx, o, Compute::f32, Isa::scalar);
+    EXPECT_LE(largest_difference(scalar, expected), bound) << label(c);
+    for (const Isa isa : available_isas()) {
+      EXPECT_EQ(run(ctx, o, Compute::f32, isa).values(), scalar.values())
+          << label(c) << " " << isa_name(isa);
+    }
   }
 }
 
@@ -100,10 +103,11 @@ TEST(Attention, Bf16AgreesWithinItsRounding) {
     // q and k rounded by 2^-9 each move a score by at most 4 sqrt(D) 2^-8 (and a weight by that
     // relatively, in both directions); weights and values are rounded by 2^-9 each.
     const double bound = (2 * 4 * std::sqrt(static_cast<double>(c.head_dim)) + 2) * 0x1p-8;
-    EXPECT_LE(largest_difference(run(ctx, o, Compute::bf16),
-                                 reference::attention(o.shape, o.q, o.k, o.v)),
-              bound)
-        << label(c);
+    const Matrix expected = reference::attention(o.shape, o.q, o.k, o.v);
+    for (const Isa isa : available_isas()) {
+      EXPECT_LE(largest_difference(run(ctx, o, Compute::bf16, isa), expected), bound)
+          << label(c) << " " << isa_name(isa);
+    }
   }
 }
 
@@ -114,9 +118,11 @@ TEST(Attention, Bf16OnRoundedOperandsIsClose) {
   o.q = reference::rounded_to_bf16(o.q);
   o.k = reference::rounded_to_bf16(o.k);
   o.v = reference::rounded_to_bf16(o.v);
-  EXPECT_LE(largest_difference(run(ctx, o, Compute::bf16),
-                               reference::attention(o.shape, o.q, o.k, o.v)),
-            0x1p-9 + 1e-5);
+  const Matrix expected = reference::attention(o.shape, o.q, o.k, o.v);
+  for (const Isa isa : available_isas()) {
+    EXPECT_LE(largest_difference(run(ctx, o, Compute::bf16, isa), expected), 0x1p-9 + 1e-5)
+        << isa_name(isa);
+  }
 }
 
 TEST(Attention, SameBytesForAnyNumberOfThreads) {

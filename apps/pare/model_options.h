@@ -1,0 +1,46 @@
+// What verbs that run a model share: opening it, its arithmetic, and how results name it.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "core/params.h"
+#include "io/json.h"
+#include "pipeline/open_model.h"
+#include "verb.h"
+
+namespace pare::app {
+
+inline constexpr ParamSpec kComputeParam{
+    .name = "compute",
+    .type = ParamType::choice,
+    .default_value = "auto",
+    .choices = "auto|f32|bf16",
+    .help = "arithmetic of matrix products; auto = f32, the one to judge by"};
+
+inline constexpr const char* kModelHelp =
+    "model folder: a Hugging Face float checkpoint, or what `pare quantize` wrote";
+
+/// f32 unless `values` say otherwise.
+kernels::Compute compute_of(const ParamMap& values);
+std::string_view compute_name(kernels::Compute compute) noexcept;
+
+/// "demo/model (llama, float)".
+std::string label_of(const pipeline::OpenModel& model);
+
+/// Seconds since it was made.
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// What every measurement says about how it was made.
+void add_run_facts(io::Json& object, const Session& session, kernels::Compute compute,
+                   const Stopwatch& watch);
+
+}  // namespace pare::app

@@ -1,0 +1,132 @@
+// pare eval: perplexity of one model, or its logits.
+#include <array>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "formats/npy_rows_writer.h"
+#include "model_options.h"
+#include "param_options.h"
+#include "text/dataset.h"
+#include "text_windows.h"
+
+namespace pare::app {
+namespace {
+
+constexpr std::array kLogitsParams = {
+    ParamSpec{.name = "input_ids",
+              .type = ParamType::text,
+              .help = "token sequences, one {\"input_ids\": […]} per line"},
+    ParamSpec{.name = "logits_to",
+              .type = ParamType::text,
+              .help = "f32 .npy file [tokens, vocabulary]: the rows of all sequences in order"},
+};
+
+struct Options {
+  std::string model;
+  ParamMap values;
+};
+
+void measure_perplexity(Session& session, const pipeline::OpenModel& model, const Options& options) {
+  const Stopwatch watch;
+  const TextWindows text = read_windows(session, model, options.values);
+  const eval::Perplexity result = eval::perplexity(session.ctx, model.model(), text.windows);
+  if (session.json) {
+    io::Json object = {{"model", options.model}, {"kind", model.kind()}};
+    text.describe(object);
+    object["perplexity"] = result.perplexity;
+    object["stderr"] = result.stderr_;
+    object["nll"] = result.nll;
+    object["windows"] = result.windows;
+    object["tokens"] = result.tokens;
+    add_run_facts(object, session, model.model().compute, watch);
+    return session.console.json(object);
+  }
+  session.console.result(fmt::format("model       {}, computed in {}", label_of(model),
+                                     compute_name(model.model().compute)));
+  session.console.result("text        " + text.text_line());
+  session.console.result("protocol    " + text.protocol_line());
+  session.console.result(
+      fmt::format("perplexity  {:.4f} ± {:.4f}", result.perplexity, result.stderr_));
+}
+
+void write_logits(Session& session, const pipeline::OpenModel& model, const Options& options) {
+  const Stopwatch watch;
+  const std::string out = options.values.text("logits_to");
+  const std::int64_t vocabulary = model.graph().config.vocab_size;
+  text::DatasetOptions request;
+  request.file = options.values.text("input_ids");
+  const text::Dataset data = text::load_dataset(request, nullptr, vocabulary);
+  formats::NpyRowsWriter writer(out, data.tokens(), vocabulary);
+  eval::logits_of(session.ctx, model.model(), data.sequences,
+                  [&](MatrixView<const float> rows) { writer.write(rows); });
+  writer.finish();
+  if (session.json) {
+    io::Json object = {{"model", options.model},
+                       {"kind", model.kind()},
+                       {"logits", out},
+                       {"sequences", data.sequences.size()},
+                       {"tokens", data.tokens()},
+                       {"vocabulary", vocabulary},
+                       {"ids_sha256", data.ids_sha256}};
+    add_run_facts(object, session, model.model().compute, watch);
+    return session.console.json(object);
+  }
+  session.console.result(fmt::format("wrote {}: {} rows of {} logits from {} sequences", out,
+                                     data.tokens(), vocabulary, data.sequences.size()));
+}
+
+void check_usage(const ParamMap& values) {
+  const bool ids = values.given("input_ids");
+  const bool logits = values.given("logits_to");
+  if (ids != logits) {
+    throw Error(ErrorCode::bad_usage, ids ? "--input-ids without --logits-to"
+                                          : "--logits-to without --input-ids")
+        .at("pare eval")
+        .hint("logits are asked for with both");
+  }
+  if (values.given("ppl") == ids) {
+    throw Error(ErrorCode::bad_usage, ids ? "--ppl and --logits-to at once" : "nothing to measure")
+        .at("pare eval")
+        .hint("give either --ppl FILE, or --input-ids FILE.jsonl and --logits-to OUT.npy");
+  }
+}
+
+Run declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
+  add_params(app, window_params(), options->values, "Perplexity");
+  add_params(app, kLogitsParams, options->values, "Logits");
+  add_params(app, {&kComputeParam, 1}, options->values, "Common options");
+  return [options](Session& session) {
+    check_usage(options->values);
+    const pipeline::OpenModel model(options->model, compute_of(options->values));
+    if (options->values.given("ppl")) {
+      measure_perplexity(session, model, *options);
+    } else {
+      write_logits(session, model, *options);
+    }
+    return 0;
+  };
+}
+
+}  // namespace
+
+const Verb verb_eval = {
+    .name = "eval",
+    .summary = "perplexity of a model on a text, by a named protocol",
+    .description =
+        "Runs a float or a quantized model on a text and prints its perplexity with the protocol, "
+        "the number of windows and the standard error. The weights of a quantized model are those "
+        "its files hold, and the inputs of its layers are rounded as its description says. With "
+        "--input-ids and --logits-to it writes the logits of given token sequences instead; that "
+        "needs no tokenizer.",
+    .examples = "pare eval demo/model --ppl demo/text.txt --context 256\n"
+                "pare eval out/w4a16 --ppl wiki.test.raw --protocol llamacpp --json\n"
+                "pare eval demo/model --input-ids ids.jsonl --logits-to logits.npy",
+    .json = JsonOutput::object,
+    .declare = declare,
+};
+
+}  // namespace pare::app

@@ -1,0 +1,88 @@
+// pare tokenize: the ids a model sees.
+#include <array>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/params.h"
+#include "io/file.h"
+#include "param_options.h"
+#include "text/tokenizer.h"
+#include "verb.h"
+
+namespace pare::app {
+namespace {
+
+constexpr std::array kParams = {
+    ParamSpec{.name = "pieces",
+              .type = ParamType::flag,
+              .help = "one `id<TAB>piece` per line, the piece as the vocabulary spells it"},
+    ParamSpec{.name = "lines",
+              .type = ParamType::flag,
+              .help = "every line of the input is a text of its own"},
+};
+
+struct Options {
+  std::string model;
+  std::string file = "-";
+  ParamMap values;
+};
+
+std::string read_input(const std::string& file) {
+  if (file != "-") return io::read_text(file);
+  return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+std::string shown(const text::Tokenizer& tokenizer, std::string_view text, bool pieces) {
+  const std::vector<text::TokenId> ids = tokenizer.encode(text);
+  if (!pieces) return fmt::format("{}\n", fmt::join(ids, " "));
+  std::string out;
+  for (const text::TokenId id : ids) out += fmt::format("{}\t{}\n", id, tokenizer.piece(id));
+  return out;
+}
+
+int run(Session& session, const Options& options) {
+  const auto tokenizer = text::open_tokenizer(options.model);
+  const std::string input = read_input(options.file);
+  const bool pieces = options.values.flag("pieces");
+  if (!options.values.flag("lines")) {
+    session.console.stream(shown(*tokenizer, input, pieces));
+    return 0;
+  }
+  std::string_view rest = input;
+  while (!rest.empty()) {
+    session.ctx.check_cancelled();
+    const std::size_t end = rest.find('\n');
+    session.console.stream(shown(*tokenizer, rest.substr(0, end), pieces));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  return 0;
+}
+
+Run declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "folder with the tokenizer's files")->required();
+  app.add_option("FILE", options->file, "text file; standard input when absent or -");
+  add_params(app, kParams, options->values);
+  return [options](Session& session) { return run(session, *options); };
+}
+
+}  // namespace
+
+const Verb verb_tokenize = {
+    .name = "tokenize",
+    .summary = "the token ids of a text, as the model sees them",
+    .description =
+        "Tokenizes a whole file as one text and prints its ids in one line, with the special "
+        "tokens (such as BOS) that the model's tokenizer adds by default.",
+    .examples = "echo \"The river rose eleven feet.\" | pare tokenize demo/model --pieces\n"
+                "pare tokenize demo/model demo/text.txt --lines",
+    .json = JsonOutput::none,
+    .declare = declare,
+};
+
+}  // namespace pare::app

@@ -1,0 +1,104 @@
+// Configs of every architecture: keys old and new, defaults, and what is refused.
+#include "model/architecture.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "io/json.h"
+
+namespace pare::model {
+namespace {
+
+ModelGraph read(const std::string& text) {
+  const io::Json json = io::parse_json(text, "test");
+  const ConfigReader config(json, "config.json");
+  const Architecture* arch = find_architecture(config);
+  EXPECT_NE(arch, nullptr);
+  return arch->read(config);
+}
+
+ErrorCode failure_of(const std::string& text) {
+  try {
+    read(text);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "no error for " << text;
+  return ErrorCode::internal;
+}
+
+TEST(Config, LlamaDefaultsAreThoseOfTheClass) {
+  const ModelGraph g = read(R"({"model_type": "llama"})");
+  EXPECT_EQ(g.config.hidden_size, 4096);
+  EXPECT_EQ(g.config.attention.kv_heads, 32);
+  EXPECT_EQ(g.config.attention.head_dim, 128);
+  EXPECT_EQ(g.blocks.size(), 32U);
+  EXPECT_FLOAT_EQ(g.config.rms_norm_eps, 1e-6F);
+  EXPECT_EQ(g.blocks[31].linear(LinearRole::down), "model.layers.31.mlp.down_proj");
+}
+
+TEST(Config, AttentionBiasCoversTheOutputInLlamaButNotInQwen2) {
+  const ModelGraph llama = read(R"({"model_type": "llama", "attention_bias": true})");
+  EXPECT_TRUE(linear_shape(llama.config, LinearRole::o).bias);
+  const ModelGraph qwen = read(R"({"model_type": "qwen2"})");
+  EXPECT_TRUE(linear_shape(qwen.config, LinearRole::k).bias);
+  EXPECT_FALSE(linear_shape(qwen.config, LinearRole::o).bias);
+}
+
+TEST(Config, NewAndOldRotaryKeysGiveTheSame) {
+  const ModelGraph old_style = read(R"({"model_type": "llama", "rope_theta": 500000.0,
+      "rope_scaling": {"type": "linear", "factor": 4.0}})");
+  const ModelGraph new_style = read(R"({"model_type": "llama", "rope_parameters":
+      {"rope_type": "linear", "rope_theta": 500000.0, "factor": 4.0}})");
+  EXPECT_EQ(old_style.config.rope.theta, 500000.0);
+  EXPECT_EQ(new_style.config.rope.theta, 500000.0);
+  EXPECT_EQ(old_style.config.rope.scaling, RopeScaling::linear);
+  EXPECT_EQ(new_style.config.rope.factor, 4.0);
+}
+
+TEST(Config, NullKeyValueHeadsMeanAsManyAsQueries) {
+  const ModelGraph g =
+      read(R"({"model_type": "mistral", "num_key_value_heads": null, "sliding_window": null})");
+  EXPECT_EQ(g.config.attention.kv_heads, 32);
+  EXPECT_EQ(g.config.windows.front(), 0);
+}
+
+TEST(Config, MistralWindowIsOnEveryLayer) {
+  EXPECT_EQ(read(R"({"model_type": "mistral"})").config.windows[5], 4096);
+}
+
+TEST(Config, QwenWindowStartsAtItsLayer) {
+  const ModelGraph g = read(R"({"model_type": "qwen2", "use_sliding_window": true,
+      "sliding_window": 7, "max_window_layers": 2, "num_hidden_layers": 4})");
+  EXPECT_EQ(g.config.windows, (std::vector<std::int64_t>{0, 0, 7, 7}));
+}
+
+TEST(Config, HeadDimMayBeExplicit) {
+  const ModelGraph g = read(R"({"model_type": "qwen3", "hidden_size": 64,
+      "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32})");
+  EXPECT_EQ(linear_shape(g.config, LinearRole::q).out, 128);
+  EXPECT_EQ(linear_shape(g.config, LinearRole::o).in, 128);
+  EXPECT_EQ(g.blocks[0].q_norm, "model.layers.0.self_attn.q_norm");
+}
+
+TEST(Config, WhatCannotBeIsRefused) {
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "hidden_size": "many"})"), ErrorCode::bad_config);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "hidden_size": -4})"), ErrorCode::bad_config);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "num_attention_heads": 31})"),
+            ErrorCode::bad_config);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "num_hidden_layers": 100000})"),
+            ErrorCode::bad_config);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "hidden_act": "gelu"})"),
+            ErrorCode::feature_not_supported);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "rope_scaling": {"type": "yarn"}})"),
+            ErrorCode::feature_not_supported);
+}
+
+TEST(Config, UnknownTypesHaveNoArchitectureWhateverTheirClass) {
+  const io::Json json = io::parse_json(
+      R"({"model_type": "gemma", "architectures": ["LlamaForCausalLM"]})", "test");
+  EXPECT_EQ(find_architecture(ConfigReader(json, "config.json")), nullptr);
+}
+
+}  // namespace
+}  // namespace pare::model
