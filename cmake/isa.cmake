@@ -1,6 +1,7 @@
 # Instruction-set variants of kernels: `<name>_<isa>.cpp` is compiled with the flags of its ISA and
 # left out under PARE_SCALAR_ONLY. Such files include intrinsics and plain C headers only, so that
 # no inline C++ function compiled for a newer CPU can be picked by the linker for an older one.
+# They are optimised in every build type: one step through a model would take hours otherwise.
 set(pare_isa_flags_amx -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile
     -mamx-bf16 -mfma -mf16c)
 set(pare_isa_flags_avx512bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma -mf16c)
@@ -16,7 +17,7 @@ function(pare_apply_isa_flags out_sources)
         continue()
       endif()
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-                                  "${pare_isa_flags_${isa}}")
+                                  "-O3;${pare_isa_flags_${isa}}")
     endif()
     list(APPEND kept ${source})
   endforeach()

@@ -67,6 +67,14 @@ class Layout final : public CLI::Formatter {
     return two_columns(left, right_side(*option));
   }
 
+  /// One blank line in front of a group and none behind it.
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
+    std::string text = "\n" + group + ":\n";
+    for (const CLI::Option* option : options) text += make_option(option, is_positional);
+    return text;
+  }
+
   std::string make_usage(const CLI::App* app, std::string /*name*/) const override {
     std::string line = "Usage: " + app->get_name();
     for (const CLI::Option* option :
@@ -135,8 +143,8 @@ std::string version_text() {
 void dress_help(CLI::App& app, const Verb& verb) {
   app.description(wrap(verb.description, 0) + "\n");
   app.formatter(std::make_shared<Layout>());
-  app.set_help_flag("-h,--help", "this text");
-  std::string footer;
+  app.set_help_flag("-h,--help", "this text")->group("Common options");
+  std::string footer = "\n";
   if (!verb.examples.empty()) footer += "Examples:\n" + indented(verb.examples) + "\n";
   app.footer(footer + "`pare --help` lists the exit codes.");
 }

@@ -6,7 +6,7 @@ namespace pare::app {
 namespace {
 
 /// What stands for the value in the help: the choices, or a letter for the type.
-std::string placeholder(const ParamSpec& spec) {
+std::string value_name(const ParamSpec& spec) {
   if (!spec.choices.empty()) return std::string(spec.choices);
   switch (spec.type) {
     case ParamType::integer: return "N";
@@ -48,7 +48,7 @@ void add_params(CLI::App& app, std::span<const ParamSpec> specs, ParamMap& value
     CLI::Option* option = add_param(app, spec, values);
     option->group(group);
     if (spec.type == ParamType::flag) continue;
-    option->type_name(placeholder(spec));
+    option->type_name(value_name(spec));
     if (!spec.default_value.empty()) option->default_str(std::string(spec.default_value));
   }
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/params.h"
@@ -127,9 +128,9 @@ io::Json as_json(const Entries& entries) {
 void print(Console& console, const Kind& kind) {
   console.result(std::string(kind.title));
   for (const Entry& entry : kind.entries()) {
-    console.result(fmt::format("  {:<16}{}", entry.id, entry.summary));
+    console.result(fmt::format("  {:<22}{}", entry.id, entry.summary));
     for (const ParamSpec& spec : entry.params) {
-      console.result(fmt::format("  {:<16}  {}  {}", "", option_name(spec.name), spec.help));
+      console.result(fmt::format("  {:<22}  {}  {}", "", option_name(spec.name), spec.help));
     }
   }
 }
@@ -160,7 +161,7 @@ Run declare(CLI::App& app) {
 
 const Verb verb_list = {
     .name = "list",
-    .summary = "what this build can do: schemes, methods, architectures, layouts, …",
+    .summary = "what this build can do: schemes, methods, architectures, layouts",
     .description = "Prints the entries of one list, or of all, each with the options it takes.",
     .examples = "pare list\npare list methods --json",
     .json = JsonOutput::object,

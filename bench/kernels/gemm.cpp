@@ -1,5 +1,5 @@
 // Rates of the matrix product for every variant of this CPU; f32 beside OpenBLAS when built in.
-// Usage: pare_bench_gemm [threads] [rounds]
+// Usage: pare_bench_gemm [threads] [rounds] [tokens outputs inputs]
 #include "kernels/gemm.h"
 
 #include <cstdio>
@@ -85,6 +85,10 @@ int main(int argc, char** argv) {
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
   std::printf("%s, %d threads\n", pare::bench::cpu_name().c_str(), ctx.threads());
   using pare::bench::Sizes;
+  if (argc > 5) {
+    pare::bench::run(ctx, {std::atoll(argv[3]), std::atoll(argv[4]), std::atoll(argv[5])}, rounds);
+    return 0;
+  }
   for (const Sizes& s : {Sizes{2048, 4096, 4096}, Sizes{2048, 11008, 4096},
                          Sizes{2048, 4096, 11008}, Sizes{512, 4096, 4096}, Sizes{64, 4096, 4096},
                          Sizes{1, 11008, 4096}}) {

@@ -7,10 +7,14 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "export/folder_files.h"
 #include "io/json.h"
 
 namespace pare::export_ {
 namespace {
+
+constexpr std::string_view kNameBegin = "quant_model_description_";
+constexpr std::string_view kNameEnd = ".json";
 
 constexpr std::array<std::string_view, 9> kHeaderKeys = {
     "version",       "model_quant_type",  "group_size", "kv_cache_type", "kv_quant_type",
@@ -89,7 +93,7 @@ Description parse_description(const io::Json& json) {
   return description;
 }
 
-std::string quoted(std::string_view text) { return io::Json(std::string(text)).dump(); }
+std::string json_text(std::string_view text) { return io::Json(std::string(text)).dump(); }
 
 /// "\"a\", \"b\" and 5 more"
 std::string sample_of(const std::vector<std::string>& names) {
@@ -108,6 +112,14 @@ bool is_header_key(std::string_view name) noexcept {
   return std::find(kHeaderKeys.begin(), kHeaderKeys.end(), name) != kHeaderKeys.end();
 }
 
+std::string typed_description_name(std::string_view model_type) {
+  return fmt::format("{}{}{}", kNameBegin, lower_case(model_type), kNameEnd);
+}
+
+std::vector<std::string> typed_descriptions(const std::filesystem::path& folder) {
+  return files_named(folder, kNameBegin, kNameEnd);
+}
+
 Description describe(const ExportPlan& plan, const std::vector<DeclaredTensor>& tensors) {
   Description description;
   description.model_type = plan.model_type;
@@ -120,14 +132,14 @@ Description describe(const ExportPlan& plan, const std::vector<DeclaredTensor>& 
 std::string description_text(const Description& description) {
   std::string text = "{\n";
   if (!description.version.empty()) {
-    text += fmt::format("  \"version\": {},\n", quoted(description.version));
+    text += fmt::format("  \"version\": {},\n", json_text(description.version));
   }
-  text += fmt::format("  \"model_quant_type\": {}", quoted(description.model_type));
+  text += fmt::format("  \"model_quant_type\": {}", json_text(description.model_type));
   if (description.group_size > 0) {
     text += fmt::format(",\n  \"group_size\": {}", description.group_size);
   }
   for (const auto& [name, tag] : description.tags) {
-    text += fmt::format(",\n  {}: {}", quoted(name), quoted(tag));
+    text += fmt::format(",\n  {}: {}", json_text(name), json_text(tag));
   }
   return text + "\n}\n";
 }

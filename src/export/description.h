@@ -26,6 +26,10 @@ inline constexpr std::string_view kVersion = "1.0.0";
 /// True for the keys that speak of the whole model: no tensor may be called so.
 bool is_header_key(std::string_view name) noexcept;
 
+/// "quant_model_description_w8a8.json", and all files of a folder that are called so.
+std::string typed_description_name(std::string_view model_type);
+std::vector<std::string> typed_descriptions(const std::filesystem::path& folder);
+
 /// Tags of all declared tensors under the plan's type. Version and group size are the caller's.
 Description describe(const ExportPlan& plan, const std::vector<DeclaredTensor>& tensors);
 

@@ -140,21 +140,21 @@ std::optional<PartName> split_part_name(std::string_view tensor) noexcept {
   return std::nullopt;
 }
 
-std::vector<Part> parts_of(quant::Activations activations) {
-  std::vector<Part> parts = {Part::weight, Part::weight_scale, Part::weight_offset};
-  if (activations == quant::Activations::static_tensor) {
-    parts.insert(parts.end(),
-                 {Part::input_scale, Part::input_offset, Part::quant_bias, Part::deq_scale});
+std::vector<Part> parts_of(quant::Activations activations, bool has_bias) {
+  std::vector<Part> parts;
+  for (const Part part : kParts) {
+    const bool for_static = part >= Part::input_scale;
+    if (part == Part::bias && !has_bias) continue;
+    if (for_static && activations != quant::Activations::static_tensor) continue;
+    parts.push_back(part);
   }
   return parts;
 }
 
 std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype,
                                            Int4 int4) {
-  std::vector<Part> parts = parts_of(linear.scheme.activations);
-  if (linear.bias_dtype.has_value()) parts.insert(parts.begin() + 1, Part::bias);
   std::vector<DeclaredTensor> tensors;
-  for (const Part part : parts) {
+  for (const Part part : parts_of(linear.scheme.activations, linear.bias_dtype.has_value())) {
     DeclaredTensor tensor;
     tensor.info = {tensor_name(linear.name, part), dtype_of(part, linear, model_dtype),
                    shape_of(part, linear, int4)};

@@ -36,8 +36,8 @@ struct PartName {
 };
 std::optional<PartName> split_part_name(std::string_view tensor) noexcept;
 
-/// The parts a scheme has besides the bias, in order.
-std::vector<Part> parts_of(quant::Activations activations);
+/// The parts of a linear, in order: the last four are for static activations.
+std::vector<Part> parts_of(quant::Activations activations, bool has_bias);
 
 /// The tag of float tensors in descriptions.
 inline constexpr std::string_view kFloatTag = "FLOAT";

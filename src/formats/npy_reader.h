@@ -1,10 +1,10 @@
 // Dictionaries of named arrays in `.npy` files, read by a pickle machine that never calls anything.
 #pragma once
 
+#include "formats/tensor_source.h"
+
 #include <filesystem>
 #include <memory>
-
-#include "formats/tensor_source.h"
 
 namespace pare::formats {
 

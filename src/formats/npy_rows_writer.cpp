@@ -1,13 +1,13 @@
 #include "formats/npy_rows_writer.h"
 
-#include <cerrno>
-#include <cstring>
-#include <string>
+#include "core/error.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "core/error.h"
+#include <cerrno>
+#include <cstring>
+#include <string>
 
 namespace pare::formats {
 namespace {
@@ -15,8 +15,8 @@ namespace {
 /// Version 1.0: magic, header length, a Python dict padded with blanks to a multiple of 64.
 std::string header(std::int64_t rows, std::int64_t cols) {
   constexpr std::size_t kPrefix = 10;
-  std::string dict = fmt::format(
-      "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, cols);
+  std::string dict =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, cols);
   dict.append(63 - (kPrefix + dict.size()) % 64, ' ');
   dict += '\n';
   std::string out("\x93NUMPY\x01\x00", 8);
@@ -76,8 +76,10 @@ void NpyRowsWriter::finish() {
   std::FILE* file = file_;
   file_ = nullptr;
   std::error_code failed;
-  if (std::fclose(file) == 0) std::filesystem::rename(temporary_, path_, failed);
-  else failed = std::error_code(errno, std::generic_category());
+  if (std::fclose(file) == 0)
+    std::filesystem::rename(temporary_, path_, failed);
+  else
+    failed = std::error_code(errno, std::generic_category());
   if (!failed) return;
   std::error_code ignored;
   std::filesystem::remove(temporary_, ignored);

@@ -1,11 +1,11 @@
 // A two-dimensional f32 `.npy` file written row by row, for arrays larger than memory.
 #pragma once
 
+#include "core/tensor.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-
-#include "core/tensor.h"
 
 namespace pare::formats {
 

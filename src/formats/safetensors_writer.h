@@ -1,6 +1,8 @@
 // Writes safetensors files whose layout is known up front, tensor by tensor, in any order.
 #pragma once
 
+#include "formats/tensor_source.h"
+
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -9,18 +11,18 @@
 #include <string>
 #include <vector>
 
-#include "formats/tensor_source.h"
-
 namespace pare::formats {
 
 struct SafetensorsLayout {
   std::filesystem::path folder;
-  /// "model" gives model.safetensors, or model-00001-of-0000N.safetensors when sharded.
+  /// "model" gives model.safetensors; with a shard limit model-00001-of-0000N.safetensors and
+  /// model.safetensors.index.json, even when one shard is enough.
   std::string base_name;
   /// Shard limit in bytes; nullopt = one file. In the order of the declared tensors a new shard
   /// begins when the next tensor would reach the limit; one tensor is never split.
   std::optional<std::size_t> max_shard_bytes;
   unsigned file_mode = 0644;
+  unsigned index_mode = 0644;  // of the .index.json
 };
 
 /// Streaming writer: declares every tensor first (header), then takes the bytes in any order.
@@ -28,7 +30,8 @@ struct SafetensorsLayout {
 /// Threads: write calls for different tensors may run at the same time.
 class SafetensorsWriter {
  public:
-  /// Creates the files. Errors: output_not_writable, internal (duplicate names).
+  /// Creates the files. Errors: output_not_writable (also when the disk has too little room for all
+  /// of them), internal (duplicate names).
   SafetensorsWriter(const SafetensorsLayout& layout, const std::vector<TensorInfo>& tensors);
   ~SafetensorsWriter();
 

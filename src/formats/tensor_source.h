@@ -1,14 +1,14 @@
 // A checkpoint as a set of named tensors with lazy bytes, whatever the container.
 #pragma once
 
+#include "core/tensor.h"
+
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace pare::formats {
 
@@ -38,6 +38,10 @@ class TensorSource {
   /// Gives back the memory of the tensor's pages; a later read maps them again.
   virtual void release(std::string_view name) const noexcept = 0;
 
+  /// Brings the tensor's bytes into memory in one go, for a reader about to go through all of them;
+  /// they stay until `release`. A hint: a source may do nothing.
+  virtual void populate(std::string_view /*name*/) const noexcept {}
+
   /// Where a tensor lies, for messages: "model-00001-of-00002.safetensors".
   virtual std::string file_of(std::string_view name) const = 0;
 
@@ -58,7 +62,8 @@ struct Reader {
 std::span<const Reader* const> readers() noexcept;
 
 /// Opens a file or folder with the first reader whose probe accepts it.
-/// Errors: file_not_found; bad_safetensors and others from the reader.
+/// Errors: file_not_found (also: a folder without weights), feature_not_supported (weights in a
+/// container none of the readers knows); bad_safetensors and others from the reader.
 std::unique_ptr<TensorSource> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace pare::formats

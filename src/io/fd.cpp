@@ -1,13 +1,13 @@
 #include "io/fd.h"
 
+#include "core/error.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-
-#include "core/error.h"
 
 namespace pare::io {
 namespace {
@@ -25,9 +25,9 @@ constexpr std::size_t kMaxWriteBytes = std::size_t{1} << 30;
   Error failure(ErrorCode::output_not_writable, errno_text(error));
   failure.at(path.string());
   if (error != ENOSPC && error != EDQUOT && error != EFBIG) throw failure;
-  throw std::move(failure).hint(fmt::format(
-      "the file needs {} bytes ({:.1f} MiB); free some space or choose another folder", bytes,
-      static_cast<double>(bytes) / (1024.0 * 1024.0)));
+  throw std::move(failure).hint(
+      fmt::format("the file needs {} bytes ({:.1f} MiB); free some space or choose another folder",
+                  bytes, static_cast<double>(bytes) / (1024.0 * 1024.0)));
 }
 
 }  // namespace
@@ -39,8 +39,8 @@ Fd open_regular(const std::filesystem::path& path, std::size_t& size) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) fail_read(path, errno);
   if (!S_ISREG(info.st_mode)) {
-    throw Error(ErrorCode::file_io, S_ISDIR(info.st_mode) ? "a folder, not a file"
-                                                          : "not a regular file")
+    throw Error(ErrorCode::file_io,
+                S_ISDIR(info.st_mode) ? "a folder, not a file" : "not a regular file")
         .at(path.string());
   }
   size = static_cast<std::size_t>(info.st_size);

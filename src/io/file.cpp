@@ -1,5 +1,8 @@
 #include "io/file.h"
 
+#include "core/error.h"
+#include "io/fd.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -9,9 +12,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <utility>
-
-#include "core/error.h"
-#include "io/fd.h"
 
 namespace pare::io {
 namespace {
@@ -75,7 +75,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (size_ == 0) return;  // an empty mapping is not allowed, an empty file is
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (mapped == MAP_FAILED) {
-    throw Error(ErrorCode::file_io, fmt::format("cannot map {} bytes: {}", size_, errno_text(errno)))
+    throw Error(ErrorCode::file_io,
+                fmt::format("cannot map {} bytes: {}", size_, errno_text(errno)))
         .at(path.string());
   }
   data_ = static_cast<const std::byte*>(mapped);

@@ -1,13 +1,13 @@
 #include "io/json.h"
 
+#include "io/file.h"
+#include "io/json_events.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 #include <vector>
-
-#include "io/file.h"
-#include "io/json_events.h"
 
 namespace pare::io {
 namespace {
@@ -74,7 +74,8 @@ class TreeBuilder final : public JsonEvents {
   void refuse_duplicates(const Json::object_t& entries) const {
     std::vector<const std::string*> keys;
     keys.reserve(entries.size());
-    for (const auto& entry : entries) keys.push_back(&entry.first);
+    for (const auto& entry : entries)
+      keys.push_back(&entry.first);
     std::sort(keys.begin(), keys.end(), [](const auto* a, const auto* b) { return *a < *b; });
     const auto twin = std::adjacent_find(keys.begin(), keys.end(),
                                          [](const auto* a, const auto* b) { return *a == *b; });
@@ -83,8 +84,8 @@ class TreeBuilder final : public JsonEvents {
 
   int max_depth_;
   Json root_;
-  std::vector<Json*> open_;   // containers not yet ended, outermost first
-  Json* target_ = nullptr;    // value of the key read last
+  std::vector<Json*> open_;  // containers not yet ended, outermost first
+  Json* target_ = nullptr;   // value of the key read last
 };
 
 }  // namespace

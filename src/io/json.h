@@ -1,12 +1,12 @@
 // JSON from untrusted text: duplicate keys, deep nesting and oversized documents are refused.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 namespace pare::io {
 

@@ -1,11 +1,11 @@
 #include "io/json_events.h"
 
+#include "core/error.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
-
-#include "core/error.h"
 
 namespace pare::io {
 namespace {
@@ -59,7 +59,8 @@ std::string reason_of(const nlohmann::detail::exception& error) {
   }
   if (text.size() <= kMaxReasonBytes) return text;
   std::size_t end = kMaxReasonBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+    --end;
   return text.substr(0, end) + "…";
 }
 

@@ -1,11 +1,11 @@
 // JSON as a stream of events, for documents too large to be held as a tree.
 #pragma once
 
+#include "io/json.h"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "io/json.h"
 
 namespace pare::io {
 

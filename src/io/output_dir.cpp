@@ -1,5 +1,8 @@
 #include "io/output_dir.h"
 
+#include "core/error.h"
+#include "io/fd.h"
+
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,9 +12,6 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-
-#include "core/error.h"
-#include "io/fd.h"
 
 namespace pare::io {
 namespace {
@@ -23,12 +23,14 @@ constexpr int kMaxNameTries = 1000;
 /// A name beside the target that no other run uses.
 fs::path sibling_name(const fs::path& target, std::string_view purpose) {
   static std::atomic<int> counter{0};
-  return target.parent_path() / fmt::format(".{}.pare-{}-{}-{}", target.filename().string(), purpose,
-                                            ::getpid(), counter.fetch_add(1));
+  return target.parent_path() / fmt::format(".{}.pare-{}-{}-{}", target.filename().string(),
+                                            purpose, ::getpid(), counter.fetch_add(1));
 }
 
 [[noreturn]] void refuse(const fs::path& target, std::string_view why, std::string_view hint) {
-  throw Error(ErrorCode::output_exists, std::string(why)).at(target.string()).hint(std::string(hint));
+  throw Error(ErrorCode::output_exists, std::string(why))
+      .at(target.string())
+      .hint(std::string(hint));
 }
 
 bool is_output_marker(const fs::path& file) {
@@ -71,8 +73,10 @@ void check_target(const fs::path& target, bool overwrite) {
   if (!overwrite) refuse(target, "the folder is there already", "choose another, or use --force");
   if (may_replace(target, error)) return;
   if (error) refuse(target, "cannot look into it: " + error.message(), "choose another folder");
-  refuse(target, "it holds files but no report.json or quant_model_description*.json, so Pare did "
-         "not write it and will not delete it", "choose another folder, or remove this one yourself");
+  refuse(target,
+         "it holds files but no report.json or quant_model_description*.json, so Pare did "
+         "not write it and will not delete it",
+         "choose another folder, or remove this one yourself");
 }
 
 [[noreturn]] void fail_write(const fs::path& path, const std::string& why, std::string_view hint) {
@@ -82,7 +86,7 @@ void check_target(const fs::path& target, bool overwrite) {
 fs::path make_temporary(const fs::path& target) {
   for (int i = 0; i < kMaxNameTries; ++i) {
     const fs::path candidate = sibling_name(target, "tmp");
-    if (::mkdir(candidate.c_str(), 0750) == 0) return candidate;
+    if (::mkdir(candidate.c_str(), 0700) == 0) return candidate;
     const int error = errno;
     if (error == EEXIST) continue;
     const fs::path parent = target.parent_path();
@@ -102,9 +106,12 @@ fs::path normal(const fs::path& target) {
 
 }  // namespace
 
-OutputDir::OutputDir(const fs::path& target, bool overwrite) : target_(normal(target)) {
+OutputDir::OutputDir(const fs::path& target, bool overwrite)
+    : target_(normal(target)), overwrite_(overwrite) {
   check_target(target_, overwrite);
   temporary_ = make_temporary(target_);
+  ::chmod(temporary_.c_str(),
+          0750);  // exactly, whatever the umask; some file systems have no modes
 }
 
 OutputDir::~OutputDir() {
@@ -114,6 +121,7 @@ OutputDir::~OutputDir() {
 }
 
 void OutputDir::commit() {
+  check_target(target_, overwrite_);
   std::error_code error;
   fs::path old;
   if (fs::exists(fs::symlink_status(target_, error))) {

@@ -6,12 +6,14 @@
 namespace pare::io {
 
 /// Everything is written into a temporary sibling of the target; `commit` renames it into place.
-/// Without commit the destructor removes the temporary folder, so an error or Ctrl-C leaves nothing.
+/// Without commit the destructor removes the temporary folder, so an error or Ctrl-C leaves
+/// nothing.
 class OutputDir {
  public:
-  /// Errors: output_exists when the target is there and `overwrite` is false (also when the target
-  /// is not a folder of ours to replace: a file, or the filesystem root), output_not_writable when
-  /// the parent is missing or read-only.
+  /// With `overwrite` an existing folder is replaced, but only an empty one or one that an earlier
+  /// run made (it holds report.json or quant_model_description*.json). Errors: output_exists when
+  /// the target is there and may not be replaced (never a file, a link, the root, home or current
+  /// folder); output_not_writable when the parent is missing or read-only.
   OutputDir(const std::filesystem::path& target, bool overwrite);
   ~OutputDir();
   OutputDir(const OutputDir&) = delete;
@@ -22,11 +24,13 @@ class OutputDir {
   const std::filesystem::path& target() const noexcept { return target_; }
 
   /// Renames into place; an old target is moved aside first and removed afterwards.
+  /// Errors: output_not_writable; output_exists when the target appeared in the meantime.
   void commit();
 
  private:
   std::filesystem::path target_;
   std::filesystem::path temporary_;
+  bool overwrite_ = false;
   bool committed_ = false;
 };
 

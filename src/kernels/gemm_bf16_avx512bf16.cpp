@@ -13,6 +13,7 @@ namespace pare::kernels::detail {
 namespace {
 
 constexpr int kRows = 14;
+constexpr std::int64_t kAhead = 4096;  // bytes of B to fetch in advance: two blocks of 16 lanes
 
 struct Tile {
   template <int R>
@@ -25,20 +26,24 @@ struct Tile {
       acc[m][0] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + m * ldc);
       acc[m][1] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + m * ldc + 16);
     }
-    const std::int64_t pairs = (k + 1) / 2;
-    for (std::int64_t p = 0; p < pairs; p += 16, b += 2 * kTileBytes) {
-      const std::int64_t depth = pairs - p < 16 ? pairs - p : 16;
-      const char* lane = b;
-      for (std::int64_t r = 0; r < depth; ++r, lane += 64, a += kRows) {
-        const __m512bh b0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(lane));
-        const __m512bh b1 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(lane + kTileBytes));
-        for (int m = 0; m < R; ++m) {
-          const __m512bh x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(a[m]));
-          acc[m][0] = _mm512_dpbf16_ps(acc[m][0], x, b0);
-          acc[m][1] = _mm512_dpbf16_ps(acc[m][1], x, b1);
-        }
+    const auto lane = [&](const char* at) __attribute__((always_inline)) {
+      const __m512bh b0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(at));
+      const __m512bh b1 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(at + kTileBytes));
+      _mm_prefetch(at + kAhead, _MM_HINT_T0);
+      _mm_prefetch(at + kAhead + kTileBytes, _MM_HINT_T0);
+      for (int m = 0; m < R; ++m) {
+        const __m512bh x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(a[m]));
+        acc[m][0] = _mm512_dpbf16_ps(acc[m][0], x, b0);
+        acc[m][1] = _mm512_dpbf16_ps(acc[m][1], x, b1);
       }
+      a += kRows;
+    };
+    std::int64_t left = (k + 1) / 2;
+    for (; left >= 16; left -= 16, b += 2 * kTileBytes) {
+#pragma GCC unroll 4
+      for (int r = 0; r < 16; ++r) lane(b + r * 64);
     }
+    for (std::int64_t r = 0; r < left; ++r) lane(b + r * 64);
     for (int m = 0; m < R; ++m) {
       _mm512_storeu_ps(c + m * ldc, acc[m][0]);
       _mm512_storeu_ps(c + m * ldc + 16, acc[m][1]);

@@ -9,6 +9,7 @@ namespace pare::kernels::detail {
 namespace {
 
 constexpr int kRows = 14;
+constexpr std::int64_t kAhead = 1024;  // floats of B to fetch in advance: two blocks of 16 lanes
 
 struct Tile {
   template <int R>
@@ -21,19 +22,24 @@ struct Tile {
       acc[m][0] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + m * ldc);
       acc[m][1] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + m * ldc + 16);
     }
-    for (std::int64_t k0 = 0; k0 < k; k0 += 16, b += 512) {
-      const std::int64_t depth = k - k0 < 16 ? k - k0 : 16;
-      const float* lane = b;
-      for (std::int64_t r = 0; r < depth; ++r, lane += 16, a += kRows) {
-        const __m512 b0 = _mm512_loadu_ps(lane);
-        const __m512 b1 = _mm512_loadu_ps(lane + 256);
-        for (int m = 0; m < R; ++m) {
-          const __m512 x = _mm512_set1_ps(a[m]);
-          acc[m][0] = _mm512_fmadd_ps(x, b0, acc[m][0]);
-          acc[m][1] = _mm512_fmadd_ps(x, b1, acc[m][1]);
-        }
+    const auto lane = [&](const float* at) __attribute__((always_inline)) {
+      const __m512 b0 = _mm512_loadu_ps(at);
+      const __m512 b1 = _mm512_loadu_ps(at + 256);
+      _mm_prefetch(at + kAhead, _MM_HINT_T0);
+      _mm_prefetch(at + kAhead + 256, _MM_HINT_T0);
+      for (int m = 0; m < R; ++m) {
+        const __m512 x = _mm512_set1_ps(a[m]);
+        acc[m][0] = _mm512_fmadd_ps(x, b0, acc[m][0]);
+        acc[m][1] = _mm512_fmadd_ps(x, b1, acc[m][1]);
       }
+      a += kRows;
+    };
+    std::int64_t left = k;
+    for (; left >= 16; left -= 16, b += 512) {
+#pragma GCC unroll 4
+      for (int r = 0; r < 16; ++r) lane(b + r * 16);
     }
+    for (std::int64_t r = 0; r < left; ++r) lane(b + r * 16);
     for (int m = 0; m < R; ++m) {
       _mm512_storeu_ps(c + m * ldc, acc[m][0]);
       _mm512_storeu_ps(c + m * ldc + 16, acc[m][1]);

@@ -257,39 +257,60 @@ void fake_quantize(float* x, std::int64_t count, float scale, float zero, float 
   std::memcpy(x + i, last, left);
 }
 
-// Eight partial sums in a fixed pattern: the compiler may vectorise them, and the result is the
-// same with every vector length.
-RowError error_of(const float* original, const float* approximation, std::int64_t count) {
-  constexpr int kParts = 8;
+// Partial sum k takes the values k, k + 8, k + 16, … whatever the vector length, so that the result
+// has the same bits everywhere: a short vector walks the row several times, each time with its
+// share of the eight.
+constexpr std::int64_t kParts = 8;
+
+struct PartialErrors {
   double signal[kParts] = {};
   double noise[kParts] = {};
   double worst[kParts] = {};
-  std::int64_t i = 0;
-  for (; i + kParts <= count; i += kParts) {
-    for (int k = 0; k < kParts; ++k) {
-      const double value = original[i + k];
-      const double error = value - static_cast<double>(approximation[i + k]);
-      const double size = error < 0 ? -error : error;
-      signal[k] += value * value;
-      noise[k] += error * error;
-      worst[k] = size > worst[k] ? size : worst[k];
-    }
-  }
-  for (; i < count; ++i) {
-    const double value = original[i];
-    const double error = value - static_cast<double>(approximation[i]);
+
+  void add(std::int64_t k, double value, double approximation) noexcept {
+    const double error = value - approximation;
     const double size = error < 0 ? -error : error;
-    signal[0] += value * value;
-    noise[0] += error * error;
-    worst[0] = size > worst[0] ? size : worst[0];
+    signal[k] += value * value;
+    noise[k] += error * error;
+    worst[k] = size > worst[k] ? size : worst[k];
   }
-  RowError sum;
-  for (int k = 0; k < kParts; ++k) {
-    sum.signal += signal[k];
-    sum.noise += noise[k];
-    sum.max_abs = worst[k] > sum.max_abs ? worst[k] : sum.max_abs;
+
+  RowError sum() const noexcept {
+    RowError total;
+    for (std::int64_t k = 0; k < kParts; ++k) {
+      total.signal += signal[k];
+      total.noise += noise[k];
+      total.max_abs = worst[k] > total.max_abs ? worst[k] : total.max_abs;
+    }
+    return total;
   }
-  return sum;
+};
+
+RowError error_of(const float* original, const float* approximation, std::int64_t count) {
+  const hn::CappedTag<double, kParts> dd;
+  const hn::Rebind<float, decltype(dd)> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(dd));
+  const std::int64_t whole = count / kParts * kParts;
+  PartialErrors parts;
+  for (std::int64_t k = 0; k < kParts; k += lanes) {
+    auto signal = hn::Zero(dd);
+    auto noise = hn::Zero(dd);
+    auto worst = hn::Zero(dd);
+    for (std::int64_t i = k; i < whole; i += kParts) {
+      const auto value = hn::PromoteTo(dd, hn::LoadU(df, original + i));
+      const auto error = hn::Sub(value, hn::PromoteTo(dd, hn::LoadU(df, approximation + i)));
+      signal = hn::Add(signal, hn::Mul(value, value));
+      noise = hn::Add(noise, hn::Mul(error, error));
+      worst = hn::Max(worst, hn::Abs(error));
+    }
+    hn::StoreU(signal, dd, parts.signal + k);
+    hn::StoreU(noise, dd, parts.noise + k);
+    hn::StoreU(worst, dd, parts.worst + k);
+  }
+  for (std::int64_t i = whole; i < count; ++i) {
+    parts.add(i - whole, static_cast<double>(original[i]), static_cast<double>(approximation[i]));
+  }
+  return parts.sum();
 }
 
 }  // namespace

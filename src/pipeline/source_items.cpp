@@ -131,7 +131,10 @@ void fill_output(Plan& plan) {
     for (const LinearEntry& linear : plan.linears) items.add_module(linear.name);
   }
   items.finish_source();
-  plan.output_bytes = export_::output_bytes(*plan.intent.exporter, plan.output);
+  const std::string reason = plan.intent.exporter->check(plan.output);
+  if (!reason.empty()) throw Error(ErrorCode::scheme_not_supported, reason);
+  plan.output_bytes =
+      export_::output_bytes(*plan.intent.exporter, plan.output, plan.job.params);
 }
 
 }  // namespace pare::pipeline

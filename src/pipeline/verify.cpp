@@ -26,7 +26,8 @@ double allowed_error(const quant::QuantizedLinear& q) {
   return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
 }
 
-void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant) {
+void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant,
+                  bool may_clip) {
   const auto stored = checkpoint.linear(meant.name);
   if (!stored.has_value()) fail(meant.name, "not found in the files");
   const quant::QuantizedLinear& q = stored->linear;
@@ -34,7 +35,7 @@ void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearRe
   if (content_hash(q) != meant.content) fail(meant.name, "codes or scales differ");
   const auto finite = [](float v) { return std::isfinite(v); };
   if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) fail(meant.name, "scale not finite");
-  if (meant.weight.max_abs_error > allowed_error(q)) {
+  if (!may_clip && meant.weight.max_abs_error > allowed_error(q)) {
     fail(meant.name, fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
                                  meant.weight.max_abs_error, allowed_error(q)));
   }
@@ -77,13 +78,13 @@ std::size_t verify_output(const Context& ctx, const Plan& plan,
   ctx.parallel_for(linears + copies, [&](std::int64_t i) {
     ctx.check_cancelled();
     if (i < linears) {
-      check_linear(*checkpoint, meant[static_cast<std::size_t>(i)]);
+      check_linear(*checkpoint, meant[static_cast<std::size_t>(i)], plan.intent.method->may_clip);
       checkpoint->release(meant[static_cast<std::size_t>(i)].name);
       return;
     }
     check_copy(plan, *checkpoint, plan.copied[static_cast<std::size_t>(i - linears)]);
   });
-  return plan.intent.exporter->declare(plan.output).size();
+  return plan.intent.exporter->declare(plan.output, plan.job.params).size();
 }
 
 }  // namespace pare::pipeline

@@ -29,6 +29,9 @@ struct Method {
   /// Threads: rows in parallel through ctx; bytes identical for any thread count.
   QuantizedLinear (*quantize)(const Context& ctx, const TensorView& weight, const Scheme& scheme,
                               DType scale_dtype, const ParamMap& params);
+  /// Whether a weight may end up further from its source than half a step, on purpose. The check
+  /// after writing then leaves that bound out.
+  bool may_clip = false;
 };
 
 std::span<const Method* const> methods() noexcept;

@@ -1,10 +1,39 @@
 #include "quant/quantized_linear.h"
 
 #include <algorithm>
+#include <cstdint>
+
+#include <sys/mman.h>
 
 #include "kernels/quantize.h"
 
 namespace pare::quant {
+namespace {
+
+/// Asks for huge pages under memory that was reserved and not touched yet: the codes of one large
+/// layer are tens of thousands of small pages, and faulting them in costs more than quantizing.
+void prefer_huge_pages(const void* data, std::size_t bytes) noexcept {
+  constexpr std::uintptr_t kPage = 4096;
+  constexpr std::size_t kWorthwhile = std::size_t{8} << 20;
+  if (bytes < kWorthwhile) return;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / kPage * kPage;
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish: may be refused
+}
+
+}  // namespace
+
+void allocate(QuantizedLinear& q) {
+  const bool one_scale = q.scheme.granularity == Granularity::tensor;
+  const std::int64_t scales = one_scale ? 1 : q.out * q.scheme.groups(q.in);
+  q.scales.assign(static_cast<std::size_t>(scales), 0.0F);
+  q.zeros.assign(static_cast<std::size_t>(scales), 0.0F);
+  const auto codes = static_cast<std::size_t>(q.out * q.in);
+  q.codes.clear();
+  q.codes.reserve(codes);
+  prefer_huge_pages(q.codes.data(), codes);
+  q.codes.resize(codes);
+}
 
 void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> out) {
   const std::int64_t columns = q.scheme.group_columns(q.in);

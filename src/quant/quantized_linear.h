@@ -46,6 +46,9 @@ struct QuantizedLinear {
   }
 };
 
+/// Sizes codes, scales and zeros for the `scheme`, `out` and `in` that are set; all values are 0.
+void allocate(QuantizedLinear& q);
+
 /// The weight the codes stand for: [O, I] f32. Threads: rows in parallel, same bytes for any count.
 void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> out);
 

@@ -6,6 +6,7 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 
 #include "text/regex.h"
 #include "text/unicode.h"
@@ -16,18 +17,32 @@ namespace {
 
 using FormGetter = const icu::Normalizer2* (*)(UErrorCode&);
 
+// Deviation: characters newer than Unicode 9 are left alone, as the tokenizers library does, whose
+// tables end there; otherwise their neighbours would be reordered and the ids be others.
+const icu::UnicodeSet& known_characters() {
+  static const icu::UnicodeSet set = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    icu::UnicodeSet made(u"[:age=9.0:]", status);
+    if (U_FAILURE(status)) throw Error(ErrorCode::internal, u_errorName(status));
+    made.freeze();
+    return made;
+  }();
+  return set;
+}
+
 std::string to_normal_form(FormGetter form, std::string text) {
   if (is_ascii(text)) return text;
   if (text.size() > std::size_t{INT_MAX}) {
     throw Error(ErrorCode::bad_dataset, "a single text of more than 2 GiB").hint("cut it into lines");
   }
   UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = form(status);
+  const icu::Normalizer2* current = form(status);
   std::string out;
   icu::StringByteSink<std::string> sink(&out);
   if (U_SUCCESS(status)) {
-    normalizer->normalizeUTF8(0, {text.data(), static_cast<std::int32_t>(text.size())}, sink,
-                              nullptr, status);
+    const icu::FilteredNormalizer2 normalizer(*current, known_characters());
+    normalizer.normalizeUTF8(0, {text.data(), static_cast<std::int32_t>(text.size())}, sink,
+                             nullptr, status);
   }
   if (U_FAILURE(status)) {
     throw Error(ErrorCode::internal, std::string("Unicode normalization: ") + u_errorName(status));

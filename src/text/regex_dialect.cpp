@@ -1,12 +1,15 @@
 #include "text/regex_dialect.h"
 
 #include <cctype>
+#include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "text/unicode_additions.h"
 
 namespace pare::text {
 
@@ -19,6 +22,19 @@ constexpr std::string_view kWordSet = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
   throw Error(ErrorCode::tokenizer_not_supported,
               fmt::format("regular expression {} in \"{}\"", what, pattern));
 }
+
+// The members of \p{name} that PCRE2 does not know yet, as a part of a set.
+std::string additions_to(std::string_view name) {
+  std::string ranges;
+  for (const AddedCharacters& added : characters_since_unicode_14()) {
+    if (name != added.category && name != added.category.substr(0, 1)) continue;
+    ranges += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", static_cast<std::uint32_t>(added.first),
+                          static_cast<std::uint32_t>(added.last));
+  }
+  return ranges;
+}
+
+std::string digit_set() { return R"(\p{Nd})" + additions_to("Nd"); }
 
 class Translator {
  public:
@@ -72,12 +88,11 @@ class Translator {
       case 's': put(R"(\p{White_Space})", 2); return true;
       case 'S': put(R"(\P{White_Space})", 2); return true;
       case 'v': put(R"(\x0b)", 2); return true;
-      case 'd': case 'D': case 'n': case 'r': case 't': case 'f': case 'a': case 'e':
+      case 'n': case 'r': case 't': case 'f': case 'a': case 'e':
         copy(2);
         return true;
       case 'x': hexadecimal(); return true;
       case 'u': four_digits(); return true;
-      case 'p': case 'P': property(); return true;
       default: break;
     }
     if (std::isalnum(static_cast<unsigned char>(c)) != 0) return false;
@@ -94,6 +109,7 @@ class Translator {
   void escape() {
     const char c = escaped();
     if (common_escape(c)) return;
+    if (c == 'p' || c == 'P') return property();
     const std::string word = fmt::format("[{}]", kWordSet);
     const std::string edge = fmt::format("(?<={0})(?!{0})|(?<!{0})(?={0})", word);
     const std::string inside = fmt::format("(?<={0})(?={0})|(?<!{0})(?!{0})", word);
@@ -102,6 +118,8 @@ class Translator {
       case 'W': put(fmt::format("[^{}]", kWordSet), 2); break;
       case 'b': put(fmt::format("(?:{})", edge), 2); break;
       case 'B': put(fmt::format("(?:{})", inside), 2); break;
+      case 'd': put(fmt::format("[{}]", digit_set()), 2); break;
+      case 'D': put(fmt::format("[^{}]", digit_set()), 2); break;
       case 'h': put("[0-9a-fA-F]", 2); break;
       case 'H': put("[^0-9a-fA-F]", 2); break;
       case 'A': case 'z': case 'Z': copy(2); break;
@@ -122,9 +140,30 @@ class Translator {
     put(fmt::format("\\x{{{}}}", in_.substr(at_ + 2, 4)), 6);
   }
 
+  // The property at the cursor, "\p{L}", and its name, "L".
+  std::pair<std::string_view, std::string_view> read_property() {
+    if (in_.substr(at_ + 2, 1) != "{") refuse(in_, "property without braces");
+    const std::size_t end = in_.find('}', at_);
+    if (end == std::string_view::npos) cut_off("\\p{");
+    const std::string_view whole = in_.substr(at_, end - at_ + 1);
+    at_ = end + 1;
+    return {whole, whole.substr(3, whole.size() - 4)};
+  }
+
   void property() {
-    if (at_ + 2 >= in_.size() || in_[at_ + 2] != '{') refuse(in_, "property without braces");
-    copy_through('}', "\\p{");
+    const auto [whole, name] = read_property();
+    const std::string additions = additions_to(name);
+    if (additions.empty()) {
+      out_ += whole;
+    } else {
+      out_ += fmt::format("[{}\\p{{{}}}{}]", whole[1] == 'P' ? "^" : "", name, additions);
+    }
+  }
+
+  void property_in_set() {
+    const auto [whole, name] = read_property();
+    out_ += whole;
+    if (whole[1] == 'p') out_ += additions_to(name);
   }
 
   void copy_through(char last, std::string_view what) {
@@ -156,6 +195,8 @@ class Translator {
     if (common_escape(c)) return;
     switch (c) {
       case 'w': put(kWordSet, 2); break;
+      case 'd': put(digit_set(), 2); break;
+      case 'p': case 'P': property_in_set(); break;
       case 'h': put("0-9a-fA-F", 2); break;
       case 'b': copy(2); break;  // backspace in both
       default: refuse(in_, fmt::format("escape \"\\{}\" in a set", c));

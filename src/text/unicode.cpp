@@ -4,6 +4,8 @@
 
 #include <unicode/uchar.h>
 
+#include "text/unicode_additions.h"
+
 namespace pare::text {
 
 namespace {
@@ -28,6 +30,17 @@ Lead lead_of(unsigned char byte) noexcept {
 }
 
 UChar32 icu(char32_t c) noexcept { return static_cast<UChar32>(c); }
+
+// ICU 72 knows Unicode 15.0.
+bool is_new_word_character(char32_t c) noexcept {
+  const auto added = characters_since_unicode_14();
+  return std::any_of(added.begin(), added.end(), [&](const AddedCharacters& range) {
+    if (c < range.first || c > range.last) return false;
+    const char category = range.category.front();
+    return category == 'L' || category == 'M' || range.category == "Nd" || range.category == "Nl" ||
+           range.category == "Pc";
+  });
+}
 
 }  // namespace
 
@@ -99,9 +112,10 @@ bool is_white_space(char32_t c) noexcept { return u_isUWhiteSpace(icu(c)) != 0; 
 bool is_numeric(char32_t c) noexcept { return (U_GET_GC_MASK(icu(c)) & U_GC_N_MASK) != 0; }
 
 bool is_word_character(char32_t c) noexcept {
+  if (c < 0x80) return u_isalnum(icu(c)) != 0 || c == U'_';
   constexpr std::uint32_t kCategories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
   return (U_GET_GC_MASK(icu(c)) & kCategories) != 0 || u_isUAlphabetic(icu(c)) != 0 ||
-         u_hasBinaryProperty(icu(c), UCHAR_JOIN_CONTROL) != 0;
+         u_hasBinaryProperty(icu(c), UCHAR_JOIN_CONTROL) != 0 || is_new_word_character(c);
 }
 
 std::string to_lower(std::string_view valid_text) {

@@ -1,4 +1,5 @@
 // Observers against ranges and counts made with NumPy (tests/golden/generate/make_numerics.py).
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,21 @@ TEST(ObserverGolden, Histogram) {
     const std::vector<float> range = test::floats_of(expected.at("range"));
     EXPECT_EQ(observer.range().min, range[0]);
     EXPECT_EQ(observer.range().max, range[1]);
+  }
+}
+
+TEST(ObserverGolden, SearchOverAMillionValues) {
+  const json golden = test::golden_numerics("observers.json");
+  ASSERT_EQ(golden.at("searches").size(), 3U);
+  for (const json& one : golden.at("searches")) {
+    Histogram histogram;
+    const std::vector<float> counts = one.at("counts").get<std::vector<float>>();
+    ASSERT_EQ(counts.size(), histogram.size());
+    std::copy(counts.begin(), counts.end(), histogram.begin());
+    const Range range = search_range(histogram, one.at("low"), one.at("high"));
+    const std::vector<float> expected = test::floats_of(one.at("range"));
+    EXPECT_EQ(range.min, expected[0]);
+    EXPECT_EQ(range.max, expected[1]);
   }
 }
 

@@ -90,7 +90,8 @@ def torch_model_of(output, demo_model):
     modules = dict(model.named_modules())
     for name in output.quantized_modules():
         if output.case.static:
-            scale, offset = (torch.from_numpy(output.part(name, part).astype(np.float32)) for part in ("input_scale", "input_offset"))
+            scale, offset = (torch.from_numpy(output.part(name, part).astype(np.float32))
+                             for part in ("input_scale", "input_offset"))
             modules[name].register_forward_pre_hook(static_rounding(scale, offset))
         elif output.case.type == "W8A8_DYNAMIC":
             modules[name].register_forward_pre_hook(dynamic_rounding)
@@ -136,7 +137,8 @@ def test_float_perplexity_live(perplexity, demo_model, token_ids, protocol, cont
     else:
         expected, windows = torch_models.llamacpp_perplexity(model, token_ids, context, torch_models.bos_of(demo_model))
     printed = perplexity(demo_model, protocol, context)
-    measured(f"perplexity of the demo model, {protocol}-{context}: program {printed['perplexity']:.6f}, transformers {expected:.6f}")
+    measured(f"perplexity of the demo model, {protocol}-{context}: program {printed['perplexity']:.6f}, "
+             f"transformers {expected:.6f}")
     assert printed["windows"] == windows
     assert printed["perplexity"] == pytest.approx(expected, rel=1e-4)
 
@@ -153,7 +155,8 @@ def test_compare_live(pare, demo_model, demo_text, output_of, token_ids, name, m
     divergences, same = [], []
     for window in torch_models.windows_of(token_ids, CONTEXT):
         with torch.no_grad():
-            p, q = (model(torch.tensor([window]), use_cache=False).logits[0].double().log_softmax(-1) for model in (base, quantized))
+            p, q = (model(torch.tensor([window]), use_cache=False).logits[0].double().log_softmax(-1)
+                    for model in (base, quantized))
         divergences.append((p.exp() * (p - q)).sum(-1).numpy())
         same.append((p.argmax(-1) == q.argmax(-1)).numpy())
     expected, agreement = float(np.concatenate(divergences).mean()), float(np.concatenate(same).mean())

@@ -420,7 +420,8 @@ def test_shards(written, layout):
     files = sorted(output.folder.glob("*.safetensors"))
     count = len(files)
     assert count > 2
-    assert [path.name for path in files] == [f"{output.weights_prefix}-{k:05d}-of-{count:05d}.safetensors" for k in range(1, count + 1)]
+    expected = [f"{output.weights_prefix}-{k:05d}-of-{count:05d}.safetensors" for k in range(1, count + 1)]
+    assert [path.name for path in files] == expected
     index = json.loads((output.folder / f"{output.weights_prefix}.safetensors.index.json").read_text())
     assert [path.name for path in output.folder.glob("*.index.json")] == [f"{output.weights_prefix}.safetensors.index.json"]
     held = {name: path.name for path in files for name in checkpoint.read_header(path)[0]}
@@ -433,6 +434,15 @@ def test_shards(written, layout):
     assert whole.tensors.keys() == output.tensors.keys()
     assert all(array.tobytes() == output.tensors[name].tobytes() for name, array in whole.tensors.items())
     assert whole.description == output.description
+
+
+@pytest.mark.parametrize("name", ["w8a8-dynamic", "w8a16", "w4a16-g64"])
+def test_weights_need_no_calibration(written, name):
+    """Data-free and calibrated runs write the same bytes where no activation parameter is stored."""
+    with_data, without = written(case(name), "ascend"), written(case(name), "ascend", calib=None)
+    assert with_data.description == without.description
+    path = with_data.weights_name
+    assert (with_data.folder / path).read_bytes() == (without.folder / path).read_bytes()
 
 
 def test_the_same_bytes_for_any_thread_count(quantize):

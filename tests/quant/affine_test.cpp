@@ -35,6 +35,11 @@ TEST(AffineParams, RangeIsWidenedToHoldZero) {
   EXPECT_EQ(below.zero_point, 127);
 }
 
+TEST(AffineParams, ZeroPointAtAHalfGoesToTheEvenNumber) {
+  EXPECT_EQ(affine_params(4, -2.5F, 12.5F, false).zero_point, 2 - 8);
+  EXPECT_EQ(affine_params(4, -3.5F, 11.5F, false).zero_point, 4 - 8);
+}
+
 TEST(AffineParams, EmptyRangeHasTheSmallestScale) {
   EXPECT_EQ(affine_params(8, 0, 0, true).scale, 0x1p-23F);
   EXPECT_EQ(affine_params(8, 0, 0, false).scale, 0x1p-23F);

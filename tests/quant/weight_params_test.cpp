@@ -48,6 +48,15 @@ TEST(WeightParams, ScaleIsRoundedBeforeTheZeroPointIsMade) {
   EXPECT_EQ(affine_params(8, -1.97F, 0.06F, false).zero_point, 247 - 128);
 }
 
+TEST(WeightParams, ZeroPointAtAHalfGoesToTheEvenNumber) {
+  Scheme row = kAsymGroup;
+  row.granularity = Granularity::channel;
+  for (const Scheme& scheme : {kAsymGroup, row}) {
+    EXPECT_EQ(weight_params(scheme, -2.5F, 12.5F, DType::f32).zero_point, 2 - 8);
+    EXPECT_EQ(weight_params(scheme, -3.5F, 11.5F, DType::f32).zero_point, 4 - 8);
+  }
+}
+
 TEST(WeightParams, GroupRangeIsNotWidened) {
   const AffineParams p = weight_params(kAsymGroup, 1, 2.5F, DType::f32);
   EXPECT_EQ(p.scale, 0.1F);            // 1.5 / 15

@@ -40,7 +40,7 @@ def dequantize(codes, scale, offset):
 
 
 def minmax_scale(weight, columns, bits, symmetric, per_tensor):
-    """-> float32 (scale, offset from that scale, minimum), each [1] or [O, G]: scales before the one cast to the model's dtype."""
+    """-> float32 (scale, offset, minimum), each [1] or [O, G]; nothing is cast to the model's dtype yet."""
     grouped = per_group(np.asarray(weight, np.float32), columns)
     axes = (0, 1, 2) if per_tensor else 2
     low = np.minimum(grouped.min(axis=axes), np.float32(0))

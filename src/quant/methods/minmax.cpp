@@ -139,13 +139,9 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
   q.out = weight.shape[0];
   q.in = weight.shape[1];
   q.scale_dtype = scale_dtype;
-  const bool one_scale = scheme.granularity == Granularity::tensor;
-  const std::int64_t scales = one_scale ? 1 : q.out * scheme.groups(q.in);
-  q.scales.resize(static_cast<std::size_t>(scales));
-  q.zeros.resize(q.scales.size());
-  q.codes.resize(static_cast<std::size_t>(q.out * q.in));
+  allocate(q);
   const Work work{weight, q};
-  if (one_scale) {
+  if (scheme.granularity == Granularity::tensor) {
     quantize_with_one_scale(ctx, work);
   } else {
     quantize_row_by_row(ctx, work);

@@ -202,7 +202,18 @@ def make_observers(rng):
         case = {"name": name, "samples": [{"shape": list(x.shape), "values": bits(x)} for x in samples],
                 "mean": bits(mean)}
         cases.append({**case, "histogram": histogram_case(samples)})
-    return {"cases": cases}
+    return {"cases": cases, "searches": make_searches(rng)}
+
+
+def make_searches(rng):
+    """Histograms of about a million values, where a step of the search is less than a bin."""
+    searches = []
+    for low, high, center, width in ((-31, 33, 1000, 40), (-9, 50, 300, 25), (0, 7, 0, 90)):
+        place = np.abs(np.arange(BINS) - center)
+        counts = np.rint(40000 * np.exp(-place / width) + rng.integers(0, 2, BINS)).astype(np.float32)
+        searches.append({"low": low, "high": high, "counts": counts.astype(int).tolist(),
+                         "range": bits(search(counts, F(low), F(high)))})
+    return searches
 
 
 def main():

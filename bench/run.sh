@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Builds the benchmarks and prints their ratios: one 7B-shaped block against the plain products and
+# against torch. Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
+# --all adds the rates of every variant of the matrix product and of attention.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+threads=$(nproc)
+rounds=5
+torch=yes
+all=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --threads) threads=$2; shift 2 ;;
+    --rounds) rounds=$2; shift 2 ;;
+    --no-torch) torch=no; shift ;;
+    --all) all=yes; shift ;;
+    *)
+      echo "usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+"$root/scripts/build.sh" bench >&2
+bin=$root/build/bench/bin
+echo "load average: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+"$bin/pare_bench_block" "$threads" "$rounds"
+if [ "$torch" = yes ]; then
+  python=$("$root/scripts/python-env.sh" --interop | tail -n 1)
+  "$python" "$root/bench/torch_block.py" "$bin/pare_bench_block" \
+    --threads "$threads" --rounds "$rounds"
+fi
+if [ "$all" = yes ]; then
+  "$bin/pare_bench_gemm" "$threads" "$rounds"
+  "$bin/pare_bench_attention" "$threads" "$rounds"
+fi

@@ -1,0 +1,154 @@
+#include "export/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "export/stored_linear.h"
+
+namespace pare::export_ {
+namespace {
+
+/// What the description says of one linear.
+struct Module {
+  const quant::NamedScheme* scheme = nullptr;
+  std::array<bool, kPartCount> has{};
+};
+
+using Modules = std::map<std::string, Module, std::less<>>;
+
+[[noreturn]] void refuse(const std::string& detail) {
+  throw Error(ErrorCode::bad_description, detail)
+      .hint("the description was damaged or made by another program: quantize again");
+}
+
+void add_part(Modules& modules, const std::string& tensor, const std::string& tag) {
+  const auto split = split_part_name(tensor);
+  if (!split.has_value()) {
+    refuse(fmt::format("\"{}\" has type {} but no name of a quantized tensor", tensor, tag));
+  }
+  Module& module = modules[std::string(split->module)];
+  const quant::NamedScheme* scheme = scheme_of_type(tag);
+  if (module.scheme != nullptr && module.scheme != scheme) {
+    refuse(fmt::format("\"{}\" has type {}, other tensors of the same module have {}", tensor, tag,
+                       module.scheme->ascend_type));
+  }
+  module.scheme = scheme;
+  module.has[static_cast<std::size_t>(split->part)] = true;
+}
+
+/// Exactly the parts of its scheme, and perhaps a bias.
+void check_complete(const std::string& name, const Module& module) {
+  std::array<bool, kPartCount> expected{};
+  for (const Part part : parts_of(module.scheme->activations, true)) {
+    expected[static_cast<std::size_t>(part)] = true;
+  }
+  for (const Part part : kParts) {
+    const auto index = static_cast<std::size_t>(part);
+    if (part == Part::bias || module.has[index] == expected[index]) continue;
+    refuse(fmt::format("{} of type {} {} {}", name, module.scheme->ascend_type,
+                       expected[index] ? "lacks" : "cannot have", name_of(part)));
+  }
+}
+
+Modules read_modules(const Description& description) {
+  Modules modules;
+  for (const auto& [tensor, tag] : description.tags) {
+    if (tag != kFloatTag) add_part(modules, tensor, tag);
+  }
+  for (const auto& [tensor, tag] : description.tags) {
+    const auto split = split_part_name(tensor);
+    if (!split.has_value() || split->part != Part::bias) continue;
+    const auto found = modules.find(split->module);
+    if (found != modules.end()) found->second.has[static_cast<std::size_t>(Part::bias)] = true;
+  }
+  for (const auto& [name, module] : modules) check_complete(name, module);
+  return modules;
+}
+
+class Checkpoint final : public QuantizedCheckpoint {
+ public:
+  Checkpoint(std::unique_ptr<formats::TensorSource> source, const Description& description,
+             Int4 int4)
+      : source_(std::move(source)), modules_(read_modules(description)), int4_(int4),
+        group_size_(description.group_size) {
+    for (const auto& [name, tag] : description.tags) {
+      if (tag == kFloatTag && !belongs_to_linear(name)) floats_.insert(name);
+    }
+  }
+
+  std::vector<std::string> linears() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, module] : modules_) names.push_back(name);
+    return names;
+  }
+
+  std::vector<std::string> tensors() const override { return {floats_.begin(), floats_.end()}; }
+
+  std::optional<StoredLinear> linear(std::string_view module) const override {
+    const auto entry = modules_.find(module);
+    if (entry == modules_.end()) return std::nullopt;
+    FoundLinear found;
+    found.module = entry->first;
+    found.scheme = entry->second.scheme;
+    found.int4 = int4_;
+    found.group_size = group_size_;
+    for_each_part(*entry, [&](Part part, const std::string& name) {
+      source_->populate(name);
+      found[part] = source_->read(name);
+    });
+    return read_linear(found);
+  }
+
+  std::optional<TensorView> tensor(std::string_view name) const override {
+    if (floats_.find(name) == floats_.end()) return std::nullopt;
+    return source_->read(name);
+  }
+
+  void release(std::string_view name) const noexcept override {
+    const auto entry = modules_.find(name);
+    if (entry == modules_.end()) return source_->release(name);
+    for_each_part(*entry, [&](Part, const std::string& tensor) { source_->release(tensor); });
+  }
+
+ private:
+  bool belongs_to_linear(std::string_view name) const noexcept {
+    const auto split = split_part_name(name);
+    return split.has_value() && split->part == Part::bias &&
+           modules_.find(split->module) != modules_.end();
+  }
+
+  template <typename Fn>
+  static void for_each_part(const Modules::value_type& entry, const Fn& fn) {
+    for (const Part part : kParts) {
+      if (entry.second.has[static_cast<std::size_t>(part)]) fn(part, tensor_name(entry.first, part));
+    }
+  }
+
+  std::unique_ptr<formats::TensorSource> source_;
+  Modules modules_;
+  std::set<std::string, std::less<>> floats_;
+  Int4 int4_;
+  std::int64_t group_size_;
+};
+
+}  // namespace
+
+std::unique_ptr<QuantizedCheckpoint> make_checkpoint(std::unique_ptr<formats::TensorSource> source,
+                                                     const Description& description, Int4 int4,
+                                                     const std::filesystem::path& path) {
+  check_same_names(description, *source, path);
+  try {
+    return std::make_unique<Checkpoint>(std::move(source), description, int4);
+  } catch (Error& error) {
+    error.at(path.string());
+    throw;
+  }
+}
+
+}  // namespace pare::export_

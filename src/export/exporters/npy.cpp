@@ -1,0 +1,141 @@
+// The pickled dictionaries of msModelSlim's first releases: one .npy file per kind of tensor, and a
+// description beside them. Source: docs/formats/ascend.md
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "export/checkpoint.h"
+#include "export/npy_folder.h"
+#include "export/npy_names.h"
+#include "export/planned_writer.h"
+#include "export/safetensors_files.h"
+#include "formats/npy_writer.h"
+
+namespace pare::export_ {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kParams = {
+    ParamSpec{.name = "npy_values", .type = ParamType::choice, .default_value = "numpy",
+              .choices = "numpy|torch",
+              .help = "what the dictionaries hold: numpy arrays (bf16 widened to f32) or torch "
+                      "tensors"},
+};
+
+formats::NpyValues values_of(const ParamMap& params) {
+  return params.text("npy_values", "numpy") == "torch" ? formats::NpyValues::torch
+                                                       : formats::NpyValues::numpy;
+}
+
+std::string check(const ExportPlan& plan) {
+  const std::string reason = refuse_plan(plan, Int4::unpacked);
+  if (!reason.empty()) return reason;
+  for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpacked)) {
+    if (npy_place(tensor).has_value()) continue;
+    return fmt::format("tensor \"{}\": the npy files hold float tensors by the name of their module "
+                       "and have no place for this name; choose another --format",
+                       tensor.info.name);
+  }
+  return "";
+}
+
+std::vector<formats::TensorInfo> declare(const ExportPlan& plan, const ParamMap& params) {
+  std::vector<formats::TensorInfo> infos = infos_of(declare_items(plan, Int4::unpacked));
+  if (values_of(params) == formats::NpyValues::torch) return infos;
+  for (formats::TensorInfo& info : infos) {
+    if (info.dtype == DType::bf16) info.dtype = DType::f32;
+  }
+  return infos;
+}
+
+/// Opens a file when its first tensor comes; empty files are never made.
+class NpySink final : public TensorSink {
+ public:
+  NpySink(fs::path folder, formats::NpyValues values)
+      : folder_(std::move(folder)), values_(values) {}
+
+  void put(const DeclaredTensor& tensor, const TensorView& value) override {
+    const std::optional<NpyPlace> place = npy_place(tensor);
+    if (!place.has_value()) {
+      throw Error(ErrorCode::internal, fmt::format("{} has no npy file", tensor.info.name));
+    }
+    writer(place->file).add(place->key, value);
+  }
+
+  std::vector<std::string> finish() override {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < kNpyFileCount; ++i) {
+      if (writers_[i] == nullptr) continue;
+      writers_[i]->finish();
+      names.push_back(file_name(i));
+    }
+    return names;
+  }
+
+ private:
+  static std::string file_name(std::size_t index) {
+    return fmt::format("{}.npy", kNpyFileNames[index]);
+  }
+
+  formats::NpyDictWriter& writer(NpyFile file) {
+    const auto index = static_cast<std::size_t>(file);
+    if (writers_[index] == nullptr) {
+      writers_[index] = std::make_unique<formats::NpyDictWriter>(folder_ / file_name(index),
+                                                                 values_, kWeightMode);
+    }
+    return *writers_[index];
+  }
+
+  fs::path folder_;
+  formats::NpyValues values_;
+  std::array<std::unique_ptr<formats::NpyDictWriter>, kNpyFileCount> writers_;
+};
+
+std::unique_ptr<ExportWriter> create(const ExportPlan& plan, const fs::path& folder,
+                                     const ParamMap& params) {
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
+  const fs::path path = folder / typed_description_name(plan.model_type);
+  return make_planned_writer(plan, Int4::unpacked,
+                             std::make_unique<NpySink>(folder, values_of(params)),
+                             {path, describe(plan, tensors)});
+}
+
+std::string config_patch(const ExportPlan& /*plan*/) { return "{}"; }
+
+bool probe(const fs::path& folder) noexcept {
+  std::error_code unreadable;
+  return fs::exists(folder / "quant_weight.npy", unreadable);
+}
+
+std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
+  std::unique_ptr<formats::TensorSource> source = open_npy_folder(folder);
+  const std::vector<std::string> found = typed_descriptions(folder);
+  if (found.size() == 1) {
+    const fs::path path = folder / found.front();
+    const Description description = read_description(path);
+    return make_checkpoint(std::move(source), description, Int4::unpacked, path);
+  }
+  const Description description = infer_description(*source);
+  return make_checkpoint(std::move(source), description, Int4::unpacked, folder);
+}
+
+}  // namespace
+
+extern const Exporter npy_exporter;
+constinit const Exporter npy_exporter = {
+    "npy",
+    "pickled dictionaries in .npy files, one per kind of tensor",
+    kParams,
+    refuse_scheme,
+    check,
+    declare,
+    create,
+    config_patch,
+    probe,
+    open,
+};
+
+}  // namespace pare::export_

@@ -1,0 +1,160 @@
+#include "export/npy_folder.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "export/npy_names.h"
+#include "formats/npy_reader.h"
+
+namespace pare::export_ {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Keys of several dictionaries under their full names; every read goes to the file that has it.
+class NpyFolder final : public formats::TensorSource {
+ public:
+  void add(NpyFile file, std::unique_ptr<formats::TensorSource> source) {
+    const std::size_t index = sources_.size();
+    for (const formats::TensorInfo& info : source->tensors()) {
+      places_.push_back({index, info.name});
+      tensors_.push_back({full_name(file, info.name), info.dtype, info.shape});
+    }
+    sources_.push_back(std::move(source));
+  }
+
+  /// Sorts by full name. Errors: bad_description when a name comes twice.
+  void complete() {
+    std::vector<std::pair<formats::TensorInfo, Place>> both;
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      both.emplace_back(std::move(tensors_[i]), std::move(places_[i]));
+    }
+    std::sort(both.begin(), both.end(),
+              [](const auto& a, const auto& b) { return a.first.name < b.first.name; });
+    for (std::size_t i = 0; i < both.size(); ++i) {
+      tensors_[i] = std::move(both[i].first);
+      places_[i] = std::move(both[i].second);
+      if (i == 0 || tensors_[i].name != tensors_[i - 1].name) continue;
+      throw Error(ErrorCode::bad_description, fmt::format("two files hold {}", tensors_[i].name))
+          .hint("the files come from different runs: quantize again");
+    }
+  }
+
+  std::span<const formats::TensorInfo> tensors() const noexcept override { return tensors_; }
+
+  const formats::TensorInfo* find(std::string_view name) const noexcept override {
+    const auto found =
+        std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                         [](const formats::TensorInfo& info, std::string_view wanted) {
+                           return info.name < wanted;
+                         });
+    return found != tensors_.end() && found->name == name ? &*found : nullptr;
+  }
+
+  TensorView read(std::string_view name) const override {
+    const Place& place = place_of(name);
+    return sources_[place.source]->read(place.key);
+  }
+
+  void release(std::string_view name) const noexcept override {
+    const formats::TensorInfo* info = find(name);
+    if (info == nullptr) return;
+    const Place& place = places_[static_cast<std::size_t>(info - tensors_.data())];
+    sources_[place.source]->release(place.key);
+  }
+
+  std::string file_of(std::string_view name) const override {
+    const Place& place = place_of(name);
+    return sources_[place.source]->file_of(place.key);
+  }
+
+  std::vector<fs::path> files() const override {
+    std::vector<fs::path> all;
+    for (const auto& source : sources_) {
+      for (fs::path& path : source->files()) all.push_back(std::move(path));
+    }
+    return all;
+  }
+
+ private:
+  struct Place {
+    std::size_t source = 0;
+    std::string key;
+  };
+
+  const Place& place_of(std::string_view name) const {
+    const formats::TensorInfo* info = find(name);
+    if (info != nullptr) return places_[static_cast<std::size_t>(info - tensors_.data())];
+    std::vector<std::string> known;
+    for (const formats::TensorInfo& tensor : tensors_) known.push_back(tensor.name);
+    const std::string near = closest_match(name, known);
+    throw Error(ErrorCode::tensor_missing, std::string(name))
+        .hint(near.empty() ? "none of the .npy files holds it"
+                           : fmt::format("did you mean \"{}\"?", near));
+  }
+
+  std::vector<std::unique_ptr<formats::TensorSource>> sources_;
+  std::vector<formats::TensorInfo> tensors_;  // sorted by name, as are the places
+  std::vector<Place> places_;
+};
+
+std::string_view infer_type(const formats::TensorSource& source, const std::string& module) {
+  if (source.find(tensor_name(module, Part::input_scale)) != nullptr) return "W8A8";
+  const TensorView weight = source.read(tensor_name(module, Part::weight));
+  const bool narrow = std::all_of(weight.data.begin(), weight.data.end(), [](std::byte byte) {
+    const auto code = static_cast<std::int8_t>(byte);
+    return code >= -8 && code <= 7;
+  });
+  source.release(tensor_name(module, Part::weight));
+  return narrow ? "W4A16" : "W8A16";
+}
+
+}  // namespace
+
+std::unique_ptr<formats::TensorSource> open_npy_folder(const fs::path& folder) {
+  auto whole = std::make_unique<NpyFolder>();
+  for (std::size_t i = 0; i < kNpyFileCount; ++i) {
+    const auto file = static_cast<NpyFile>(i);
+    const fs::path path = folder / fmt::format("{}.npy", kNpyFileNames[i]);
+    std::error_code unreadable;
+    if (file != NpyFile::quant_weight && !fs::exists(path, unreadable)) continue;
+    whole->add(file, formats::open_npy_dict(path));
+  }
+  try {
+    whole->complete();
+  } catch (Error& error) {
+    error.at(folder.string());
+    throw;
+  }
+  return whole;
+}
+
+Description infer_description(const formats::TensorSource& source) {
+  Description description;
+  std::string_view type = "W8A16";
+  std::string module;
+  for (const formats::TensorInfo& info : source.tensors()) {
+    const auto split = split_part_name(info.name);
+    const bool of_linear =
+        split.has_value() && split->part != Part::bias &&
+        source.find(tensor_name(split->module, Part::weight_scale)) != nullptr &&
+        source.find(tensor_name(split->module, Part::weight)) != nullptr;
+    if (!of_linear) {
+      description.tags.emplace_back(info.name, kFloatTag);
+      continue;
+    }
+    if (split->module != module) {
+      module = split->module;
+      type = infer_type(source, module);
+      description.model_type = type;
+    }
+    description.tags.emplace_back(info.name, type);
+  }
+  return description;
+}
+
+}  // namespace pare::export_

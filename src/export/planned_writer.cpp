@@ -1,0 +1,145 @@
+#include "export/planned_writer.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "io/file.h"
+
+namespace pare::export_ {
+namespace {
+
+[[noreturn]] void refuse(const std::string& detail) { throw Error(ErrorCode::internal, detail); }
+
+class PlannedWriter final : public ExportWriter {
+ public:
+  PlannedWriter(const ExportPlan& plan, Int4 int4, std::unique_ptr<TensorSink> sink,
+                DescriptionFile description)
+      : model_dtype_(plan.model_dtype), int4_(int4), sink_(std::move(sink)),
+        description_(std::move(description)) {
+    for (const Item& item : plan.items) {
+      if (item.linear.has_value()) {
+        linears_.emplace(item.linear->name, *item.linear);
+      } else {
+        tensors_.emplace(item.tensor.name, item.tensor);
+      }
+    }
+  }
+
+  void put_tensor(const std::string& name, const TensorView& tensor) override {
+    const auto planned = tensors_.find(name);
+    if (planned == tensors_.end()) refuse(fmt::format("{} is not in the plan", name));
+    const formats::TensorInfo& info = planned->second;
+    if (tensor.dtype != info.dtype || tensor.shape != info.shape) {
+      refuse(fmt::format("{} is {} {}, the plan says {} {}", name, name_of(tensor.dtype),
+                         tensor.shape.text(), name_of(info.dtype), info.shape.text()));
+    }
+    mark_given(name);
+    sink_->put({.info = info, .tag = std::string(kFloatTag)}, tensor);
+  }
+
+  void put_linear(const quant::QuantizedLinear& linear) override {
+    const auto planned = linears_.find(linear.name);
+    if (planned == linears_.end()) refuse(fmt::format("{} is not in the plan", linear.name));
+    mark_given(tensor_name(linear.name, Part::weight));
+    emit_linear(linear, planned->second, model_dtype_, int4_,
+                [this](const DeclaredTensor& tensor, const TensorView& value) {
+                  sink_->put(tensor, value);
+                });
+  }
+
+  std::vector<std::string> finish() override {
+    for (const auto& [name, linear] : linears_) check_given(tensor_name(name, Part::weight));
+    for (const auto& [name, tensor] : tensors_) check_given(name);
+    std::vector<std::string> files = sink_->finish();
+    io::write_text(description_.path, description_text(description_.content), kJsonMode);
+    files.push_back(description_.path.filename().string());
+    return files;
+  }
+
+ private:
+  void mark_given(const std::string& name) {
+    if (!given_.insert(name).second) refuse(fmt::format("{} was given twice", name));
+  }
+
+  void check_given(const std::string& name) const {
+    if (!given_.contains(name)) refuse(fmt::format("{} was never given", name));
+  }
+
+  DType model_dtype_;
+  Int4 int4_;
+  std::unique_ptr<TensorSink> sink_;
+  DescriptionFile description_;
+  std::map<std::string, LinearPlan> linears_;
+  std::map<std::string, formats::TensorInfo> tensors_;
+  std::set<std::string> given_;
+};
+
+std::string refuse_names(const std::vector<DeclaredTensor>& tensors) {
+  std::set<std::string_view> seen;
+  for (const DeclaredTensor& tensor : tensors) {
+    const std::string& name = tensor.info.name;
+    if (!seen.insert(name).second) return fmt::format("two tensors would be called \"{}\"", name);
+    if (is_header_key(name)) {
+      return fmt::format("tensor \"{}\" is called like a key of the description", name);
+    }
+  }
+  return "";
+}
+
+std::string refuse_packing(const LinearPlan& linear) {
+  const Packing packing = packing_of(linear.scheme, linear.in);
+  if (packing == Packing::inputs && linear.in % 2 != 0) {
+    return fmt::format("{} has {} inputs, an odd number: two 4-bit codes share a byte along them; "
+                       "keep it with --disable-names, or choose --format ascend",
+                       linear.name, linear.in);
+  }
+  if (packing == Packing::outputs && linear.out % 2 != 0) {
+    return fmt::format("{} has {} outputs, an odd number: two 4-bit codes share a byte along them; "
+                       "keep it with --disable-names, or choose --format ascend",
+                       linear.name, linear.out);
+  }
+  return "";
+}
+
+std::string refuse_linear(const LinearPlan& linear, Int4 int4) {
+  const std::string reason = refuse_scheme(linear.scheme);
+  if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
+  return int4 == Int4::packed ? refuse_packing(linear) : "";
+}
+
+}  // namespace
+
+std::unique_ptr<ExportWriter> make_planned_writer(const ExportPlan& plan, Int4 int4,
+                                                  std::unique_ptr<TensorSink> sink,
+                                                  DescriptionFile description) {
+  return std::make_unique<PlannedWriter>(plan, int4, std::move(sink), std::move(description));
+}
+
+std::string refuse_scheme(const quant::Scheme& scheme) {
+  if (quant::ascend_type_of(scheme).empty()) {
+    return fmt::format("the description has no type for {}", scheme.text());
+  }
+  if (scheme.activations == quant::Activations::none) return "";
+  if (!scheme.symmetric) {
+    return "with 8-bit activations the device multiplies bare codes: weights must be symmetric";
+  }
+  if (scheme.granularity == quant::Granularity::group) {
+    return "with 8-bit activations the device scales whole rows: weights cannot have groups";
+  }
+  return "";
+}
+
+std::string refuse_plan(const ExportPlan& plan, Int4 int4) {
+  for (const Item& item : plan.items) {
+    if (!item.linear.has_value()) continue;
+    const std::string reason = refuse_linear(*item.linear, int4);
+    if (!reason.empty()) return reason;
+  }
+  return refuse_names(declare_items(plan, int4));
+}
+
+}  // namespace pare::export_

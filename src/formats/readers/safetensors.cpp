@@ -1,0 +1,194 @@
+// Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
+#include "core/error.h"
+#include "formats/safetensors_header.h"
+#include "formats/shard_files.h"
+#include "formats/tensor_source.h"
+#include "io/file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace pare::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Place {
+  std::size_t file = 0;
+  std::size_t begin = 0;
+  std::size_t size = 0;
+};
+
+class SafetensorsSource final : public TensorSource {
+ public:
+  explicit SafetensorsSource(const ShardFiles& shards) {
+    for (const fs::path& file : shards.files)
+      add_file(file);
+    sort_by_name();
+    if (!shards.index.empty()) check_index(shards);
+  }
+
+  std::span<const TensorInfo> tensors() const noexcept override { return infos_; }
+
+  const TensorInfo* find(std::string_view name) const noexcept override {
+    const auto found = std::lower_bound(
+        infos_.begin(), infos_.end(), name,
+        [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
+    return found == infos_.end() || found->name != name ? nullptr : &*found;
+  }
+
+  TensorView read(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr) fail_missing(name);
+    const Place& place = place_of(*info);
+    return {info->dtype, info->shape, files_[place.file].bytes().subspan(place.begin, place.size)};
+  }
+
+  void release(std::string_view name) const noexcept override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr) return;
+    const Place& place = place_of(*info);
+    files_[place.file].release(place.begin, place.size);
+  }
+
+  void populate(std::string_view name) const noexcept override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr) return;
+    const Place& place = place_of(*info);
+    files_[place.file].populate(place.begin, place.size);
+  }
+
+  std::string file_of(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    return info == nullptr ? "" : files_[place_of(*info).file].path().filename().string();
+  }
+
+  std::vector<fs::path> files() const override {
+    std::vector<fs::path> paths;
+    for (const io::MappedFile& file : files_)
+      paths.push_back(file.path());
+    return paths;
+  }
+
+ private:
+  const Place& place_of(const TensorInfo& info) const noexcept {
+    return places_[static_cast<std::size_t>(&info - infos_.data())];
+  }
+
+  void add_file(const fs::path& path) {
+    const io::MappedFile& file = files_.emplace_back(path);
+    SafetensorsHeader header = parse_safetensors_header(file.bytes(), path.string());
+    file.release(0, header.header_bytes);
+    if (infos_.size() + header.entries.size() > kMaxSafetensorsTensors) {
+      throw Error(ErrorCode::bad_safetensors,
+                  fmt::format("more than {} tensors in the shards", kMaxSafetensorsTensors))
+          .at(path.string());
+    }
+    for (SafetensorsEntry& entry : header.entries) {
+      infos_.push_back(std::move(entry.info));
+      places_.push_back({files_.size() - 1, entry.begin, entry.end - entry.begin});
+    }
+  }
+
+  void sort_by_name() {
+    std::vector<std::size_t> order(infos_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return infos_[a].name < infos_[b].name; });
+    std::vector<TensorInfo> infos;
+    std::vector<Place> places;
+    for (const std::size_t i : order) {
+      if (!infos.empty() && infos.back().name == infos_[i].name) fail_twin(places.back(), i);
+      infos.push_back(infos_[i]);
+      places.push_back(places_[i]);
+    }
+    infos_ = std::move(infos);
+    places_ = std::move(places);
+  }
+
+  [[noreturn]] void fail_twin(const Place& first, std::size_t second) const {
+    throw Error(ErrorCode::bad_index,
+                fmt::format("tensor \"{}\" is in two shards", infos_[second].name))
+        .at(files_[first.file].path().string())
+        .at(files_[places_[second].file].path().string())
+        .hint("the files come from different saves: fetch them again");
+  }
+
+  /// Index and files must name the same tensors in the same places.
+  void check_index(const ShardFiles& shards) const {
+    for (const auto& [tensor, file] : shards.file_of) {
+      if (find(tensor) == nullptr || file_of(tensor) != file) {
+        throw Error(ErrorCode::bad_index, fmt::format("\"{}\" is not in {}", tensor, file))
+            .at(shards.index.string())
+            .hint("the index is stale or a file was replaced: fetch both again");
+      }
+    }
+    if (shards.file_of.size() == infos_.size()) return;
+    for (const TensorInfo& info : infos_) {
+      if (shards.file_of.contains(info.name)) continue;
+      throw Error(ErrorCode::bad_index, fmt::format("\"{}\" of {} is not in the weight_map",
+                                                    info.name, file_of(info.name)))
+          .at(shards.index.string())
+          .hint("the index is incomplete or a file was replaced: fetch both again");
+    }
+  }
+
+  [[noreturn]] void fail_missing(std::string_view name) const {
+    std::vector<std::string> known;
+    for (const TensorInfo& info : infos_)
+      known.push_back(info.name);
+    Error error(ErrorCode::tensor_missing, fmt::format("\"{}\"", name));
+    if (!files_.empty()) error.at(files_.front().path().parent_path().string());
+    const std::string near = closest_match(name, known);
+    if (near.empty()) throw error;
+    throw std::move(error).hint(fmt::format("did you mean \"{}\"?", near));
+  }
+
+  std::vector<io::MappedFile> files_;
+  std::vector<TensorInfo> infos_;
+  std::vector<Place> places_;  // of infos_, same order
+};
+
+/// A length field that can be one, then `{`: what a file of any other name must begin with.
+bool begins_like_safetensors(const fs::path& path) {
+  std::array<char, 9> head{};
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream.read(head.data(), head.size())) return false;
+  return head[4] == 0 && head[5] == 0 && head[6] == 0 && head[7] == 0 && head[8] == '{';
+}
+
+bool probe(const fs::path& path) noexcept {
+  try {
+    if (fs::is_directory(path)) return has_safetensors(path);
+    if (!fs::is_regular_file(path)) return false;
+    return path.extension() == ".safetensors" || begins_like_safetensors(path);
+  } catch (...) {
+    return false;
+  }
+}
+
+std::unique_ptr<TensorSource> open(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    return std::make_unique<SafetensorsSource>(find_shard_files(path));
+  }
+  return std::make_unique<SafetensorsSource>(ShardFiles{.files = {path}});
+}
+
+}  // namespace
+
+extern const Reader safetensors_reader;
+const Reader safetensors_reader = {
+    .id = "safetensors",
+    .summary = "Hugging Face safetensors: one file, or a folder with shards",
+    .probe = probe,
+    .open = open,
+};
+
+}  // namespace pare::formats

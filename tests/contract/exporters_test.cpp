@@ -1,0 +1,164 @@
+// What every exporter must do, with every scheme: refuse with a reason, or write files that say
+// exactly what was meant.
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "export/exporter.h"
+#include "io/json.h"
+#include "support/made_up_model.h"
+
+namespace pare::export_ {
+namespace {
+
+struct Case {
+  const Exporter* exporter;
+  quant::Scheme scheme;
+  DType dtype;
+};
+
+std::vector<quant::Scheme> all_schemes() {
+  std::vector<quant::Scheme> schemes;
+  for (const quant::NamedScheme& named : quant::named_schemes()) {
+    for (const bool symmetric : {true, false}) {
+      quant::Scheme scheme{.weight_bits = named.weight_bits, .symmetric = symmetric,
+                           .activations = named.activations};
+      schemes.push_back(scheme);
+      scheme.granularity = quant::Granularity::tensor;
+      schemes.push_back(scheme);
+      scheme.granularity = quant::Granularity::group;
+      scheme.group_size = 32;
+      schemes.push_back(scheme);
+    }
+  }
+  return schemes;
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const Exporter* exporter : exporters()) {
+    for (const quant::Scheme& scheme : all_schemes()) {
+      for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+        cases.push_back({exporter, scheme, dtype});
+      }
+    }
+  }
+  return cases;
+}
+
+std::string name_of_case(const testing::TestParamInfo<Case>& info) {
+  std::string name = std::string(info.param.exporter->id) + "_" + info.param.scheme.text() + "_" +
+                     std::string(name_of(info.param.dtype));
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
+}
+
+class EveryExporter : public testing::TestWithParam<Case> {};
+
+/// The bias a loader ends up with is the one that was given, up to half a step of the integers.
+void expect_effective_bias(const quant::QuantizedLinear& meant, const std::vector<float>& found) {
+  if (!meant.bias.has_value()) {
+    EXPECT_TRUE(found.empty());
+    return;
+  }
+  const std::vector<float> bias = read_floats(meant.bias->view());
+  ASSERT_EQ(found.size(), bias.size());
+  for (std::size_t row = 0; row < bias.size(); ++row) {
+    const float step =
+        meant.input.has_value()
+            ? meant.input->scale * meant.scale_at(static_cast<std::int64_t>(row), 0)
+            : 0.0F;
+    EXPECT_NEAR(found[row], bias[row], 0.51F * step) << "row " << row;
+  }
+}
+
+TEST_P(EveryExporter, WritesWhatItReads) {
+  const auto& [exporter, scheme, dtype] = GetParam();
+  if (const std::string reason = exporter->refuses(scheme); !reason.empty()) {
+    EXPECT_GT(reason.size(), 10U) << "a reason people can act on";
+    return;
+  }
+  const test::MadeUpModel model = test::made_up_model(scheme, dtype);
+  ASSERT_EQ(exporter->check(model.plan), "");
+  const test::TemporaryFolder folder;
+  const ParamMap params = test::defaults_of(*exporter);
+  for (const std::string& file : test::write_model(*exporter, model, folder.path(), params)) {
+    ASSERT_TRUE(std::filesystem::exists(folder.path() / file)) << file;
+    EXPECT_EQ(test::mode_of(folder.path() / file) & 0077U, 0U) << file << " is open to others";
+  }
+  ASSERT_EQ(exporter_of(folder.path()), exporter);
+
+  const bool widened = dtype == DType::bf16 && exporter->declare(model.plan, params)[0].dtype ==
+                                                   DType::f32;
+  const auto checkpoint = exporter->open(folder.path());
+  EXPECT_EQ(checkpoint->linears().size(), model.linears.size());
+  for (const auto& [name, meant] : model.linears) {
+    const auto stored = checkpoint->linear(name);
+    ASSERT_TRUE(stored.has_value()) << name;
+    test::expect_same_linear(meant, stored->linear, widened);
+    expect_effective_bias(meant, stored->effective_bias);
+    checkpoint->release(name);
+    EXPECT_FALSE(checkpoint->tensor(name + ".weight").has_value()) << "codes are no float tensor";
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, meant] : model.tensors) {
+    names.push_back(name);
+    const auto stored = checkpoint->tensor(name);
+    ASSERT_TRUE(stored.has_value()) << name;
+    EXPECT_EQ(stored->shape, meant.shape());
+    EXPECT_EQ(read_floats(*stored), read_floats(meant.view())) << name;
+    if (!widened) {
+      EXPECT_EQ(test::bytes_of(*stored), test::bytes_of(meant.view())) << name;
+    }
+  }
+  EXPECT_EQ(checkpoint->tensors(), names);
+  EXPECT_FALSE(checkpoint->linear("model.no_such").has_value());
+  EXPECT_FALSE(checkpoint->tensor("model.no_such").has_value());
+}
+
+INSTANTIATE_TEST_SUITE_P(AllSchemes, EveryExporter, testing::ValuesIn(all_cases()), name_of_case);
+
+TEST(Exporters, DescribeThemselves) {
+  std::set<std::string_view> ids;
+  for (const Exporter* exporter : exporters()) {
+    EXPECT_TRUE(ids.insert(exporter->id).second) << exporter->id << " is there twice";
+    EXPECT_EQ(&find_exporter(exporter->id), exporter);
+    EXPECT_GT(exporter->summary.size(), 10U);
+    for (const ParamSpec& spec : exporter->params) EXPECT_GT(spec.help.size(), 10U) << spec.name;
+    const ExportPlan plan =
+        test::made_up_model({.activations = quant::Activations::static_tensor}, DType::bf16).plan;
+    EXPECT_TRUE(io::parse_json(exporter->config_patch(plan), "config patch").is_object());
+  }
+}
+
+TEST(Exporters, NoneClaimsAFolderOfSomethingElse) {
+  const test::TemporaryFolder folder;
+  EXPECT_EQ(exporter_of(folder.path()), nullptr);
+  EXPECT_EQ(exporter_of(folder.path() / "absent"), nullptr);
+  for (const Exporter* exporter : exporters()) {
+    EXPECT_THROW(exporter->open(folder.path()), Error) << exporter->id;
+  }
+}
+
+TEST(Exporters, DeclareOneTensorPerName) {
+  for (const Exporter* exporter : exporters()) {
+    const test::MadeUpModel model = test::made_up_model(
+        {.activations = quant::Activations::static_tensor}, DType::f16);
+    const ParamMap params = test::defaults_of(*exporter);
+    std::set<std::string> names;
+    std::size_t bytes = 0;
+    for (const formats::TensorInfo& info : exporter->declare(model.plan, params)) {
+      EXPECT_TRUE(names.insert(info.name).second) << info.name;
+      bytes += info.nbytes();
+    }
+    EXPECT_EQ(names.size(), model.tensors.size() + 3 * 7 + 1);
+    EXPECT_EQ(output_bytes(*exporter, model.plan, params), bytes);
+  }
+}
+
+}  // namespace
+}  // namespace pare::export_

@@ -1,0 +1,101 @@
+// JSON from hostile text: what is accepted, what is refused, and where the error points.
+#include "io/json.h"
+
+#include "support/expect_error.h"
+#include "support/temp_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+namespace pare::io {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Json, KeepsKeyOrderAndValues) {
+  const Json json = parse_json(R"({"b":[1,-2,2.5,true,null,"é\n"],"a":{"c":{}}})", "f");
+  EXPECT_EQ(json.dump(), R"({"b":[1,-2,2.5,true,null,"é\n"],"a":{"c":{}}})");
+  EXPECT_EQ(json["b"][1].get<int>(), -2);
+}
+
+TEST(Json, TakesScalarsAtTheTop) {
+  EXPECT_EQ(parse_json(" 7 ", "f").get<int>(), 7);
+  EXPECT_TRUE(parse_json("null", "f").is_null());
+}
+
+TEST(Json, ErrorNamesLineAndColumn) {
+  const std::string text =
+      PARE_ERROR_TEXT(bad_json, parse_json("{\n  \"a\": 1,\n  \"b\": x\n}", "c.json"));
+  EXPECT_THAT(text, HasSubstr("--> c.json:3:8"));
+  EXPECT_THAT(text, HasSubstr("invalid literal"));
+}
+
+TEST(Json, RefusesDuplicateKeys) {
+  const std::string text =
+      PARE_ERROR_TEXT(bad_json, parse_json(R"({"a":1,"b":{"x":1,"y":2,"x":3}})", "f"));
+  EXPECT_THAT(text, HasSubstr("\"x\" twice"));
+  EXPECT_NO_THROW(parse_json(R"([{"x":1},{"x":2}])", "f"));
+}
+
+TEST(Json, RefusesWhatIsNoJson) {
+  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "1 2", "{} {}", "NaN", "'a'", "\xEF\xBB",
+                           "// c\n1", "\"\xC3\x28\"", "1e999", "{1:2}", "[1", "\"a", "tru"}) {
+    PARE_ERROR_TEXT(bad_json, parse_json(text, "f"));
+  }
+}
+
+TEST(Json, RefusesBytesAfterNul) {
+  const std::string text("{}\0{}", 5);
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, parse_json(text, "f")), HasSubstr("f:1:3"));
+}
+
+TEST(Json, LimitsDepth) {
+  const auto nested = [](int n) {
+    return std::string(static_cast<std::size_t>(n), '[') +
+           std::string(static_cast<std::size_t>(n), ']');
+  };
+  EXPECT_NO_THROW(parse_json(nested(64), "f"));
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, parse_json(nested(65), "f")), HasSubstr("64 levels"));
+  PARE_ERROR_TEXT(bad_json, parse_json(std::string(1'000'000, '['), "f"));
+}
+
+TEST(Json, LimitsSize) {
+  JsonLimits limits;
+  limits.max_bytes = 4;
+  EXPECT_NO_THROW(parse_json("[10]", "f", limits));
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, parse_json("[100]", "f", limits)),
+              HasSubstr("5 bytes, at most 4"));
+}
+
+TEST(Json, LongReasonsAreCutBetweenCharacters) {
+  std::string text = "\"";
+  for (int i = 0; i < 400; ++i)
+    text += "é";
+  text += "\n\"";
+  EXPECT_LT(PARE_ERROR_TEXT(bad_json, parse_json(text, "f")).size(), 400U);
+}
+
+TEST(Json, LargeObjectsParseInLinearTime) {
+  std::string text = "{";
+  for (int i = 0; i < 200'000; ++i)
+    text += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":" + std::to_string(i);
+  text += "}";
+  const auto start = std::chrono::steady_clock::now();
+  const Json json = parse_json(text, "f");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(json.size(), 200'000U);
+  EXPECT_LT(took.count(), 10.0);  // a search for each key would take minutes
+}
+
+TEST(Json, ReadsFiles) {
+  const test::TempDir dir;
+  test::put_file(dir / "a.json", "[1,\n]");
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, read_json(dir / "a.json")), HasSubstr("a.json:2:1"));
+  PARE_ERROR_TEXT(file_not_found, read_json(dir / "b.json"));
+}
+
+}  // namespace
+}  // namespace pare::io

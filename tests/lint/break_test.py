@@ -1,0 +1,154 @@
+"""Sees every lint test fail: breaks a copy of the project in one place and expects the complaint.
+
+    break_test.py SOURCE_DIR
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SOURCE = Path(sys.argv.pop(1)).resolve()
+COPIED = ["src", "apps", "cmake", "docs", "tests/lint", "CMakeLists.txt", "README.md"]
+
+
+class Broken(unittest.TestCase):
+    def setUp(self):
+        self.root = Path(tempfile.mkdtemp(prefix="pare-lint-"))
+        self.addCleanup(shutil.rmtree, self.root)
+        for name in COPIED:
+            target = self.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (SOURCE / name).is_dir():
+                shutil.copytree(SOURCE / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(SOURCE / name, target)
+
+    def replace(self, file, old, new):
+        path = self.root / file
+        text = path.read_text()
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new, 1))
+
+    def append(self, file, text):
+        with open(self.root / file, "a") as stream:
+            stream.write(text)
+
+    def expect(self, check, complaint, *build):
+        script = self.root / f"tests/lint/check_{check}.py"
+        run = subprocess.run([sys.executable, "-B", script, self.root, *build],
+                             capture_output=True, text=True, check=False)
+        self.assertIn(complaint, run.stdout + run.stderr)
+        self.assertEqual(run.returncode, 1)
+
+
+class Layers(Broken):
+    def test_include_upwards(self):
+        self.append("src/core/rng.h", '#include "kernels/gemm.h"\n')
+        self.expect("layers", "src/core/rng.h: room core may not include kernels/gemm.h")
+
+    def test_foreign_library(self):
+        self.append("src/core/rng.h", "#include <nlohmann/json.hpp>\n")
+        self.expect("layers", "room core may not use nlohmann-json")
+
+    def test_path_not_from_src(self):
+        self.append("src/core/rng.h", '#include "dtype.h"\n')
+        self.expect("layers", '"dtype.h" is not a path from src/')
+
+    def test_plugin_includes_plugin(self):
+        (self.root / "src/model/archs/shared.h").write_text("// shared\n")
+        self.append("src/model/archs/llama.cpp", '#include "model/archs/shared.h"\n')
+        self.expect("layers", "includes the plug-in file model/archs/shared.h")
+
+    def test_foreign_list(self):
+        self.append("src/pipeline/plan.h", '#include "quant/methods.def"\n')
+        self.expect("layers", "quant/methods.def is a list of room quant")
+
+    def test_table_and_cmake_differ(self):
+        self.replace("CMakeLists.txt", "pare_room(io ROOMS core", "pare_room(io ROOMS core kernels")
+        self.expect("layers", "io: the rooms of docs/ARCHITECTURE.md and CMakeLists.txt differ")
+
+    def test_libraries_differ(self):
+        self.replace("CMakeLists.txt", " PkgConfig::xxhash)", ")")
+        self.expect("layers", "io: the libraries of docs/ARCHITECTURE.md and CMakeLists.txt differ")
+
+    def test_cycle(self):
+        self.replace("docs/ARCHITECTURE.md", "| core | none |", "| core | io |")
+        self.expect("layers", "core may include io, which stands no higher")
+
+    def test_table_gone(self):
+        self.replace("docs/ARCHITECTURE.md", "| room |", "| place |")
+        self.expect("layers", "room core is missing in docs/ARCHITECTURE.md")
+
+    def test_standard_library_in_isa_file(self):
+        self.append("src/kernels/row_kernels.inc", "#include <vector>\n")
+        self.expect("layers", "src/kernels/row_kernels.inc: <vector> reaches code of one instruction")
+
+    def test_weak_symbol_in_isa_object(self):
+        objects = self.root / "build/CMakeFiles/pare_kernels.dir"
+        objects.mkdir(parents=True)
+        code = b"template <class T> T twice(T x) { return x + x; } template int twice(int);"
+        compiled = objects / "rows_avx2.cpp.o"
+        subprocess.run(["c++", "-x", "c++", "-c", "-o", compiled, "-"], input=code, check=True)
+        self.expect("layers", "rows_avx2.cpp.o: weak symbol int twice<int>(int)",
+                    self.root / "build")
+
+
+class Sizes(Broken):
+    def test_long_file(self):
+        self.append("src/core/error.cpp", "// more\n" * 800)
+        self.expect("sizes", "src/core/error.cpp: ")
+
+    def test_long_function(self):
+        self.append("src/core/error.cpp", "void far_too_long() {\n" + "  step();\n" * 80 + "}\n")
+        self.expect("sizes", "void far_too_long(): 82 lines, the limit is 80")
+
+    def test_deep_nesting(self):
+        blocks = "if (a) { for (;;) { while (b) { do { if (c) { d(); } } while (e); } } }"
+        self.append("src/core/error.cpp", f"void too_deep() {{ {blocks} }}\n")
+        self.expect("sizes", "void too_deep(): 5 nested blocks, the limit is 4")
+
+    def test_exception_not_needed(self):
+        self.replace("tests/lint/check_sizes.py", "EXCEPTIONS = {\n",
+                     'EXCEPTIONS = {\n    "src/core/error.cpp": "none",\n')
+        self.expect("sizes", "src/core/error.cpp needs no exception any more")
+
+
+class Texts(Broken):
+    def test_note_to_oneself(self):
+        self.append("src/core/rng.h", "// TO" "DO: later\n")
+        self.expect("texts", "is a note to oneself")
+
+    def test_unfinished(self):
+        self.append("README.md", "This is a st" "ub.\n")
+        self.expect("texts", "is unfinished work")
+
+    def test_path_of_one_machine(self):
+        self.append("README.md", "See /ho" "me/me/pare.\n")
+        self.expect("texts", "is a path of one machine")
+
+    def test_dead_link(self):
+        self.append("README.md", "[more](docs/MORE.md)\n")
+        self.expect("texts", "README.md: the link to docs/MORE.md leads nowhere")
+
+    def test_dead_anchor(self):
+        self.append("README.md", "[more](docs/ARCHITECTURE.md#cellar)\n")
+        self.expect("texts", "docs/ARCHITECTURE.md#cellar has no such heading")
+
+    def test_no_first_line(self):
+        self.replace("src/model/archs/llama.cpp", "// ", "")
+        self.expect("texts", "src/model/archs/llama.cpp: the first line is no comment")
+
+    def test_number_twice(self):
+        self.append("src/core/errors.def", 'PARE_ERROR(second, 101, usage, "another")\n')
+        self.expect("texts", 'the number "101" stands 2 times')
+
+    def test_code_never_used(self):
+        self.append("src/core/errors.def", 'PARE_ERROR(nobody, 998, usage, "unused")\n')
+        self.expect("texts", "nobody is never used")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,183 @@
+"""The include graph: who may include whom stands in docs/ARCHITECTURE.md, section "Rooms".
+
+Checks that the table agrees with the root CMakeLists.txt, that every include keeps to it, that
+plug-ins never include each other, and that files compiled for one instruction set neither include
+ordinary C++ headers nor, given a build folder, leave weak symbols in their objects. (The linker
+keeps one copy of a weak function, which might be the one compiled for the newer CPU.)
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import repo
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+SOURCE_ENDINGS = {".h", ".cpp", ".inc", ".def"}
+ISA_HEADERS = {"cstdint", "cstddef", "immintrin.h"}
+
+# A library by the name the table uses: its CMake target, and how its headers begin.
+LIBRARIES = {
+    "fmt": ("fmt::fmt", "fmt/"),
+    "Highway": ("PkgConfig::hwy", "hwy/"),
+    "nlohmann-json": ("nlohmann_json::nlohmann_json", "nlohmann/"),
+    "OpenSSL": ("OpenSSL::Crypto", "openssl/"),
+    "xxHash": ("PkgConfig::xxhash", "xxhash"),
+    "SentencePiece": ("PkgConfig::sentencepiece", "sentencepiece"),
+    "PCRE2": ("PkgConfig::pcre2", "pcre2"),
+    "ICU": ("PkgConfig::icu", "unicode/"),
+    "yaml-cpp": ("yaml-cpp", "yaml-cpp/"),
+    "CLI11": ("CLI11::CLI11", "CLI/"),
+    "threads": ("Threads::Threads", None),
+}
+
+
+def words(cell):
+    return [] if cell in ("", "none") else [w.strip(" `") for w in cell.split(",")]
+
+
+def read_table(source):
+    """Rows of the table in the order of the page: {room: (may include, libraries)}."""
+    rooms = {}
+    inside = False
+    for line in (source / "docs/ARCHITECTURE.md").read_text().splitlines():
+        cells = [c.strip() for c in line.strip().strip("|").split("|")]
+        if line.startswith("| room |"):
+            inside = True
+        elif inside and line.startswith("|"):
+            if not set(cells[0]) <= set("-: "):
+                rooms[cells[0].strip("`")] = (words(cells[1]), words(cells[2]))
+        else:
+            inside = False
+    return rooms
+
+
+def check_table(source, table):
+    """The table against CMake, and against cycles: a room names rooms above it only."""
+    cmake = repo.cmake_rooms(source)
+    above = set()
+    for room, (allowed, libraries) in table.items():
+        for lower in set(allowed) - above:
+            yield f"docs/ARCHITECTURE.md: {room} may include {lower}, which stands no higher"
+        above.add(room)
+        for library in set(libraries) - set(LIBRARIES):
+            yield f"docs/ARCHITECTURE.md: check_layers.py does not know the library {library}"
+        if room not in cmake:
+            yield f"docs/ARCHITECTURE.md: room {room} is not in CMakeLists.txt"
+            continue
+        links = {LIBRARIES[name][0] for name in libraries if name in LIBRARIES}
+        for said, built, what in ((set(allowed), set(cmake[room]["ROOMS"]), "rooms"),
+                                  (links, set(cmake[room]["LINKS"]), "libraries")):
+            if said != built:
+                yield (f"{room}: the {what} of docs/ARCHITECTURE.md and CMakeLists.txt differ by "
+                       f"{', '.join(sorted(said ^ built))}")
+    for room in cmake.keys() - table.keys():
+        yield f"CMakeLists.txt: room {room} is missing in docs/ARCHITECTURE.md"
+
+
+def includes(path):
+    """(is quoted, header) of every include of a file."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+    return [(mark == '"', header) for mark, header in INCLUDE.findall(text)]
+
+
+def library_of(header):
+    for name, (_, prefix) in LIBRARIES.items():
+        if prefix is not None and header.startswith(prefix):
+            return name
+    return None
+
+
+def check_quoted(file, header, room, allowed, plugins):
+    target = Path(header).parts[0]
+    if Path("src", header).parent in plugins:
+        yield f"{file}: includes the plug-in file {header}; what is shared belongs a folder up"
+    elif len(Path(header).parts) < 2 or ".." in Path(header).parts:
+        yield f'{file}: "{header}" is not a path from src/, such as "{room}/{Path(header).name}"'
+    elif target == room:
+        return
+    elif target not in allowed:
+        yield f"{file}: room {room} may not include {header}"
+    elif header.endswith(".def"):
+        yield f"{file}: {header} is a list of room {target}; ask that room's registry"
+
+
+def check_room_file(source, file, table, plugins):
+    room = file.parts[1]
+    if room not in table:
+        yield f"{file}: room {room} is not in docs/ARCHITECTURE.md"
+        return
+    allowed, libraries = table[room]
+    for quoted, header in includes(source / file):
+        if quoted:
+            yield from check_quoted(file, header, room, allowed, plugins)
+            continue
+        library = library_of(header)
+        # fmt comes with core, JSON with io: both are part of what those rooms offer.
+        inherited = {"fmt": "core", "nlohmann-json": "io"}.get(library)
+        if library and library not in libraries and inherited not in (room, *allowed):
+            yield f"{file}: room {room} may not use {library}"
+
+
+def isa_pattern(source):
+    """File names that cmake/isa.cmake compiles with flags of their own."""
+    names = re.findall(r"set\(pare_isa_flags_(\w+)", (source / "cmake/isa.cmake").read_text())
+    return re.compile(rf"_({'|'.join(names)})\.cpp$")
+
+
+def check_isa_includes(source, file, seen):
+    """`seen` guards against files that include each other."""
+    if file in seen:
+        return
+    seen.add(file)
+    for quoted, header in includes(source / file):
+        if not quoted and header not in ISA_HEADERS:
+            yield f"{file}: <{header}> reaches code of one instruction set"
+        elif quoted and not (header.startswith("kernels/") and header.endswith((".h", ".inc"))):
+            yield f'{file}: "{header}" reaches code of one instruction set'
+        elif quoted:
+            yield from check_isa_includes(source, Path("src", header), seen)
+
+
+def sanitized(build):
+    cache = build / "CMakeCache.txt"
+    return cache.exists() and re.search(r"^PARE_SANITIZE:\w+=.+$", cache.read_text(), re.MULTILINE)
+
+
+def check_symbols(build, isa):
+    """No weak symbol in an object of one instruction set; objects may be absent."""
+    objects = [o for o in (build / "CMakeFiles/pare_kernels.dir").rglob("*.o")
+               if isa.search(o.name.removesuffix(".o"))]
+    if not objects:
+        print("no objects of instruction-set variants here: symbols not checked")
+    if sanitized(build):
+        print("sanitizers add weak symbols of their own: symbols not checked")
+        return
+    for path in objects:
+        listing = subprocess.run(["nm", "-C", path], capture_output=True, text=True, check=True)
+        for line in listing.stdout.splitlines():
+            fields = line[17:].split(maxsplit=1)
+            if fields and fields[0] in {"W", "V", "u"}:
+                yield f"{path.name}: weak symbol {fields[1]}; make it static or unnamed"
+
+
+def main():
+    args = repo.arguments(__doc__)
+    table = read_table(args.source)
+    problems = list(check_table(args.source, table))
+    plugins = set(repo.plugin_folders(args.source))
+    isa = isa_pattern(args.source)
+    files = [f for f in repo.project_files(args.source)
+             if f.parts[0] == "src" and f.suffix in SOURCE_ENDINGS]
+    seen = set()
+    for file in files:
+        problems += check_room_file(args.source, file, table, plugins)
+        if isa.search(file.name):
+            problems += check_isa_includes(args.source, file, seen)
+    if args.build:
+        problems += check_symbols(args.build, isa)
+    repo.finish(problems, len(files))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+// Small quantized models with made-up numbers, and a folder to write them to: for the tests of
+// exporters.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/rng.h"
+#include "export/exporter.h"
+
+namespace pare::test {
+
+/// A folder of its own that goes away with the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pare-test-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path_ = pattern;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline unsigned mode_of(const std::filesystem::path& path) {
+  return static_cast<unsigned>(std::filesystem::status(path).permissions());
+}
+
+inline float between(Rng& rng, double low, double high) {
+  return static_cast<float>(low + rng.uniform() * (high - low));
+}
+
+inline Tensor float_tensor(Rng& rng, DType dtype, Shape shape) {
+  std::vector<float> values(static_cast<std::size_t>(shape.numel()));
+  for (float& value : values) value = between(rng, -1, 1);
+  return store_floats(values, dtype, std::move(shape));
+}
+
+/// A linear with random codes over the whole range; every number is exact in `dtype`.
+inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
+                                             const quant::Scheme& scheme, std::int64_t out,
+                                             std::int64_t in, DType dtype, bool bias) {
+  quant::QuantizedLinear q;
+  q.name = name;
+  q.scheme = scheme;
+  q.out = out;
+  q.in = in;
+  q.scale_dtype = dtype;
+  const auto range = static_cast<std::uint64_t>(scheme.qmax() - scheme.qmin() + 1);
+  const auto code = [&] {
+    return scheme.qmin() + static_cast<int>(rng.next() % range);
+  };
+  q.codes.resize(static_cast<std::size_t>(out * in));
+  for (std::int8_t& c : q.codes) c = static_cast<std::int8_t>(code());
+  const bool one_scale = scheme.granularity == quant::Granularity::tensor;
+  q.scales.resize(one_scale ? 1 : static_cast<std::size_t>(out * scheme.groups(in)));
+  for (float& scale : q.scales) scale = round_through(between(rng, 0.001, 0.05), dtype);
+  q.zeros.resize(q.scales.size());
+  for (float& zero : q.zeros) zero = scheme.symmetric ? 0.0F : static_cast<float>(code());
+  if (!scheme.symmetric) q.zeros.back() = 3;  // so that reading back finds it asymmetric
+  if (bias) q.bias = float_tensor(rng, dtype, {out});
+  if (scheme.activations == quant::Activations::static_tensor) {
+    q.input = quant::ActivationParams{round_through(between(rng, 0.01, 0.03), dtype), -17, dtype};
+  }
+  return q;
+}
+
+/// A model of three quantized linears, one of them with a bias, between float tensors.
+struct MadeUpModel {
+  export_::ExportPlan plan;
+  std::map<std::string, quant::QuantizedLinear> linears;
+  std::map<std::string, Tensor> tensors;
+
+  void add_tensor(const std::string& name, Tensor tensor) {
+    plan.items.push_back(
+        {.linear = std::nullopt,
+         .tensor = {.name = name, .dtype = tensor.dtype(), .shape = tensor.shape()}});
+    tensors[name] = std::move(tensor);
+  }
+
+  void add_linear(quant::QuantizedLinear q) {
+    export_::LinearPlan item;
+    item.name = q.name;
+    item.scheme = q.scheme;
+    item.out = q.out;
+    item.in = q.in;
+    item.scale_dtype = q.scale_dtype;
+    if (q.input.has_value()) item.activation_dtype = q.input->stored_dtype;
+    if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
+    plan.items.push_back({.linear = std::move(item), .tensor = {}});
+    linears[q.name] = std::move(q);
+  }
+};
+
+inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype) {
+  Rng rng(7);
+  MadeUpModel model;
+  model.plan.model_type = quant::ascend_type_of(scheme);
+  model.plan.model_dtype = dtype;
+  model.plan.group_size = scheme.group_size;
+  const std::string block = "model.layers.0.";
+  model.add_tensor("model.embed_tokens.weight", float_tensor(rng, dtype, {10, 64}));
+  model.add_linear(
+      made_up_linear(rng, block + "self_attn.q_proj", scheme, 6, 64, dtype, true));
+  model.add_linear(
+      made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, dtype, false));
+  model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, 2, 128, dtype, false));
+  model.add_tensor(block + "input_layernorm.weight", float_tensor(rng, dtype, {64}));
+  model.add_tensor(block + "mlp.kept.weight", float_tensor(rng, dtype, {4, 6}));
+  model.add_tensor(block + "mlp.kept.bias", float_tensor(rng, dtype, {4}));
+  model.add_tensor("model.norm.weight", float_tensor(rng, dtype, {64}));
+  return model;
+}
+
+inline ParamMap defaults_of(const export_::Exporter& exporter) {
+  ParamMap params;
+  params.fill_defaults(exporter.params);
+  return params;
+}
+
+/// Writes a model, its linears last, and returns the names of the files.
+inline std::vector<std::string> write_model(const export_::Exporter& exporter,
+                                            const MadeUpModel& model,
+                                            const std::filesystem::path& folder,
+                                            const ParamMap& params) {
+  const auto writer = exporter.create(model.plan, folder, params);
+  for (const auto& [name, tensor] : model.tensors) writer->put_tensor(name, tensor.view());
+  for (const auto& [name, linear] : model.linears) writer->put_linear(linear);
+  return writer->finish();
+}
+
+inline std::vector<std::byte> bytes_of(const TensorView& view) {
+  return {view.data.begin(), view.data.end()};
+}
+
+/// Everything that decides what a linear computes. `widened`: bf16 came back as f32.
+inline void expect_same_linear(const quant::QuantizedLinear& meant,
+                               const quant::QuantizedLinear& found, bool widened) {
+  EXPECT_EQ(found.name, meant.name);
+  EXPECT_EQ(found.scheme, meant.scheme) << found.scheme.text() << " for " << meant.scheme.text();
+  EXPECT_EQ(found.out, meant.out);
+  EXPECT_EQ(found.in, meant.in);
+  EXPECT_EQ(found.codes, meant.codes);
+  EXPECT_EQ(found.scales, meant.scales);
+  EXPECT_EQ(found.zeros, meant.zeros);
+  EXPECT_EQ(found.scale_dtype, widened ? DType::f32 : meant.scale_dtype);
+  ASSERT_EQ(found.bias.has_value(), meant.bias.has_value());
+  if (meant.bias.has_value()) {
+    EXPECT_EQ(read_floats(found.bias->view()), read_floats(meant.bias->view()));
+  }
+  ASSERT_EQ(found.input.has_value(), meant.input.has_value());
+  if (!meant.input.has_value()) return;
+  EXPECT_EQ(found.input->scale, meant.input->scale);
+  EXPECT_EQ(found.input->zero_point, meant.input->zero_point);
+}
+
+}  // namespace pare::test
