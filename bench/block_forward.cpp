@@ -3,16 +3,16 @@
 //   pare_bench_block [threads] [rounds] [tokens]   prints tokens/s and the share of the plain rate
 //   pare_bench_block serve [threads] [tokens]      runs the block once for every line on stdin and
 //                                                  answers with its seconds, for interleaving
+#include "kernels/attention.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "timing.h"
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <string>
-
-#include "kernels/attention.h"
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
-#include "timing.h"
 
 namespace pare::bench {
 namespace {
@@ -46,16 +46,23 @@ class Block {
         up_w_(made_up_weight(ctx, kInner, kHidden, 6)),
         down_w_(made_up_weight(ctx, kHidden, kInner, 7)),
         norm_(static_cast<std::size_t>(kHidden), 1.0F),
-        start_(tokens, kHidden), x_(tokens, kHidden), normed_(tokens, kHidden),
-        q_(tokens, kHidden), k_(tokens, kHidden), v_(tokens, kHidden), mixed_(tokens, kHidden),
-        gate_(tokens, kInner), up_(tokens, kInner),
-        cos_(tokens, kWidth / 2), sin_(tokens, kWidth / 2) {
+        start_(tokens, kHidden),
+        x_(tokens, kHidden),
+        normed_(tokens, kHidden),
+        q_(tokens, kHidden),
+        k_(tokens, kHidden),
+        v_(tokens, kHidden),
+        mixed_(tokens, kHidden),
+        gate_(tokens, kInner),
+        up_(tokens, kInner),
+        cos_(tokens, kWidth / 2),
+        sin_(tokens, kWidth / 2) {
     fill(start_, 8);
     fill(gate_, 9);
     for (std::int64_t t = 0; t < tokens; ++t) {
       for (std::int64_t i = 0; i < kWidth / 2; ++i) {
-        const double angle = static_cast<double>(t) *
-                             std::pow(1e4, -2.0 * static_cast<double>(i) / kWidth);
+        const double angle =
+            static_cast<double>(t) * std::pow(1e4, -2.0 * static_cast<double>(i) / kWidth);
         cos_.view().row(t)[i] = static_cast<float>(std::cos(angle));
         sin_.view().row(t)[i] = static_cast<float>(std::sin(angle));
       }
@@ -99,7 +106,8 @@ class Block {
   }
 
   void elementwise() {
-    for (int i = 0; i < 2; ++i) kernels::rms_norm(ctx_, start_.view(), norm_, kEps, normed_.view());
+    for (int i = 0; i < 2; ++i)
+      kernels::rms_norm(ctx_, start_.view(), norm_, kEps, normed_.view());
     kernels::rope_half(ctx_, q_.view(), kWidth, cos_.view(), sin_.view());
     kernels::rope_half(ctx_, k_.view(), kWidth, cos_.view(), sin_.view());
     kernels::silu_mul(ctx_, gate_.view(), up_.view());
@@ -131,8 +139,8 @@ int measure(const Context& ctx, int rounds, std::int64_t tokens) {
               static_cast<long long>(tokens), rounds);
   for (const Side& side : sides) {
     const auto [min, max] = std::minmax_element(side.seconds.begin(), side.seconds.end());
-    std::printf("  %-18s %8.1f ms  (%.1f .. %.1f)\n", side.name.c_str(),
-                median(side.seconds) * 1e3, *min * 1e3, *max * 1e3);
+    std::printf("  %-18s %8.1f ms  (%.1f .. %.1f)\n", side.name.c_str(), median(side.seconds) * 1e3,
+                *min * 1e3, *max * 1e3);
   }
   std::printf("  plain products     %8.1f GFLOP/s\n",
               product_work(tokens) / median(sides[1].seconds) * 1e-9);

@@ -1,6 +1,8 @@
 // Repeated, interleaved timing: what every benchmark prints is the median of its rounds.
 #pragma once
 
+#include "core/tensor.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -8,8 +10,6 @@
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace pare::bench {
 
@@ -32,16 +32,19 @@ struct Side {
 };
 
 inline void interleave(std::vector<Side>& sides, int rounds) {
-  for (Side& side : sides) side.fn();  // warm-up
+  for (Side& side : sides)
+    side.fn();  // warm-up
   for (int round = 0; round < rounds; ++round) {
-    for (Side& side : sides) side.seconds.push_back(seconds_of(side.fn));
+    for (Side& side : sides)
+      side.seconds.push_back(seconds_of(side.fn));
   }
 }
 
 /// Median over rounds of time(a) / time(b) within the same round.
 inline double ratio(const Side& a, const Side& b) {
   std::vector<double> ratios;
-  for (std::size_t i = 0; i < a.seconds.size(); ++i) ratios.push_back(a.seconds[i] / b.seconds[i]);
+  for (std::size_t i = 0; i < a.seconds.size(); ++i)
+    ratios.push_back(a.seconds[i] / b.seconds[i]);
   return median(ratios);
 }
 

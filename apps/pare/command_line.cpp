@@ -1,13 +1,13 @@
 #include "command_line.h"
 
-#include <algorithm>
-#include <array>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "help.h"
 #include "param_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
 
 namespace pare::app {
 namespace {
@@ -25,10 +25,10 @@ constexpr std::array kCommonParams = {
 
 constexpr std::array kJsonObjectParam = {ParamSpec{
     .name = "json", .type = ParamType::flag, .help = "print the result as one JSON object"}};
-constexpr std::array kJsonEventsParam = {ParamSpec{
-    .name = "json",
-    .type = ParamType::flag,
-    .help = "print one JSON object per event; text for people goes to stderr"}};
+constexpr std::array kJsonEventsParam = {
+    ParamSpec{.name = "json",
+              .type = ParamType::flag,
+              .help = "print one JSON object per event; text for people goes to stderr"}};
 
 void add_common(CLI::App& app, const Verb& verb, ParamMap& values) {
   constexpr const char* kGroup = "Common options";
@@ -40,7 +40,8 @@ void add_common(CLI::App& app, const Verb& verb, ParamMap& values) {
 std::string option_hint(const CLI::App& app, const std::string& argument) {
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    for (const std::string& name : option->get_lnames())
+      known.push_back("--" + name);
   }
   const std::string near = closest_match(argument.substr(0, argument.find('=')), known);
   if (!near.empty()) return fmt::format("did you mean {}?", near);

@@ -1,10 +1,10 @@
 // From arguments to a verb that is ready to run.
 #pragma once
 
+#include "verb.h"
+
 #include <string>
 #include <vector>
-
-#include "verb.h"
 
 namespace pare::app {
 

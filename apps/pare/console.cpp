@@ -1,12 +1,12 @@
 #include "console.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 namespace pare::app {
 namespace {
@@ -16,9 +16,7 @@ constexpr double kPlainSeconds = 5;
 constexpr double kEventSeconds = 0.5;
 constexpr const char* kClearLine = "\r\033[K";
 
-void put(std::FILE* file, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), file);
-}
+void put(std::FILE* file, std::string_view text) { std::fwrite(text.data(), 1, text.size(), file); }
 
 void put_line(std::FILE* file, std::string_view line) {
   put(file, line);

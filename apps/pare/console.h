@@ -1,14 +1,14 @@
 // What the program shows: results, messages, live progress, and JSON for programs.
 #pragma once
 
+#include "core/context.h"
+#include "core/error.h"
+#include "io/json.h"
+
 #include <chrono>
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include "core/context.h"
-#include "core/error.h"
-#include "io/json.h"
 
 namespace pare::app {
 
@@ -58,7 +58,7 @@ class Console final : public Listener {
   std::string progress_line(const Progress& state) const;
 
   ConsoleOptions options_;
-  bool live_ = false;   // stderr is a terminal that can repaint a line
+  bool live_ = false;  // stderr is a terminal that can repaint a line
   bool color_ = false;
   std::mutex mutex_;
   Clock::time_point start_ = Clock::now();

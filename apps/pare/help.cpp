@@ -1,12 +1,12 @@
 #include "help.h"
 
-#include <algorithm>
-#include <memory>
-#include <sstream>
+#include "kernels/gemm.h"
 
 #include <fmt/format.h>
 
-#include "kernels/gemm.h"
+#include <algorithm>
+#include <memory>
+#include <sstream>
 
 namespace pare::app {
 namespace {
@@ -43,69 +43,91 @@ std::string wrap(std::string_view text, std::size_t indent) {
   return out;
 }
 
-std::string two_columns(const std::string& left, const std::string& right) {
-  std::string line = "  " + left;
-  if (line.size() + 2 > kTextColumn) {
-    line += "\n" + std::string(kTextColumn, ' ');
-  } else {
-    line.resize(kTextColumn, ' ');
-  }
-  return line + wrap(right, kTextColumn) + "\n";
+/// Characters, not bytes.
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
-/// Options as `--context N`, their text wrapped in a second column, defaults in brackets.
-class Layout final : public CLI::Formatter {
+std::string two_columns(const std::string& left, const std::string& right) {
+  const std::size_t used = 2 + columns(left);
+  const bool fits = used + 2 <= kTextColumn;
+  const std::string gap =
+      fits ? std::string(kTextColumn - used, ' ') : "\n" + std::string(kTextColumn, ' ');
+  return "  " + left + gap + wrap(right, kTextColumn) + "\n";
+}
+
+/// "a | b": so that long lists of choices can be wrapped.
+std::string spaced(const std::string& choices) {
+  std::string out;
+  for (const char c : choices)
+    out += c == '|' ? std::string(" | ") : std::string(1, c);
+  return out;
+}
+
+/// Options as `--context N`, their text in a second column, defaults in brackets.
+class Layout final : public CLI::FormatterBase {
  public:
-  std::string make_option(const CLI::Option* option, bool is_positional) const override {
-    std::string left = option->get_name(is_positional, !is_positional);
-    std::replace(left.begin(), left.end(), ',', ' ');
-    if (!is_positional && option->get_type_size() != 0) {
-      const std::string type = option->get_type_name();
-      left += " " + (type.size() > 16 ? std::string("WORD") : type);
-      if (option->get_expected_max() > 1) left += " …";
+  std::string make_help(const CLI::App* app, std::string /*name*/,
+                        CLI::AppFormatMode /*mode*/) const override {
+    std::string text = app->get_description() + "\n\n" + usage(*app);
+    text += group("Arguments", app->get_options(is_positional));
+    for (const std::string& name : app->get_groups()) {
+      text += group(name, app->get_options([&name](const CLI::Option* option) {
+        return option->get_group() == name && !is_positional(option);
+      }));
     }
-    return two_columns(left, right_side(*option));
+    return text + app->get_footer();
   }
 
-  /// One blank line in front of a group and none behind it.
-  std::string make_group(std::string group, bool is_positional,
-                         std::vector<const CLI::Option*> options) const override {
-    std::string text = "\n" + group + ":\n";
-    for (const CLI::Option* option : options) text += make_option(option, is_positional);
-    return text;
-  }
+ private:
+  static constexpr std::size_t kLongestType = 16;
 
-  std::string make_usage(const CLI::App* app, std::string /*name*/) const override {
-    std::string line = "Usage: " + app->get_name();
-    for (const CLI::Option* option :
-         app->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
+  static bool is_positional(const CLI::Option* option) { return option->get_positional(); }
+
+  static std::string usage(const CLI::App& app) {
+    std::string line = "Usage: " + app.get_name();
+    for (const CLI::Option* option : app.get_options(is_positional)) {
       const std::string name = option->get_name(true);
       line += option->get_required() ? " " + name : " [" + name + "]";
     }
     return line + " [OPTIONS]\n";
   }
 
- private:
-  static std::string right_side(const CLI::Option& option) {
-    std::string text = option.get_description();
-    const std::string type = option.get_type_name();
-    if (option.get_type_size() != 0 && type.size() > 16) text += ": " + spaced(type);
-    if (!option.get_default_str().empty()) text += " [" + option.get_default_str() + "]";
+  static std::string group(const std::string& title,
+                           const std::vector<const CLI::Option*>& options) {
+    if (options.empty()) return "";
+    std::string text = "\n" + title + ":\n";
+    for (const CLI::Option* option : options)
+      text += two_columns(left(*option), right(*option));
     return text;
   }
 
-  /// "a | b": so that long lists of choices can be wrapped.
-  static std::string spaced(const std::string& choices) {
-    std::string out;
-    for (const char c : choices) out += c == '|' ? std::string(" | ") : std::string(1, c);
-    return out;
+  static std::string left(const CLI::Option& option) {
+    const bool positional = is_positional(&option);
+    std::string text = option.get_name(positional, !positional);
+    std::replace(text.begin(), text.end(), ',', ' ');
+    if (positional || option.get_type_size() == 0) return text;
+    const std::string type = option.get_type_name();
+    text += " " + (type.size() > kLongestType ? std::string("WORD") : type);
+    return option.get_expected_max() > 1 ? text + " …" : text;
+  }
+
+  static std::string right(const CLI::Option& option) {
+    std::string text = option.get_description();
+    const std::string type = option.get_type_name();
+    if (option.get_type_size() != 0 && type.size() > kLongestType) text += ": " + spaced(type);
+    if (!option.get_default_str().empty()) text += " [" + option.get_default_str() + "]";
+    return text;
   }
 };
 
 std::string indented(std::string_view lines) {
   std::string out;
   std::istringstream in{std::string(lines)};
-  for (std::string line; std::getline(in, line);) out += "  " + line + "\n";
+  for (std::string line; std::getline(in, line);)
+    out += "  " + line + "\n";
   return out;
 }
 
@@ -125,15 +147,16 @@ std::string main_help() {
   text += two_columns("--version", "version, build and instruction sets");
   text += fmt::format("\n{}", kExitCodes);
   text += fmt::format(
-      "\nEnvironment:\n{}{}",
-      two_columns("NO_COLOR", "no colours when set"),
-      two_columns("PARE_ISA", "caps the instruction set: scalar | avx2 | avx512 | avx512bf16 | amx"));
+      "\nEnvironment:\n{}{}", two_columns("NO_COLOR", "no colours when set"),
+      two_columns("PARE_ISA",
+                  "caps the instruction set: scalar | avx2 | avx512 | avx512bf16 | amx"));
   return text;
 }
 
 std::string version_text() {
-  std::string text = fmt::format("pare {}\nbuilt with {} {}, {}\ninstruction sets here:",
-                                 PARE_VERSION, PARE_COMPILER, __VERSION__, PARE_BUILD_TYPE);
+  std::string text =
+      fmt::format("pare {}\nbuilt with {} {}, {}\ninstruction sets here:", PARE_VERSION,
+                  PARE_COMPILER, __VERSION__, PARE_BUILD_TYPE);
   for (const kernels::Isa isa : kernels::available_isas()) {
     text += fmt::format(" {}", kernels::isa_name(isa));
   }
@@ -141,12 +164,12 @@ std::string version_text() {
 }
 
 void dress_help(CLI::App& app, const Verb& verb) {
-  app.description(wrap(verb.description, 0) + "\n");
+  app.description(wrap(verb.description, 0));
   app.formatter(std::make_shared<Layout>());
   app.set_help_flag("-h,--help", "this text")->group("Common options");
   std::string footer = "\n";
   if (!verb.examples.empty()) footer += "Examples:\n" + indented(verb.examples) + "\n";
-  app.footer(footer + "`pare --help` lists the exit codes.");
+  app.footer(footer + "`pare --help` lists the exit codes.\n");
 }
 
 }  // namespace pare::app

@@ -1,11 +1,11 @@
 // What `pare --help`, `pare VERB --help` and `pare --version` print.
 #pragma once
 
-#include <string>
+#include "verb.h"
 
 #include <CLI/CLI.hpp>
 
-#include "verb.h"
+#include <string>
 
 namespace pare::app {
 

@@ -1,15 +1,16 @@
 // The program: reads the command line, runs one verb, and turns every failure into an exit code.
+#include "command_line.h"
+#include "console.h"
+#include "core/context.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "signals.h"
+
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
 #include <vector>
-
-#include "command_line.h"
-#include "console.h"
-#include "core/context.h"
-#include "core/error.h"
-#include "signals.h"
 
 namespace pare::app {
 namespace {
@@ -84,5 +85,6 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace pare::app
 
 int main(int argc, char** argv) {
+  pare::return_freed_memory();
   return pare::app::run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -1,13 +1,13 @@
 // What verbs that run a model share: opening it, its arithmetic, and how results name it.
 #pragma once
 
-#include <chrono>
-#include <string>
-
 #include "core/params.h"
 #include "io/json.h"
 #include "pipeline/open_model.h"
 #include "verb.h"
+
+#include <chrono>
+#include <string>
 
 namespace pare::app {
 

@@ -9,9 +9,12 @@ namespace {
 std::string value_name(const ParamSpec& spec) {
   if (!spec.choices.empty()) return std::string(spec.choices);
   switch (spec.type) {
-    case ParamType::integer: return "N";
-    case ParamType::number: return "X";
-    default: return "TEXT";
+    case ParamType::integer:
+      return "N";
+    case ParamType::number:
+      return "X";
+    default:
+      return "TEXT";
   }
 }
 

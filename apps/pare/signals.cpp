@@ -1,7 +1,6 @@
 #include "signals.h"
 
 #include <atomic>
-
 #include <csignal>
 
 namespace pare::app {

@@ -1,12 +1,12 @@
 #include "text_windows.h"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "eval/text_file.h"
 #include "text/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace pare::app {
 namespace {
@@ -38,9 +38,10 @@ std::int64_t context_of(const Session& session, const model::ModelConfig& config
 std::span<const ParamSpec> window_params() {
   static const std::string choices = protocol_choices();
   static const std::array specs = {
-      ParamSpec{.name = "ppl",
-                .type = ParamType::text,
-                .help = "text file to score; a .jsonl of {\"text\"} lines is joined by empty lines"},
+      ParamSpec{
+          .name = "ppl",
+          .type = ParamType::text,
+          .help = "text file to score; a .jsonl of {\"text\"} lines is joined by empty lines"},
       ParamSpec{.name = "protocol",
                 .type = ParamType::choice,
                 .default_value = eval::protocols().front().id,
@@ -67,16 +68,15 @@ TextWindows read_windows(const Session& session, const pipeline::OpenModel& mode
   result.file = values.text("ppl");
   result.protocol = &eval::find_protocol(values.text("protocol"));
   const auto tokenizer = text::open_tokenizer(model.folder());
-  const std::vector<text::TokenId> tokens =
-      tokenizer->encode(eval::read_eval_text(result.file));
+  const std::vector<text::TokenId> tokens = tokenizer->encode(eval::read_eval_text(result.file));
   result.text_tokens = static_cast<std::int64_t>(tokens.size());
   result.ids_sha256 = eval::ids_sha256(tokens);
   const text::TokenId bos = tokenizer->adds_bos() ? tokenizer->bos_id() : -1;
   try {
-    result.windows = eval::make_windows(
-        tokens, *result.protocol,
-        context_of(session, model.graph().config, *result.protocol, values), bos,
-        values.integer("windows"));
+    result.windows =
+        eval::make_windows(tokens, *result.protocol,
+                           context_of(session, model.graph().config, *result.protocol, values), bos,
+                           values.integer("windows"));
   } catch (Error& failure) {
     failure.at(result.file);
     throw;

@@ -1,15 +1,16 @@
-// The windows of a text that `pare eval` and `pare compare` score, and the options that choose them.
+// The windows of a text that `pare eval` and `pare compare` score, and the options that choose
+// them.
 #pragma once
-
-#include <array>
-#include <filesystem>
-#include <string>
 
 #include "core/params.h"
 #include "eval/perplexity.h"
 #include "io/json.h"
 #include "pipeline/open_model.h"
 #include "verb.h"
+
+#include <array>
+#include <filesystem>
+#include <string>
 
 namespace pare::app {
 

@@ -1,12 +1,12 @@
 #include "verb.h"
 
-#include <array>
-#include <string>
-#include <vector>
+#include "core/error.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include <array>
+#include <string>
+#include <vector>
 
 namespace pare::app {
 namespace {

@@ -1,14 +1,14 @@
 // What a verb of the command line is: one file verb_<name>.cpp and one line in verbs.def each.
 #pragma once
 
-#include <functional>
-#include <span>
-#include <string_view>
+#include "console.h"
+#include "core/context.h"
 
 #include <CLI/CLI.hpp>
 
-#include "console.h"
-#include "core/context.h"
+#include <functional>
+#include <span>
+#include <string_view>
 
 namespace pare::app {
 

@@ -1,12 +1,12 @@
 // pare compare: what two models say of the same text.
-#include <memory>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "model_options.h"
 #include "param_options.h"
 #include "text_windows.h"
+
+#include <fmt/format.h>
+
+#include <memory>
 
 namespace pare::app {
 namespace {

@@ -1,15 +1,15 @@
 // pare eval: perplexity of one model, or its logits.
-#include <array>
-#include <memory>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "formats/npy_rows_writer.h"
 #include "model_options.h"
 #include "param_options.h"
 #include "text/dataset.h"
 #include "text_windows.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
 
 namespace pare::app {
 namespace {
@@ -28,7 +28,8 @@ struct Options {
   ParamMap values;
 };
 
-void measure_perplexity(Session& session, const pipeline::OpenModel& model, const Options& options) {
+void measure_perplexity(Session& session, const pipeline::OpenModel& model,
+                        const Options& options) {
   const Stopwatch watch;
   const TextWindows text = read_windows(session, model, options.values);
   const eval::Perplexity result = eval::perplexity(session.ctx, model.model(), text.windows);
@@ -81,8 +82,8 @@ void check_usage(const ParamMap& values) {
   const bool ids = values.given("input_ids");
   const bool logits = values.given("logits_to");
   if (ids != logits) {
-    throw Error(ErrorCode::bad_usage, ids ? "--input-ids without --logits-to"
-                                          : "--logits-to without --input-ids")
+    throw Error(ErrorCode::bad_usage,
+                ids ? "--input-ids without --logits-to" : "--logits-to without --input-ids")
         .at("pare eval")
         .hint("logits are asked for with both");
   }
@@ -122,9 +123,10 @@ const Verb verb_eval = {
         "its files hold, and the inputs of its layers are rounded as its description says. With "
         "--input-ids and --logits-to it writes the logits of given token sequences instead; that "
         "needs no tokenizer.",
-    .examples = "pare eval demo/model --ppl demo/text.txt --context 256\n"
-                "pare eval out/w4a16 --ppl wiki.test.raw --protocol llamacpp --json\n"
-                "pare eval demo/model --input-ids ids.jsonl --logits-to logits.npy",
+    .examples =
+        "pare eval demo/model --ppl demo/text.txt --context 256\n"
+        "pare eval out/w4a16 --ppl wiki.test.raw --protocol llamacpp --json\n"
+        "pare eval demo/model --input-ids ids.jsonl --logits-to logits.npy",
     .json = JsonOutput::object,
     .declare = declare,
 };

@@ -1,16 +1,16 @@
 // pare generate: lets a model continue a text.
-#include <array>
-#include <iostream>
-#include <iterator>
-#include <memory>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "eval/generate.h"
 #include "model_options.h"
 #include "param_options.h"
 #include "text/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <iostream>
+#include <iterator>
+#include <memory>
 
 namespace pare::app {
 namespace {
@@ -75,9 +75,10 @@ int run(Session& session, const Options& options) {
   const Stopwatch watch;
   const bool show = !session.json;
   if (show) session.console.stream(prompt);
-  const eval::Generated result =
-      eval::generate(session.ctx, model.model(), *tokenizer, prompt, how,
-                     [&](std::string_view text) { if (show) session.console.stream(text); });
+  const eval::Generated result = eval::generate(session.ctx, model.model(), *tokenizer, prompt, how,
+                                                [&](std::string_view text) {
+                                                  if (show) session.console.stream(text);
+                                                });
   if (show) session.console.stream("\n");
   const double seconds = watch.seconds();
   session.ctx.info(fmt::format("{} + {} tokens in {:.2f} s{}", result.prompt_tokens,
@@ -113,9 +114,10 @@ const Verb verb_generate = {
         "Continues a prompt token by token and prints prompt and text as they come; figures go to "
         "standard error. Greedy unless a temperature is given; the same options give the same text "
         "for any number of threads.",
-    .examples = "pare generate demo/model --prompt \"It was late in the evening when\"\n"
-                "pare generate out/w4a16 --prompt \"The river\" --temperature 0.8 --top-p 0.9 --seed 1\n"
-                "cat letter.txt | pare generate demo/model --prompt - --max-new-tokens 200",
+    .examples =
+        "pare generate demo/model --prompt \"It was late in the evening when\"\n"
+        "pare generate out/w4a16 --prompt \"The river\" --temperature 0.8 --top-p 0.9 --seed 1\n"
+        "cat letter.txt | pare generate demo/model --prompt - --max-new-tokens 200",
     .json = JsonOutput::object,
     .declare = declare,
 };

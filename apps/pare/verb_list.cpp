@@ -1,12 +1,4 @@
 // pare list: what this build can do, straight from the tables of descriptors.
-#include <array>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include "core/error.h"
 #include "core/params.h"
 #include "eval/perplexity.h"
@@ -18,6 +10,14 @@
 #include "quant/scheme.h"
 #include "text/tokenizer.h"
 #include "verb.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace pare::app {
 namespace {
@@ -33,7 +33,8 @@ using Entries = std::vector<Entry>;
 template <typename Table>
 Entries from_table(const Table& table) {
   Entries entries;
-  for (const auto* entry : table) entries.push_back({entry->id, entry->summary});
+  for (const auto* entry : table)
+    entries.push_back({entry->id, entry->summary});
   return entries;
 }
 
@@ -67,7 +68,8 @@ Entries schemes() {
 
 Entries protocols() {
   Entries entries;
-  for (const eval::Protocol& p : eval::protocols()) entries.push_back({p.id, p.summary});
+  for (const eval::Protocol& p : eval::protocols())
+    entries.push_back({p.id, p.summary});
   return entries;
 }
 
@@ -118,7 +120,8 @@ io::Json as_json(const Entries& entries) {
     io::Json object = {{"id", entry.id}, {"summary", entry.summary}};
     if (!entry.paper.empty()) object["paper"] = entry.paper;
     io::Json params = io::Json::array();
-    for (const ParamSpec& spec : entry.params) params.push_back(param_json(spec));
+    for (const ParamSpec& spec : entry.params)
+      params.push_back(param_json(spec));
     object["params"] = params;
     list.push_back(object);
   }
@@ -152,7 +155,8 @@ int run(Session& session, const std::string& word) {
 Run declare(CLI::App& app) {
   auto word = std::make_shared<std::string>();
   std::string help = "which list:";
-  for (const Kind& kind : kKinds) help += fmt::format(" {}", kind.id);
+  for (const Kind& kind : kKinds)
+    help += fmt::format(" {}", kind.id);
   app.add_option("KIND", *word, help + "; all when absent");
   return [word](Session& session) { return run(session, *word); };
 }

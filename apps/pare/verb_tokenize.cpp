@@ -1,18 +1,18 @@
 // pare tokenize: the ids a model sees.
-#include <array>
-#include <iostream>
-#include <iterator>
-#include <memory>
-#include <string>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include "core/params.h"
 #include "io/file.h"
 #include "param_options.h"
 #include "text/tokenizer.h"
 #include "verb.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
 
 namespace pare::app {
 namespace {
@@ -41,7 +41,8 @@ std::string shown(const text::Tokenizer& tokenizer, std::string_view text, bool 
   const std::vector<text::TokenId> ids = tokenizer.encode(text);
   if (!pieces) return fmt::format("{}\n", fmt::join(ids, " "));
   std::string out;
-  for (const text::TokenId id : ids) out += fmt::format("{}\t{}\n", id, tokenizer.piece(id));
+  for (const text::TokenId id : ids)
+    out += fmt::format("{}\t{}\n", id, tokenizer.piece(id));
   return out;
 }
 
@@ -79,8 +80,9 @@ const Verb verb_tokenize = {
     .description =
         "Tokenizes a whole file as one text and prints its ids in one line, with the special "
         "tokens (such as BOS) that the model's tokenizer adds by default.",
-    .examples = "echo \"The river rose eleven feet.\" | pare tokenize demo/model --pieces\n"
-                "pare tokenize demo/model demo/text.txt --lines",
+    .examples =
+        "echo \"The river rose eleven feet.\" | pare tokenize demo/model --pieces\n"
+        "pare tokenize demo/model demo/text.txt --lines",
     .json = JsonOutput::none,
     .declare = declare,
 };

@@ -2,11 +2,11 @@
 // Usage: pare_bench_attention [threads] [rounds]
 #include "kernels/attention.h"
 
+#include "../timing.h"
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-
-#include "../timing.h"
 
 namespace pare::bench {
 namespace {
@@ -24,9 +24,9 @@ void run(const Context& ctx, std::int64_t tokens, std::int64_t keys, Compute com
   fill(k, 2);
   fill(v, 3);
   const kernels::AttentionShape shape{kHeads, kHeads, kWidth, 0, 1 / std::sqrt(128.0F)};
-  std::vector<Side> sides = {{"attention", [&] {
-    attention(ctx, shape, q.view(), k.view(), v.view(), out.view(), compute);
-  }}};
+  std::vector<Side> sides = {
+      {"attention",
+       [&] { attention(ctx, shape, q.view(), k.view(), v.view(), out.view(), compute); }}};
   interleave(sides, rounds);
   // Two products over the visible half (or the whole, for one query).
   const double pairs = static_cast<double>(tokens) *

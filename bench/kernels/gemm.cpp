@@ -2,11 +2,11 @@
 // Usage: pare_bench_gemm [threads] [rounds] [tokens outputs inputs]
 #include "kernels/gemm.h"
 
+#include "../timing.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include "../timing.h"
 
 #ifdef PARE_HAVE_OPENBLAS
 extern "C" void openblas_set_num_threads(int threads);
@@ -36,8 +36,8 @@ void add_openblas(std::vector<Side>& sides, const Sizes& s, const Matrix& x, con
                      const int i = static_cast<int>(s.i);
                      const int o = static_cast<int>(s.o);
                      cblas_sgemm(kRowMajor, kPlain, kTransposed, static_cast<int>(s.t), o, i, 1,
-                                 x.values().data(), i, w.values().data(), i, 0,
-                                 y.values().data(), o);
+                                 x.values().data(), i, w.values().data(), i, 0, y.values().data(),
+                                 o);
                    }});
 #else
   static_cast<void>(sides), static_cast<void>(s), static_cast<void>(x), static_cast<void>(w);
@@ -89,9 +89,9 @@ int main(int argc, char** argv) {
     pare::bench::run(ctx, {std::atoll(argv[3]), std::atoll(argv[4]), std::atoll(argv[5])}, rounds);
     return 0;
   }
-  for (const Sizes& s : {Sizes{2048, 4096, 4096}, Sizes{2048, 11008, 4096},
-                         Sizes{2048, 4096, 11008}, Sizes{512, 4096, 4096}, Sizes{64, 4096, 4096},
-                         Sizes{1, 11008, 4096}}) {
+  for (const Sizes& s :
+       {Sizes{2048, 4096, 4096}, Sizes{2048, 11008, 4096}, Sizes{2048, 4096, 11008},
+        Sizes{512, 4096, 4096}, Sizes{64, 4096, 4096}, Sizes{1, 11008, 4096}}) {
     pare::bench::run(ctx, s, rounds);
   }
 }

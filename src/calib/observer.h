@@ -1,13 +1,14 @@
-// Activation observers: what range of values a linear layer's input takes over the calibration data.
+// Activation observers: what range of values a linear layer's input takes over the calibration
+// data.
 #pragma once
+
+#include "core/tensor.h"
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace pare::calib {
 

@@ -2,11 +2,11 @@
 // 1.13 has f32, as the search on the result stops at the first step that loses more.
 #include "calib/observer_histogram.h"
 
+#include "calib/observer_scan.h"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
-
-#include "calib/observer_scan.h"
 
 namespace pare::calib {
 namespace {
@@ -51,7 +51,8 @@ class Counters {
       const bool inside = x >= low_ && x <= high_;
       bins[i] = inside ? static_cast<std::int32_t>(position) : static_cast<std::int32_t>(kBins);
     }
-    for (std::size_t i = 0; i < values.size(); ++i) ++counts_[static_cast<std::size_t>(bins[i])];
+    for (std::size_t i = 0; i < values.size(); ++i)
+      ++counts_[static_cast<std::size_t>(bins[i])];
   }
 
   float low_;
@@ -74,7 +75,8 @@ Histogram count_values(MatrixView<const float> x, Range sample, float low, float
     high += 1.0F;
   }
   Counters counters(low, high);
-  for (std::int64_t t = 0; t < x.rows; ++t) counters.add(x.row_span(t));
+  for (std::int64_t t = 0; t < x.rows; ++t)
+    counters.add(x.row_span(t));
   return counters.result();
 }
 
@@ -133,7 +135,8 @@ void HistogramObserver::merge(MatrixView<const float> x, Range sample, float par
   const Histogram moved = same_range ? histogram_
                                      : spread(histogram_, static_cast<std::int64_t>(start),
                                               static_cast<std::int64_t>(parts));
-  for (std::size_t bin = 0; bin < added.size(); ++bin) histogram_[bin] = added[bin] + moved[bin];
+  for (std::size_t bin = 0; bin < added.size(); ++bin)
+    histogram_[bin] = added[bin] + moved[bin];
   seen_range_ = {low, high};
 }
 

@@ -1,11 +1,11 @@
 // The parts of the histogram observer, apart for its tests: counting, merging, and the search.
 #pragma once
 
-#include <array>
-#include <cstdint>
-
 #include "calib/observer.h"
 #include "core/tensor.h"
+
+#include <array>
+#include <cstdint>
 
 namespace pare::calib {
 
@@ -16,8 +16,8 @@ using Histogram = std::array<float, kBins>;
 
 /// Values of x in kBins equal bins over [low, high], both first truncated toward 0 to whole
 /// numbers; values outside the truncated bounds are not counted. When both bounds truncate to the
-/// same number, the range of x itself is used, widened by 1 on both sides when it is a single value.
-/// Shapes: x [T, C], finite, not empty; `sample` is its range.
+/// same number, the range of x itself is used, widened by 1 on both sides when it is a single
+/// value. Shapes: x [T, C], finite, not empty; `sample` is its range.
 Histogram count_values(MatrixView<const float> x, Range sample, float low, float high) noexcept;
 
 /// `old` over a new range: every old bin is cut into kUpsample equal parts, `start` parts of the

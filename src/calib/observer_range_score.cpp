@@ -1,12 +1,12 @@
 // The std-range score: how far a layer's input reaches, in deviations of its shifted values.
+#include "calib/observer.h"
+#include "calib/observer_scan.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
-
-#include "calib/observer.h"
-#include "calib/observer_scan.h"
 
 namespace pare::calib {
 namespace {
@@ -40,7 +40,8 @@ std::vector<float> channel_shifts(MatrixView<const float> x) {
       high[c] = std::max(high[c], token[c]);
     }
   }
-  for (std::size_t c = 0; c < channels; ++c) high[c] += low[c];
+  for (std::size_t c = 0; c < channels; ++c)
+    high[c] += low[c];
   return high;
 }
 
@@ -51,11 +52,14 @@ double sum_of(const float* token, const std::vector<float>& shift, const Fn& fn)
   std::array<double, kParts> parts{};
   std::size_t c = 0;
   for (; c + kParts <= shift.size(); c += kParts) {
-    for (std::size_t k = 0; k < kParts; ++k) parts[k] += fn(token[c + k] - shift[c + k]);
+    for (std::size_t k = 0; k < kParts; ++k)
+      parts[k] += fn(token[c + k] - shift[c + k]);
   }
-  for (; c < shift.size(); ++c) parts[0] += fn(token[c] - shift[c]);
+  for (; c < shift.size(); ++c)
+    parts[0] += fn(token[c] - shift[c]);
   double sum = 0;
-  for (const double part : parts) sum += part;
+  for (const double part : parts)
+    sum += part;
   return sum;
 }
 
@@ -79,7 +83,8 @@ void RangeScore::update(MatrixView<const float> x) {
   seen_ = true;
   const std::vector<float> shift = channel_shifts(x);
   Moments moments;
-  for (std::int64_t t = 0; t < x.rows; ++t) moments.join(token_moments(x.row(t), shift));
+  for (std::int64_t t = 0; t < x.rows; ++t)
+    moments.join(token_moments(x.row(t), shift));
   if (moments.count < 2) return;
   const double variance = moments.squares / (moments.count - 1);
   std_ = std::max(std_, static_cast<float>(std::sqrt(variance)));

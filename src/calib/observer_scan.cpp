@@ -1,12 +1,12 @@
 #include "calib/observer_scan.h"
 
-#include <algorithm>
-#include <cmath>
+#include "core/error.h"
+#include "kernels/quantize.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "kernels/quantize.h"
+#include <algorithm>
+#include <cmath>
 
 namespace pare::calib {
 namespace {

@@ -1,11 +1,11 @@
 // The range search of the histogram observer, with the error model of PyTorch's
 // _non_linear_param_search: squared error when 2048 source bins become 256 levels.
+#include "calib/observer_histogram.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
-
-#include "calib/observer_histogram.h"
 
 namespace pare::calib {
 namespace {
@@ -18,8 +18,7 @@ float cube(float v) noexcept { return v * v * v; }
 /// The level a position falls into. The f64 quotient of two f32 numbers is on the right side of
 /// every whole number, so the floor is exact.
 float level_of(float position, float level_width) noexcept {
-  const double level =
-      std::floor(static_cast<double>(position) / static_cast<double>(level_width));
+  const double level = std::floor(static_cast<double>(position) / static_cast<double>(level_width));
   return static_cast<float>(std::clamp(level, 0.0, kLevels - 1));
 }
 
@@ -31,7 +30,8 @@ float pairwise_sum(const float* values, std::size_t count) noexcept {
   }
   std::array<float, 8> lanes{};
   for (std::size_t i = 0; i < count; i += 8) {
-    for (std::size_t k = 0; k < 8; ++k) lanes[k] += values[i + k];
+    for (std::size_t k = 0; k < 8; ++k)
+      lanes[k] += values[i + k];
   }
   return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
          ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
@@ -66,8 +66,7 @@ class ErrorModel {
     const float first_level = level_of(begin, wide);
     const float last_level = level_of(end, wide);
     const float whole = (cube(half) - cube(-half)) / 3.0F;
-    float error =
-        density * ((cube(half) - cube(begin - (first_level + 0.5F) * wide)) / 3.0F);
+    float error = density * ((cube(half) - cube(begin - (first_level + 0.5F) * wide)) / 3.0F);
     error += (last_level - first_level - 1.0F) * (density * whole);
     error += density * ((cube(end - (last_level * wide + half)) - cube(-half)) / 3.0F);
     return error;
@@ -112,8 +111,10 @@ Range search_range(const Histogram& histogram, float low, float high) {
     const double next_above = above - kStep;
     std::int64_t left = kept.first;
     std::int64_t right = kept.last;
-    while (left < kept.last && count_at(left) < static_cast<float>(next_below * total)) ++left;
-    while (right > kept.first && count_at(right) > static_cast<float>(next_above * total)) --right;
+    while (left < kept.last && count_at(left) < static_cast<float>(next_below * total))
+      ++left;
+    while (right > kept.first && count_at(right) > static_cast<float>(next_above * total))
+      --right;
     Bins tried = kept;
     if (left - kept.first > kept.last - right) {
       tried.first = left;

@@ -1,13 +1,13 @@
 #include "eval/generate.h"
 
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "core/rng.h"
 #include "eval/sampler.h"
 #include "eval/text_stream.h"
+
+#include <fmt/format.h>
+
+#include <vector>
 
 namespace pare::eval {
 namespace {

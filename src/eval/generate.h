@@ -1,14 +1,14 @@
 // Text generation, token by token.
 #pragma once
 
+#include "core/context.h"
+#include "model/transformer.h"
+#include "text/tokenizer.h"
+
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-
-#include "core/context.h"
-#include "model/transformer.h"
-#include "text/tokenizer.h"
 
 namespace pare::eval {
 

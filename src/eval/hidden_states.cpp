@@ -1,8 +1,8 @@
 #include "eval/hidden_states.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace pare::eval {
 namespace {
@@ -54,9 +54,8 @@ std::vector<model::Batch> hidden_states(const Context& ctx, const model::Model& 
   for (const Sequences part : split(group, kBatchTokens)) {
     batches.push_back(model::embed(model, part));
   }
-  model::forward_streamed(ctx, model, batches, [&](std::int64_t block) {
-    steps.begin(fmt::format("block {}", block));
-  });
+  model::forward_streamed(ctx, model, batches,
+                          [&](std::int64_t block) { steps.begin(fmt::format("block {}", block)); });
   return batches;
 }
 

@@ -1,15 +1,15 @@
 // Sequences through all blocks in groups that fit a memory limit, then their rows piece by piece.
 #pragma once
 
+#include "core/context.h"
+#include "model/transformer.h"
+#include "text/tokenizer.h"
+
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "core/context.h"
-#include "model/transformer.h"
-#include "text/tokenizer.h"
 
 namespace pare::eval {
 

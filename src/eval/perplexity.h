@@ -1,16 +1,16 @@
 // Perplexity by named protocols, and what two models say of the same text.
 #pragma once
 
+#include "core/context.h"
+#include "model/transformer.h"
+#include "text/tokenizer.h"
+
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/context.h"
-#include "model/transformer.h"
-#include "text/tokenizer.h"
 
 namespace pare::eval {
 
@@ -33,9 +33,9 @@ std::span<const Protocol> protocols() noexcept;
 /// Errors: unknown_entry with a near match.
 const Protocol& find_protocol(std::string_view id);
 
-/// Windows of exactly `context` tokens; `bos` -1 leaves their first token, `max_windows` 0 takes all.
-/// Errors: bad_dataset when the text is shorter than one window; bad_option_value when the context
-/// leaves nothing to score.
+/// Windows of exactly `context` tokens; `bos` -1 leaves their first token, `max_windows` 0 takes
+/// all. Errors: bad_dataset when the text is shorter than one window; bad_option_value when the
+/// context leaves nothing to score.
 struct Windows {
   std::vector<std::vector<text::TokenId>> ids;
   std::int64_t context = 0;
@@ -49,8 +49,8 @@ Windows make_windows(std::span<const text::TokenId> tokens, const Protocol& prot
 /// independent; neighbours are not quite, so read it as a lower bound.
 struct Perplexity {
   double perplexity = 0;
-  double stderr_ = 0;   // of the perplexity: ppl times the standard error of the mean nll
-  double nll = 0;       // mean negative log likelihood per scored token, in nats
+  double stderr_ = 0;  // of the perplexity: ppl times the standard error of the mean nll
+  double nll = 0;      // mean negative log likelihood per scored token, in nats
   std::int64_t windows = 0;
   std::int64_t tokens = 0;  // scored
 };
@@ -63,11 +63,11 @@ Perplexity perplexity(const Context& ctx, const model::Model& model, const Windo
                       std::size_t batch_bytes = std::size_t{512} << 20);
 
 struct Comparison {
-  double kl_mean = 0;      // KL(base || other) per scored token, in nats
+  double kl_mean = 0;  // KL(base || other) per scored token, in nats
   double kl_stderr = 0;
   double kl_max = 0;
   double kl_median = 0;
-  double kl_p99 = 0;       // 99 % of the tokens lie below
+  double kl_p99 = 0;          // 99 % of the tokens lie below
   double top1_agreement = 0;  // share of scored tokens
   double top1_stderr = 0;
   double perplexity_ratio = 1;  // other / base

@@ -11,7 +11,8 @@ RowStats row_stats(std::span<const float> logits) noexcept {
   stats.argmax = top - logits.begin();
   stats.max = *top;
   double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x) - stats.max);
+  for (const float x : logits)
+    sum += std::exp(static_cast<double>(x) - stats.max);
   stats.log_sum = std::log(sum);
   return stats;
 }

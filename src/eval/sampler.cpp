@@ -1,10 +1,10 @@
 #include "eval/sampler.h"
 
+#include "core/error.h"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
-
-#include "core/error.h"
 
 namespace pare::eval {
 namespace {
@@ -33,7 +33,8 @@ std::vector<Candidate> ranked(std::span<const float> logits, double max, double 
 
 double sum_of(const std::vector<Candidate>& candidates) {
   double sum = 0;
-  for (const Candidate& candidate : candidates) sum += candidate.weight;
+  for (const Candidate& candidate : candidates)
+    sum += candidate.weight;
   return sum;
 }
 

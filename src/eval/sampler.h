@@ -1,10 +1,10 @@
 // The choice of the next token from a row of logits.
 #pragma once
 
-#include <span>
-
 #include "core/rng.h"
 #include "text/tokenizer.h"
+
+#include <span>
 
 namespace pare::eval {
 

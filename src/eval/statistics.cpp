@@ -10,11 +10,13 @@ MeanError mean_error(std::span<const double> values) noexcept {
   if (values.empty()) return result;
   const auto n = static_cast<double>(values.size());
   double sum = 0;
-  for (const double x : values) sum += x;
+  for (const double x : values)
+    sum += x;
   result.mean = sum / n;
   if (values.size() < 2) return result;
   double squares = 0;
-  for (const double x : values) squares += (x - result.mean) * (x - result.mean);
+  for (const double x : values)
+    squares += (x - result.mean) * (x - result.mean);
   result.standard_error = std::sqrt(squares / (n - 1) / n);
   return result;
 }

@@ -14,7 +14,8 @@ struct MeanError {
 /// Two passes in f64, in the order of the values.
 MeanError mean_error(std::span<const double> values) noexcept;
 
-/// The value below which a share `q` of the values lies, between neighbours by linear interpolation.
+/// The value below which a share `q` of the values lies, between neighbours by linear
+/// interpolation.
 double quantile(std::vector<double> values, double q);
 
 }  // namespace pare::eval

@@ -1,14 +1,14 @@
 #include "eval/text_file.h"
 
-#include <cstdint>
-#include <string_view>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "io/file.h"
 #include "io/hash.h"
 #include "io/json.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string_view>
 
 namespace pare::eval {
 namespace {
@@ -58,7 +58,8 @@ std::string ids_sha256(std::span<const text::TokenId> ids) {
       bytes += static_cast<char>(static_cast<unsigned char>(bits >> shift & 0xFFU));
     }
   };
-  for (const text::TokenId id : ids) put(id);
+  for (const text::TokenId id : ids)
+    put(id);
   put(-1);
   return io::sha256_hex(bytes);
 }

@@ -1,11 +1,11 @@
 // The text that an evaluation measures, and the identity of its tokens.
 #pragma once
 
+#include "text/tokenizer.h"
+
 #include <filesystem>
 #include <span>
 #include <string>
-
-#include "text/tokenizer.h"
 
 namespace pare::eval {
 

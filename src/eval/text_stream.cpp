@@ -30,7 +30,8 @@ std::string TextStream::pending() const {
   // A character that was cut at shown_to_ ends `before` in U+FFFD and is whole in `whole`.
   const auto end = std::mismatch(before.begin(), before.end(), whole.begin(), whole.end());
   auto first = static_cast<std::size_t>(end.second - whole.begin());
-  while (first > 0 && first < whole.size() && is_continuation(whole[first])) --first;
+  while (first > 0 && first < whole.size() && is_continuation(whole[first]))
+    --first;
   return whole.substr(first);
 }
 
@@ -49,8 +50,6 @@ std::string TextStream::add(text::TokenId id) {
   return hand_out(text);
 }
 
-std::string TextStream::finish() {
-  return shown_to_ == ids_.size() ? "" : hand_out(pending());
-}
+std::string TextStream::finish() { return shown_to_ == ids_.size() ? "" : hand_out(pending()); }
 
 }  // namespace pare::eval

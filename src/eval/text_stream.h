@@ -1,11 +1,11 @@
 // Text of tokens as they come, handed out only as far as later tokens cannot change it.
 #pragma once
 
+#include "text/tokenizer.h"
+
 #include <cstddef>
 #include <string>
 #include <vector>
-
-#include "text/tokenizer.h"
 
 namespace pare::eval {
 

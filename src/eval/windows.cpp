@@ -1,11 +1,11 @@
 // The protocols, and how each cuts a text into windows.
-#include <algorithm>
-#include <array>
+#include "core/error.h"
+#include "eval/perplexity.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "eval/perplexity.h"
+#include <algorithm>
+#include <array>
 
 namespace pare::eval {
 namespace {
@@ -60,8 +60,8 @@ Windows make_windows(std::span<const text::TokenId> tokens, const Protocol& prot
   std::int64_t n = count / context;
   if (max_windows > 0) n = std::min(n, max_windows);
   for (std::int64_t w = 0; w < n; ++w) {
-    const auto window = tokens.subspan(static_cast<std::size_t>(w * context),
-                                       static_cast<std::size_t>(context));
+    const auto window =
+        tokens.subspan(static_cast<std::size_t>(w * context), static_cast<std::size_t>(context));
     windows.ids.emplace_back(window.begin(), window.end());
     if (protocol.bos_in_every_window && bos >= 0) windows.ids.back().front() = bos;
   }

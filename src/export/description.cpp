@@ -45,12 +45,12 @@ std::string string_of(const std::string& key, const io::Json& value) {
 }
 
 std::int64_t group_size_of(const io::Json& value) {
-  constexpr std::int64_t kLargest = std::int64_t{1} << 32;
-  const bool whole = value.is_number_integer() && !value.is_number_float();
-  if (whole) {
-    const auto size = value.get<std::int64_t>();
-    if (size >= -1 && size <= kLargest) return std::max<std::int64_t>(size, 0);
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= kLargest) {
+    return static_cast<std::int64_t>(value.get<std::uint64_t>());
   }
+  const bool negative = value.is_number_integer() && !value.is_number_unsigned();
+  if (negative && value == -1) return 0;  // some writers say so when there are no groups
   throw Error(ErrorCode::bad_description,
               fmt::format("\"group_size\" must be a whole number, found {}", value.dump()));
 }

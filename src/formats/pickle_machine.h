@@ -1,6 +1,6 @@
-// A pickle machine that never calls anything: globals are inert marks, and what REDUCE and BUILD mean
-// is decided by the few forms a subclass knows. Everything else is an error.
-// Source: CPython Lib/pickletools.py, protocols 2 to 5.
+// A pickle machine that never calls anything: globals are inert marks, and what REDUCE and BUILD
+// mean is decided by the few forms a subclass knows. Everything else is an error. Source: CPython
+// Lib/pickletools.py, protocols 2 to 5.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,16 @@
 namespace pare::formats {
 
 enum class PickleKind : std::uint8_t {
-  mark, none, boolean, integer, text, bytes, global, tuple, list, dict,
+  mark,
+  none,
+  boolean,
+  integer,
+  text,
+  bytes,
+  global,
+  tuple,
+  list,
+  dict,
   object  // made by a subclass; `number` is its own business
 };
 
@@ -39,8 +48,8 @@ class PickleMachine {
   PickleMachine(const PickleMachine&) = delete;
   PickleMachine& operator=(const PickleMachine&) = delete;
 
-  /// Runs one pickle up to its STOP and returns the value it leaves. Stack and memo begin empty; the
-  /// next call goes on behind the STOP. Errors: bad_npy.
+  /// Runs one pickle up to its STOP and returns the value it leaves. Stack and memo begin empty;
+  /// the next call goes on behind the STOP. Errors: bad_npy.
   PickleValue run();
 
   /// Bytes behind the last STOP.
@@ -49,7 +58,8 @@ class PickleMachine {
  protected:
   /// Number of a known global; the subclass must `fail` for all others.
   virtual std::int64_t find_global(std::string_view module, std::string_view name) = 0;
-  virtual PickleValue reduce(const PickleValue& callable, std::span<const PickleValue> arguments) = 0;
+  virtual PickleValue reduce(const PickleValue& callable,
+                             std::span<const PickleValue> arguments) = 0;
   virtual void build(const PickleValue& object, const PickleValue& state) = 0;
   virtual PickleValue persistent(const PickleValue& id) = 0;
 

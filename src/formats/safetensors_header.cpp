@@ -1,6 +1,7 @@
 #include "formats/safetensors_header.h"
 
 #include "core/error.h"
+#include "formats/in_quotes.h"
 #include "io/json_events.h"
 
 #include <fmt/format.h>
@@ -16,16 +17,6 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kMaxNameBytes = 4096;
-
-/// Names in messages: quoted, and short even when the file's are not.
-std::string in_quotes(const std::string& name) {
-  constexpr std::size_t kShown = 120;
-  if (name.size() <= kShown) return fmt::format("\"{}\"", name);
-  std::size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U)
-    --end;
-  return fmt::format("\"{}…\"", name.substr(0, end));
-}
 
 bool has_control_character(const std::string& text) {
   return std::any_of(text.begin(), text.end(),

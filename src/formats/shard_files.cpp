@@ -1,6 +1,7 @@
 #include "formats/shard_files.h"
 
 #include "core/error.h"
+#include "formats/in_quotes.h"
 #include "io/json.h"
 
 #include <fmt/format.h>
@@ -86,7 +87,9 @@ std::vector<std::string> names_ending(const fs::path& folder, std::string_view e
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.size() <= 255 &&
-         name.find('/') == std::string_view::npos && name.find('\\') == std::string_view::npos;
+         name.find_first_of("/\\") == std::string_view::npos &&
+         std::none_of(name.begin(), name.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
 
 /// Where the index is, if there is one; several need a `model` one among them.
@@ -108,13 +111,13 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index) {
   std::map<std::string, std::string> file_of;
   for (const auto& [tensor, file] : found->items()) {
     if (!file.is_string())
-      bad_index(index, fmt::format("\"{}\" has no file name", tensor), "fetch the file again");
+      bad_index(index, in_quotes(tensor) + " has no file name", "fetch the file again");
     const std::string name = file.get<std::string>();
     if (!is_plain_name(name) || !name.ends_with(kExtension)) {
-      bad_index(
-          index,
-          fmt::format("\"{}\" lies in \"{}\", which is no plain *.safetensors name", tensor, name),
-          "shards must lie beside their index");
+      bad_index(index,
+                fmt::format("{} lies in {}, which is no plain *.safetensors name",
+                            in_quotes(tensor), in_quotes(name)),
+                "shards must lie beside their index");
     }
     file_of.emplace(tensor, name);
   }

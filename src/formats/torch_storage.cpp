@@ -1,6 +1,7 @@
 #include "formats/torch_storage.h"
 
 #include "core/error.h"
+#include "formats/in_quotes.h"
 #include "formats/npy_codes.h"
 #include "formats/pickle_machine.h"
 
@@ -28,7 +29,8 @@ class StorageMachine final : public PickleMachine {
   TorchStorage read() {
     check_magic(run());
     const PickleValue protocol = run();
-    if (protocol.kind != Kind::integer || protocol.number != kProtocol) fail("not torch's protocol 1001");
+    if (protocol.kind != Kind::integer || protocol.number != kProtocol)
+      fail("not torch's protocol 1001");
     check_machine(run());
     if (run().kind != Kind::object) fail("the inner stream holds no storage");
     check_keys(run());
@@ -38,7 +40,9 @@ class StorageMachine final : public PickleMachine {
  private:
   std::int64_t find_global(std::string_view module, std::string_view name) override {
     const std::optional<DType> dtype = module == "torch" ? dtype_of_storage(name) : std::nullopt;
-    if (!dtype) fail(fmt::format("the name {}.{} is not allowed in a storage", module, name));
+    if (!dtype)
+      fail(fmt::format("the name {} is not allowed in a storage",
+                       in_quotes(std::string(module) + "." + std::string(name))));
     return static_cast<std::int64_t>(*dtype);
   }
   PickleValue reduce(const PickleValue&, std::span<const PickleValue>) override {
@@ -61,8 +65,11 @@ class StorageMachine final : public PickleMachine {
   }
 
   void check_magic(const PickleValue& magic) const {
-    const auto same = [](std::byte a, unsigned char b) { return std::to_integer<unsigned char>(a) == b; };
-    if (magic.kind != Kind::bytes || !std::equal(magic.bytes.begin(), magic.bytes.end(), kMagic.begin(), kMagic.end(), same)) {
+    const auto same = [](std::byte a, unsigned char b) {
+      return std::to_integer<unsigned char>(a) == b;
+    };
+    if (magic.kind != Kind::bytes ||
+        !std::equal(magic.bytes.begin(), magic.bytes.end(), kMagic.begin(), kMagic.end(), same)) {
       fail("not torch's legacy stream");
     }
   }
@@ -88,7 +95,8 @@ class StorageMachine final : public PickleMachine {
     const std::span<const std::byte> behind = rest();
     if (behind.size() < kCountBytes) fail("no element count");
     std::uint64_t count = 0;
-    for (std::size_t i = kCountBytes; i-- > 0;) count = count << 8 | std::to_integer<std::uint64_t>(behind[i]);
+    for (std::size_t i = kCountBytes; i-- > 0;)
+      count = count << 8 | std::to_integer<std::uint64_t>(behind[i]);
     if (count != static_cast<std::uint64_t>(storage_.count)) fail("two different element counts");
     storage_.data = behind.subspan(kCountBytes);
     const std::size_t width = size_of(storage_.dtype);

@@ -1,11 +1,11 @@
 // One torch storage in the legacy stream that `torch.storage._load_from_bytes` takes.
 #pragma once
 
+#include "core/dtype.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include "core/dtype.h"
 
 namespace pare::formats {
 

@@ -2,13 +2,13 @@
 // every task takes one head and one block of queries, with all of their scores in its own scratch.
 #include "kernels/attention.h"
 
-#include <algorithm>
-#include <limits>
-#include <vector>
-
 #include "core/error.h"
 #include "kernels/buffer.h"
 #include "kernels/isa.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
 
 namespace pare::kernels {
 namespace {
@@ -150,8 +150,7 @@ void Attention::run_block(std::int64_t head, std::int64_t block, const std::byte
   double total[kQueryBlock] = {};
   for (std::int64_t r = 0; r < rows; ++r) {
     const Range seen = visible(first + r);
-    max[r] = row_kernels.max(scores + r * stride + (seen.begin - all.begin),
-                             seen.end - seen.begin);
+    max[r] = row_kernels.max(scores + r * stride + (seen.begin - all.begin), seen.end - seen.begin);
   }
   detail::SlabJob slab;
   slab.rows = rows;
@@ -231,8 +230,8 @@ void check(const AttentionShape& s, MatrixView<const float> q, MatrixView<const 
            MatrixView<const float> v, MatrixView<float> out) {
   const bool heads = s.heads > 0 && s.kv_heads > 0 && s.head_dim > 0 && s.heads % s.kv_heads == 0;
   const bool sizes = heads && q.cols == s.heads * s.head_dim && out.cols == q.cols &&
-                     k.cols == s.kv_heads * s.head_dim && v.cols == k.cols &&
-                     out.rows == q.rows && v.rows == k.rows && k.rows >= q.rows;
+                     k.cols == s.kv_heads * s.head_dim && v.cols == k.cols && out.rows == q.rows &&
+                     v.rows == k.rows && k.rows >= q.rows;
   if (!sizes) throw Error(ErrorCode::internal, "attention called with sizes that do not fit");
 }
 
@@ -256,9 +255,8 @@ void attention(const Context& ctx, const AttentionShape& shape, MatrixView<const
                       .v = v,
                       .out = out};
   if (q.rows > kFewQueries) return attend_in_blocks(ctx, job);
-  ctx.parallel_for(q.rows * shape.heads, [&](std::int64_t i) {
-    attend_row(job, i % shape.heads, i / shape.heads);
-  });
+  ctx.parallel_for(q.rows * shape.heads,
+                   [&](std::int64_t i) { attend_row(job, i % shape.heads, i / shape.heads); });
 }
 
 }  // namespace pare::kernels

@@ -1,11 +1,11 @@
 // A grow-only block of memory for packed operands and scratch; large ones sit on huge pages.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <new>
-
-#include <sys/mman.h>
 
 namespace pare::kernels::detail {
 

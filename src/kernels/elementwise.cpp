@@ -1,10 +1,10 @@
 // Rows handed to the row loops of this CPU, in parallel.
 #include "kernels/elementwise.h"
 
+#include "kernels/isa.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "kernels/isa.h"
 
 namespace pare::kernels {
 namespace {
@@ -19,7 +19,8 @@ void for_rows(const Context& ctx, std::int64_t rows, std::int64_t cols, const Fn
   const std::int64_t step = rows_per_task(cols);
   ctx.parallel_for((rows + step - 1) / step, [&](std::int64_t task) {
     const std::int64_t end = std::min(rows, (task + 1) * step);
-    for (std::int64_t r = task * step; r < end; ++r) fn(r);
+    for (std::int64_t r = task * step; r < end; ++r)
+      fn(r);
   });
 }
 
@@ -28,9 +29,8 @@ void for_rows(const Context& ctx, std::int64_t rows, std::int64_t cols, const Fn
 void rms_norm(const Context& ctx, MatrixView<const float> x, std::span<const float> w, float eps,
               MatrixView<float> y) {
   const detail::RowKernels& kernels = detail::row_kernels();
-  for_rows(ctx, x.rows, x.cols, [&](std::int64_t r) {
-    kernels.rms_norm(x.row(r), w.data(), eps, y.row(r), x.cols);
-  });
+  for_rows(ctx, x.rows, x.cols,
+           [&](std::int64_t r) { kernels.rms_norm(x.row(r), w.data(), eps, y.row(r), x.cols); });
 }
 
 void silu_mul(const Context& ctx, MatrixView<float> gate, MatrixView<const float> up) {

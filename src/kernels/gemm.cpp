@@ -3,13 +3,13 @@
 // any number of threads gives the same bytes.
 #include "kernels/gemm.h"
 
-#include <algorithm>
-#include <cstring>
-#include <string>
-
 #include "core/error.h"
 #include "kernels/buffer.h"
 #include "kernels/isa.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
 
 namespace pare::kernels {
 
@@ -48,8 +48,8 @@ void require(bool ok, const char* what, std::int64_t a, std::int64_t b) {
 
 /// One product: operands in panels, and the cut of the output into blocks.
 struct Product {
-  const Engine& engine;      // of the left side and the slab function
-  std::int64_t b_slab;       // depth of a slab of the packed weight
+  const Engine& engine;  // of the left side and the slab function
+  std::int64_t b_slab;   // depth of a slab of the packed weight
   const std::byte* a;
   const std::byte* b;
   std::int64_t rows, outs, depth;
@@ -70,8 +70,10 @@ struct Product {
     block_rows = std::min(engine.block_row_panels, row_panels());
     block_panels = std::min(engine.block_out_panels, out_panels());
     const std::int64_t wanted = threads > 1 ? 4 * threads : 1;
-    while (blocks() < wanted && block_panels > 2) block_panels = ceil_div(block_panels, 2);
-    while (blocks() < wanted && block_rows > 2) block_rows = ceil_div(block_rows, 2);
+    while (blocks() < wanted && block_panels > 2)
+      block_panels = ceil_div(block_panels, 2);
+    while (blocks() < wanted && block_rows > 2)
+      block_rows = ceil_div(block_rows, 2);
   }
 
   void run_block(std::int64_t index) const {
@@ -113,8 +115,8 @@ struct Product {
     write_block(c, ldc, first_row, row_count, first_panel * kPanelOuts);
   }
 
-  void write_block(const float* c, std::int64_t ldc, std::int64_t first_row,
-                   std::int64_t row_count, std::int64_t first_out) const {
+  void write_block(const float* c, std::int64_t ldc, std::int64_t first_row, std::int64_t row_count,
+                   std::int64_t first_out) const {
     const std::int64_t width = std::min(outs - first_out, ldc - 16);
     const detail::RowKernels& row_kernels = detail::row_kernels();
     for (std::int64_t r = 0; r < row_count; ++r) {
@@ -129,7 +131,8 @@ struct Product {
 };
 
 void clear(MatrixView<float> y) {
-  for (std::int64_t r = 0; r < y.rows; ++r) std::fill_n(y.row(r), y.cols, 0.0F);
+  for (std::int64_t r = 0; r < y.rows; ++r)
+    std::fill_n(y.row(r), y.cols, 0.0F);
 }
 
 /// Rows packed at a time by the simple product, to bound the memory it holds.
@@ -207,6 +210,15 @@ void matmul(const Context& ctx, const PackedInput& x, const PackedWeight& w, Mat
 void matmul(const Context& ctx, MatrixView<const float> x, const PackedWeight& w,
             MatrixView<float> y) {
   multiply_in_chunks(ctx, x, w, y, Output::store);
+}
+
+std::size_t matmul_scratch_bytes(std::int64_t rows, std::int64_t in, int threads, Compute compute) {
+  const Engine& e = detail::engine_for(compute, current_isa());
+  const std::int64_t at_once = std::min(rows, rows_at_once(compute));
+  const std::int64_t packed = ceil_div(at_once, e.row_panel) * detail::a_panel_bytes(e, in);
+  const std::int64_t ldc = e.block_out_panels * kPanelOuts + 16;
+  const std::int64_t block = e.block_row_panels * e.row_panel * ldc * 4;
+  return static_cast<std::size_t>(packed + threads * block);
 }
 
 void matmul_add(const Context& ctx, MatrixView<const float> x, const PackedWeight& w,

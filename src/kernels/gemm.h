@@ -97,6 +97,10 @@ void matmul(const Context& ctx, const PackedInput& x, const PackedWeight& w, Mat
 void matmul_add(const Context& ctx, MatrixView<const float> x, const PackedWeight& w,
                 MatrixView<float> y);
 
+/// Memory that products of at most `rows` x `in` activations keep: the calling thread's packed
+/// activations and every thread's block of the output. For plans of peak memory.
+std::size_t matmul_scratch_bytes(std::int64_t rows, std::int64_t in, int threads, Compute compute);
+
 /// Plain product of two f32 matrices without packing, for small or one-off work:
 /// y [T, O] = x [T, I] · w[O, I]ᵀ.
 void matmul(const Context& ctx, MatrixView<const float> x, MatrixView<const float> w,

@@ -1,9 +1,10 @@
 // The bf16 matrix product with AMX: 2 x 2 accumulator tiles, operands in 1 KiB tiles.
 #include "kernels/gemm_kernels.h"
 
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <immintrin.h>
 
 // GCC 12 takes the undefined pass-through operand inside its own intrinsics for a mistake.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"

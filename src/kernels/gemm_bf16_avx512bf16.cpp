@@ -1,9 +1,10 @@
 // The bf16 matrix product with AVX-512 bf16: 14 rows x 32 outputs, pairs of k per instruction.
 #include "kernels/gemm_kernels.h"
 
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <immintrin.h>
 
 // GCC 12 takes the undefined pass-through operand inside its own intrinsics for a mistake.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -41,9 +42,11 @@ struct Tile {
     std::int64_t left = (k + 1) / 2;
     for (; left >= 16; left -= 16, b += 2 * kTileBytes) {
 #pragma GCC unroll 4
-      for (int r = 0; r < 16; ++r) lane(b + r * 64);
+      for (int r = 0; r < 16; ++r)
+        lane(b + r * 64);
     }
-    for (std::int64_t r = 0; r < left; ++r) lane(b + r * 64);
+    for (std::int64_t r = 0; r < left; ++r)
+      lane(b + r * 64);
     for (int m = 0; m < R; ++m) {
       _mm512_storeu_ps(c + m * ldc, acc[m][0]);
       _mm512_storeu_ps(c + m * ldc + 16, acc[m][1]);
@@ -66,7 +69,8 @@ void pack_a_pairs(const float* x, std::int64_t stride, std::int64_t rows, std::i
       block[m] = m < rows ? load_row(x + m * stride + k0, k - k0) : _mm512_setzero_si512();
     }
     transpose16(block);
-    for (int r = 0; r < 16; ++r) _mm512_store_si512(lanes[r], block[r]);
+    for (int r = 0; r < 16; ++r)
+      _mm512_store_si512(lanes[r], block[r]);
     for (std::int64_t r = 0; r < pairs; ++r, out += kRows) {
       __builtin_memcpy(out, lanes[r], kRows * sizeof(std::int32_t));
     }

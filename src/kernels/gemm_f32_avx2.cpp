@@ -1,9 +1,10 @@
 // The f32 matrix product with AVX2 and FMA: 6 rows x 16 outputs in registers.
 #include "kernels/gemm_kernels.h"
 
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <immintrin.h>
 
 namespace pare::kernels::detail {
 namespace {

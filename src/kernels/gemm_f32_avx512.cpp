@@ -1,9 +1,10 @@
 // The f32 matrix product with AVX-512: 14 rows x 32 outputs in 28 of the 32 registers.
 #include "kernels/gemm_kernels.h"
 
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <immintrin.h>
 
 namespace pare::kernels::detail {
 namespace {
@@ -37,9 +38,11 @@ struct Tile {
     std::int64_t left = k;
     for (; left >= 16; left -= 16, b += 512) {
 #pragma GCC unroll 4
-      for (int r = 0; r < 16; ++r) lane(b + r * 16);
+      for (int r = 0; r < 16; ++r)
+        lane(b + r * 16);
     }
-    for (std::int64_t r = 0; r < left; ++r) lane(b + r * 16);
+    for (std::int64_t r = 0; r < left; ++r)
+      lane(b + r * 16);
     for (int m = 0; m < R; ++m) {
       _mm512_storeu_ps(c + m * ldc, acc[m][0]);
       _mm512_storeu_ps(c + m * ldc + 16, acc[m][1]);

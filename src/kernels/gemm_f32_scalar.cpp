@@ -18,18 +18,22 @@ struct Tile {
     const float* b = reinterpret_cast<const float*>(b_bytes);
     float acc[static_cast<std::size_t>(R)][kPanelOuts];
     for (int m = 0; m < R; ++m) {
-      for (int n = 0; n < kPanelOuts; ++n) acc[m][n] = first ? 0.0F : c[m * ldc + n];
+      for (int n = 0; n < kPanelOuts; ++n)
+        acc[m][n] = first ? 0.0F : c[m * ldc + n];
     }
     for (std::int64_t i = 0; i < k; ++i) {
       const float* lane = b + (i / 16) * 512 + (i % 16) * 16;
       for (int m = 0; m < R; ++m) {
         const float x = a[i * kRows + m];
-        for (int n = 0; n < 16; ++n) acc[m][n] = std::fma(x, lane[n], acc[m][n]);
-        for (int n = 0; n < 16; ++n) acc[m][16 + n] = std::fma(x, lane[256 + n], acc[m][16 + n]);
+        for (int n = 0; n < 16; ++n)
+          acc[m][n] = std::fma(x, lane[n], acc[m][n]);
+        for (int n = 0; n < 16; ++n)
+          acc[m][16 + n] = std::fma(x, lane[256 + n], acc[m][16 + n]);
       }
     }
     for (int m = 0; m < R; ++m) {
-      for (int n = 0; n < kPanelOuts; ++n) c[m * ldc + n] = acc[m][n];
+      for (int n = 0; n < kPanelOuts; ++n)
+        c[m * ldc + n] = acc[m][n];
     }
   }
 };

@@ -1,12 +1,12 @@
 // Which instruction-set variants exist, and which table of functions belongs to each.
 #pragma once
 
-#include <span>
-#include <string_view>
-
 #include "kernels/gemm.h"
 #include "kernels/gemm_kernels.h"
 #include "kernels/row_kernels.h"
+
+#include <span>
+#include <string_view>
 
 namespace pare::kernels::detail {
 

@@ -1,14 +1,13 @@
 // A weight laid out in panels of 32 outputs, slab after slab of its depth.
+#include "core/error.h"
+#include "kernels/buffer.h"
 #include "kernels/gemm.h"
+#include "kernels/isa.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string>
-
-#include "core/error.h"
-#include "kernels/buffer.h"
-#include "kernels/isa.h"
 
 namespace pare::kernels {
 namespace {
@@ -63,9 +62,9 @@ std::size_t packed_bytes(std::int64_t out, std::int64_t in, Compute compute) {
 
 PackedWeight::PackedWeight(const Context& ctx, const TensorView& weight, Compute compute)
     : compute_(compute), isa_(current_isa()) {
-  const bool usable = weight.shape.rank() == 2 && is_weight_float(weight.dtype) &&
-                      static_cast<std::size_t>(weight.numel()) * size_of(weight.dtype) ==
-                          weight.data.size();
+  const bool usable =
+      weight.shape.rank() == 2 && is_weight_float(weight.dtype) &&
+      static_cast<std::size_t>(weight.numel()) * size_of(weight.dtype) == weight.data.size();
   if (!usable) {
     throw Error(ErrorCode::tensor_mismatch,
                 "a weight to multiply with must be [O, I] of F32, F16 or BF16, not " +

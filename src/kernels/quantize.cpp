@@ -224,8 +224,7 @@ void quantize_any(DType dtype, const std::byte* data, std::int64_t count, float 
   return quantize_as<FromF32>(data, count, grid, codes);
 }
 
-void dequantize(const std::int8_t* codes, std::int64_t count, float scale, float zero,
-                float* out) {
+void dequantize(const std::int8_t* codes, std::int64_t count, float scale, float zero, float* out) {
   const hn::ScalableTag<float> df;
   const hn::RebindToSigned<decltype(df)> di;
   const hn::Rebind<std::int8_t, decltype(df)> d8;
@@ -236,11 +235,11 @@ void dequantize(const std::int8_t* codes, std::int64_t count, float scale, float
     const auto value = hn::Mul(hn::Sub(code, hn::Set(df, zero)), hn::Set(df, scale));
     hn::StoreU(value, df, out + i);
   }
-  for (; i < count; ++i) out[i] = (static_cast<float>(codes[i]) - zero) * scale;
+  for (; i < count; ++i)
+    out[i] = (static_cast<float>(codes[i]) - zero) * scale;
 }
 
-void fake_quantize(float* x, std::int64_t count, float scale, float zero, float lo,
-                   float hi) {
+void fake_quantize(float* x, std::int64_t count, float scale, float zero, float lo, float hi) {
   const hn::ScalableTag<float> df;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
   const Grid grid{scale, zero, lo, hi};
@@ -248,7 +247,8 @@ void fake_quantize(float* x, std::int64_t count, float scale, float zero, float 
     return hn::Mul(hn::Sub(grid.code(df, v), hn::Set(df, zero)), hn::Set(df, scale));
   };
   std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(fake(hn::LoadU(df, x + i)), df, x + i);
+  for (; i + lanes <= count; i += lanes)
+    hn::StoreU(fake(hn::LoadU(df, x + i)), df, x + i);
   if (i >= count) return;
   float last[kMaxLanes] = {};
   const std::size_t left = static_cast<std::size_t>(count - i) * sizeof(float);
@@ -328,8 +328,7 @@ HWY_EXPORT(fake_quantize);
 HWY_EXPORT(error_of);
 
 MinMax min_max(std::span<const float> x) noexcept {
-  return HWY_DYNAMIC_DISPATCH(min_max_any)(DType::f32,
-                                           reinterpret_cast<const std::byte*>(x.data()),
+  return HWY_DYNAMIC_DISPATCH(min_max_any)(DType::f32, reinterpret_cast<const std::byte*>(x.data()),
                                            static_cast<std::int64_t>(x.size()));
 }
 

@@ -2,11 +2,11 @@
 // Every function gives the same bits with every instruction set.
 #pragma once
 
+#include "core/dtype.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include "core/dtype.h"
 
 namespace pare::kernels {
 

@@ -1,9 +1,10 @@
 // Row loops with AVX-512.
 #include "kernels/row_kernels.h"
 
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <immintrin.h>
 
 namespace pare::kernels::detail {
 namespace {

@@ -1,10 +1,9 @@
 // Row loops for any CPU.
+#include "core/half.h"
 #include "kernels/row_kernels.h"
 
 #include <cstddef>
 #include <cstdint>
-
-#include "core/half.h"
 
 namespace pare::kernels::detail {
 namespace {

@@ -1,10 +1,10 @@
 #include "pipeline/open_model.h"
 
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "model/architecture.h"
 #include "pipeline/quantized_weights.h"
+
+#include <fmt/format.h>
 
 namespace pare::pipeline {
 namespace {

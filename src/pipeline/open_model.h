@@ -1,13 +1,13 @@
 // Opens what users point at: a float checkpoint or a folder that `pare quantize` wrote.
 #pragma once
 
-#include <filesystem>
-#include <memory>
-#include <string>
-
 #include "export/exporter.h"
 #include "formats/tensor_source.h"
 #include "model/transformer.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
 
 namespace pare::pipeline {
 

@@ -1,10 +1,10 @@
 #include "pipeline/quantized_weights.h"
 
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "model/architecture.h"
 #include "quant/quantized_linear.h"
+
+#include <fmt/format.h>
 
 namespace pare::pipeline {
 namespace {
@@ -22,8 +22,8 @@ model::ActivationQuant activation_of(const quant::QuantizedLinear& linear) {
 }
 
 [[noreturn]] void fail_shape(const std::string& name, const Shape& found, const Shape& expected) {
-  throw Error(ErrorCode::tensor_mismatch, fmt::format("{} is {}, config.json says {}", name,
-                                                      found.text(), expected.text()))
+  throw Error(ErrorCode::tensor_mismatch,
+              fmt::format("{} is {}, config.json says {}", name, found.text(), expected.text()))
       .hint("config.json and the weights are not of the same model");
 }
 
@@ -37,7 +37,8 @@ model::ActivationQuant activation_of(const quant::QuantizedLinear& linear) {
 QuantizedWeights::QuantizedWeights(const export_::QuantizedCheckpoint& checkpoint,
                                    const model::ModelGraph& graph)
     : checkpoint_(checkpoint) {
-  for (std::string& name : checkpoint.linears()) linears_.insert(std::move(name));
+  for (std::string& name : checkpoint.linears())
+    linears_.insert(std::move(name));
   const model::ModelConfig& config = graph.config;
   expect_tensor(graph.embedding + ".weight", Shape{config.vocab_size, config.hidden_size});
   for (const model::BlockNames& block : graph.blocks) {

@@ -2,13 +2,13 @@
 // files hold.
 #pragma once
 
-#include <map>
-#include <set>
-#include <string>
-
 #include "export/exporter.h"
 #include "model/graph.h"
 #include "model/weights.h"
+
+#include <map>
+#include <set>
+#include <string>
 
 namespace pare::pipeline {
 

@@ -1,9 +1,9 @@
 #include "quant/affine.h"
 
+#include "kernels/quantize.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "kernels/quantize.h"
 
 namespace pare::quant {
 namespace {

@@ -1,16 +1,16 @@
 #include "quant/distortion.h"
 
+#include "core/error.h"
+#include "kernels/quantize.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cmath>
 #include <limits>
 #include <vector>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
-#include "kernels/quantize.h"
 
 namespace pare::quant {
 namespace {
@@ -41,9 +41,9 @@ Distortion row_distortion(const TensorView& weight, const QuantizedLinear& q, st
 }
 
 void check_comparable(const TensorView& weight, const QuantizedLinear& q) {
-  const bool same = weight.shape == Shape{q.out, q.in} && is_weight_float(weight.dtype) &&
-                    weight.data.size() ==
-                        static_cast<std::size_t>(weight.numel()) * size_of(weight.dtype);
+  const bool same =
+      weight.shape == Shape{q.out, q.in} && is_weight_float(weight.dtype) &&
+      weight.data.size() == static_cast<std::size_t>(weight.numel()) * size_of(weight.dtype);
   if (same) return;
   throw Error(ErrorCode::tensor_mismatch,
               fmt::format("a {} weight {} was compared with codes [{}, {}]", name_of(weight.dtype),
@@ -89,7 +89,8 @@ Distortion weight_distortion(const Context& ctx, const TensorView& weight,
     }
   });
   Distortion sum;
-  for (const Distortion& part : parts) sum.merge(part);
+  for (const Distortion& part : parts)
+    sum.merge(part);
   return sum;
 }
 

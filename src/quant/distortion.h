@@ -1,12 +1,12 @@
 // How far a quantized thing is from the original, measured the same way everywhere.
 #pragma once
 
-#include <cstdint>
-#include <span>
-
 #include "core/context.h"
 #include "core/tensor.h"
 #include "quant/quantized_linear.h"
+
+#include <cstdint>
+#include <span>
 
 namespace pare::quant {
 

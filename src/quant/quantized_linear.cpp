@@ -1,11 +1,11 @@
 #include "quant/quantized_linear.h"
 
-#include <algorithm>
-#include <cstdint>
+#include "kernels/quantize.h"
 
 #include <sys/mman.h>
 
-#include "kernels/quantize.h"
+#include <algorithm>
+#include <cstdint>
 
 namespace pare::quant {
 namespace {
@@ -46,8 +46,8 @@ void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> 
     for (std::int64_t row = task * rows_per_task; row < end; ++row) {
       const std::int8_t* codes = q.codes.data() + row * q.in;
       for (std::int64_t g = 0; g < groups; ++g) {
-        kernels::dequantize_row(codes + g * columns, columns, q.scale_at(row, g),
-                                q.zero_at(row, g), out.row(row) + g * columns);
+        kernels::dequantize_row(codes + g * columns, columns, q.scale_at(row, g), q.zero_at(row, g),
+                                out.row(row) + g * columns);
       }
     }
   });

@@ -1,22 +1,22 @@
 // The narrow waist: one quantized linear layer, filled by methods, emptied by exporters.
 #pragma once
 
+#include "core/context.h"
+#include "core/tensor.h"
+#include "quant/scheme.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "core/context.h"
-#include "core/tensor.h"
-#include "quant/scheme.h"
 
 namespace pare::quant {
 
 /// Static activation quantization: x_q = clamp(round(x / scale + zero_point), -128, 127).
 struct ActivationParams {
   float scale = 1;
-  float zero_point = 0;              // a whole number in -128..127
-  DType stored_dtype = DType::f32;   // the type both are written in; both are exact in it
+  float zero_point = 0;             // a whole number in -128..127
+  DType stored_dtype = DType::f32;  // the type both are written in; both are exact in it
 };
 
 /// Shapes: codes [O, I] unpacked; scales, zeros [O, G] row-major, or one value per tensor.

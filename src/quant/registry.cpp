@@ -1,13 +1,13 @@
 // The table of methods, made from methods.def.
-#include <array>
-#include <string>
-#include <vector>
+#include "core/error.h"
+#include "quant/method.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-#include "quant/method.h"
+#include <array>
+#include <string>
+#include <vector>
 
 namespace pare::quant {
 

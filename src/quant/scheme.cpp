@@ -1,13 +1,13 @@
 #include "quant/scheme.h"
 
-#include <array>
-#include <string>
-#include <vector>
+#include "core/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
+#include <array>
+#include <string>
+#include <vector>
 
 namespace pare::quant {
 namespace {
@@ -23,8 +23,8 @@ constexpr std::array kNamedSchemes = {
 
 const NamedScheme* named_scheme_of(const Scheme& scheme) noexcept {
   for (const NamedScheme& named : kNamedSchemes) {
-    const bool same = named.weight_bits == scheme.weight_bits &&
-                      named.activations == scheme.activations;
+    const bool same =
+        named.weight_bits == scheme.weight_bits && named.activations == scheme.activations;
     if (same) return &named;
   }
   return nullptr;

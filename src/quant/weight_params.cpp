@@ -1,14 +1,14 @@
 #include "quant/weight_params.h"
 
-#include <algorithm>
-#include <cmath>
-#include <string>
-#include <vector>
+#include "core/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
 
 namespace pare::quant {
 namespace {

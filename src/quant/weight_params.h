@@ -2,12 +2,12 @@
 // turn a range of weights into the scale and zero point that will be stored.
 #pragma once
 
-#include <cstdint>
-
 #include "core/dtype.h"
 #include "core/tensor.h"
 #include "quant/affine.h"
 #include "quant/scheme.h"
+
+#include <cstdint>
 
 namespace pare::quant {
 

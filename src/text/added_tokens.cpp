@@ -1,11 +1,11 @@
 #include "text/added_tokens.h"
 
-#include <algorithm>
+#include "text/unicode.h"
+#include "text/vocabulary.h"
 
 #include <fmt/format.h>
 
-#include "text/unicode.h"
-#include "text/vocabulary.h"
+#include <algorithm>
 
 namespace pare::text {
 
@@ -16,7 +16,8 @@ std::uint64_t edge_key(std::uint64_t node, char byte) noexcept {
 }
 
 bool inside_a_word(std::string_view text, const Span& span) {
-  const bool left = span.begin > 0 && is_word_character(last_code_point(text.substr(0, span.begin)));
+  const bool left =
+      span.begin > 0 && is_word_character(last_code_point(text.substr(0, span.begin)));
   return left || (span.end < text.size() && is_word_character(code_point_at(text, span.end).value));
 }
 

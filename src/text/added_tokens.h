@@ -1,6 +1,10 @@
 // Added tokens: whole strings that are cut out of the text before anything else sees it.
 #pragma once
 
+#include "text/json_node.h"
+#include "text/regex.h"
+#include "text/tokenizer.h"
+
 #include <array>
 #include <bitset>
 #include <cstdint>
@@ -9,10 +13,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "text/json_node.h"
-#include "text/regex.h"
-#include "text/tokenizer.h"
 
 namespace pare::text {
 

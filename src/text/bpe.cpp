@@ -1,11 +1,11 @@
 #include "text/bpe.h"
 
-#include <algorithm>
-#include <queue>
+#include "text/unicode.h"
 
 #include <fmt/format.h>
 
-#include "text/unicode.h"
+#include <algorithm>
+#include <queue>
 
 namespace pare::text {
 
@@ -42,7 +42,8 @@ class Merger {
     for (std::int32_t i = 0; i < n; ++i) {
       symbols_.push_back({ids[static_cast<std::size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1});
     }
-    for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
+    for (std::int32_t i = 0; i + 1 < n; ++i)
+      consider(i);
   }
 
   void run() {
@@ -52,7 +53,8 @@ class Merger {
       if (still_valid(best)) join(best);
     }
     ids_.clear();
-    for (std::int32_t i = 0; i >= 0; i = symbol(i).next) ids_.push_back(symbol(i).id);
+    for (std::int32_t i = 0; i >= 0; i = symbol(i).next)
+      ids_.push_back(symbol(i).id);
   }
 
  private:
@@ -98,9 +100,11 @@ void MergeTable::add(const Vocabulary& vocabulary, std::string_view left, std::s
   const auto id_of = [&](std::string_view piece) {
     const std::optional<TokenId> id = vocabulary.id_of(piece);
     if (!id) {
-      throw Error(ErrorCode::bad_tokenizer,
-                  fmt::format("merge {} (\"{}\" \"{}\") needs the piece \"{}\", which is not in the "
-                              "vocabulary", next_rank_, left, right, piece));
+      throw Error(
+          ErrorCode::bad_tokenizer,
+          fmt::format("merge {} (\"{}\" \"{}\") needs the piece \"{}\", which is not in the "
+                      "vocabulary",
+                      next_rank_, left, right, piece));
     }
     return *id;
   };
@@ -136,10 +140,12 @@ Bpe::Bpe(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
 bool Bpe::spell_bytes(std::string_view character, std::vector<TokenId>& out) const {
   if (!options_.byte_fallback) return false;
   const auto id_of = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)]; };
-  if (!std::all_of(character.begin(), character.end(), [&](char c) { return id_of(c).has_value(); })) {
+  if (!std::all_of(character.begin(), character.end(),
+                   [&](char c) { return id_of(c).has_value(); })) {
     return false;
   }
-  for (const char c : character) out.push_back(*id_of(c));
+  for (const char c : character)
+    out.push_back(*id_of(c));
   return true;
 }
 

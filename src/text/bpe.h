@@ -1,6 +1,8 @@
 // Byte-pair encoding: a word's characters, and the merges that join them.
 #pragma once
 
+#include "text/vocabulary.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,12 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "text/vocabulary.h"
-
 namespace pare::text {
 
 struct BpeOptions {
-  std::string unknown;         // piece for characters that are in no piece; "" = they are left out
+  std::string unknown = {};    // piece for characters that are in no piece; "" = they are left out
   bool fuse_unknown = false;   // neighbouring unknown characters give one id
   bool byte_fallback = false;  // unknown characters are spelt "<0xHH>" byte by byte
   bool ignore_merges = false;  // a word that is a piece as a whole is taken as it is

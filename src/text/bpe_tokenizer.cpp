@@ -1,10 +1,10 @@
 #include "text/bpe_tokenizer.h"
 
-#include <utility>
+#include "text/unicode.h"
 
 #include <fmt/format.h>
 
-#include "text/unicode.h"
+#include <utility>
 
 namespace pare::text {
 

@@ -2,10 +2,6 @@
 // decoder. Both tokenizer.json and vocab.json + merges.txt end here.
 #pragma once
 
-#include <string>
-#include <unordered_set>
-#include <vector>
-
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/decoder.h"
@@ -14,6 +10,10 @@
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
+
+#include <string>
+#include <unordered_set>
+#include <vector>
 
 namespace pare::text {
 

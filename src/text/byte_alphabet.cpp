@@ -1,8 +1,8 @@
 #include "text/byte_alphabet.h"
 
-#include <array>
-
 #include "text/unicode.h"
+
+#include <array>
 
 namespace pare::text {
 
@@ -49,7 +49,8 @@ std::optional<unsigned char> byte_of_letter(char32_t letter) noexcept {
 std::string to_byte_letters(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 4);
-  for (const char c : text) append_utf8(out, letter_of_byte(static_cast<unsigned char>(c)));
+  for (const char c : text)
+    append_utf8(out, letter_of_byte(static_cast<unsigned char>(c)));
   return out;
 }
 

@@ -1,10 +1,10 @@
 #include "text/csv.h"
 
-#include <algorithm>
+#include "core/error.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include <algorithm>
 
 namespace pare::text {
 

@@ -16,8 +16,8 @@ class CsvReader {
   /// `name` is for messages.
   CsvReader(std::string_view text, std::string name) : text_(text), name_(std::move(name)) {}
 
-  /// The fields of the next record; nothing at the end. A blank line is a record of one empty field.
-  /// Errors: bad_dataset for a quote that is not closed, or text behind a closing quote.
+  /// The fields of the next record; nothing at the end. A blank line is a record of one empty
+  /// field. Errors: bad_dataset for a quote that is not closed, or text behind a closing quote.
   std::optional<std::vector<std::string>> next();
 
   /// The line, from 1, on which the record that next() gave last begins.

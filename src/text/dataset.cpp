@@ -1,16 +1,16 @@
 #include "text/dataset.h"
 
-#include <algorithm>
-#include <limits>
-#include <map>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "io/hash.h"
 #include "text/records.h"
 #include "text/template.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
 
 namespace pare::text {
 
@@ -22,7 +22,8 @@ constexpr std::size_t kTokensShown = 64;
 
 std::string text_by_default_fields(const io::Json& record, const std::string& where) {
   for (const std::string_view name : {"inputs_pretokenized", "text"}) {
-    if (const auto field = record.find(name); field != record.end()) return field_text(*field, name, where);
+    if (const auto field = record.find(name); field != record.end())
+      return field_text(*field, name, where);
   }
   const bool question = record.contains("question") && record.contains("passage");
   if (!question) {
@@ -34,8 +35,7 @@ std::string text_by_default_fields(const io::Json& record, const std::string& wh
   static const Template untitled("{passage}\nQuestion:{question}?\nAnswer:");
   static const Template titled("{title} -- {passage}\nQuestion:{question}?\nAnswer:");
   const auto title = record.find("title");
-  const bool has_title =
-      title != record.end() && !field_text(*title, "title", where).empty();
+  const bool has_title = title != record.end() && !field_text(*title, "title", where).empty();
   return (has_title ? titled : untitled).fill(record, where);
 }
 
@@ -64,7 +64,8 @@ class Loader {
  private:
   static void require_positive(const std::optional<std::int64_t>& value, std::string_view name) {
     if (!value || *value > 0) return;
-    throw Error(ErrorCode::bad_option_value, fmt::format("{} is {}, must be at least 1", name, *value));
+    throw Error(ErrorCode::bad_option_value,
+                fmt::format("{} is {}, must be at least 1", name, *value));
   }
 
   std::int64_t samples() const { return data_.lines_read - data_.lines_skipped; }
@@ -102,12 +103,14 @@ class Loader {
 
   void take_ids(const io::Json& ids, const std::string& where) {
     if (!ids.is_array()) {
-      throw Error(ErrorCode::bad_dataset, fmt::format("input_ids is {}, not an array", ids.type_name()))
+      throw Error(ErrorCode::bad_dataset,
+                  fmt::format("input_ids is {}, not an array", ids.type_name()))
           .at(where);
     }
     Tokens tokens;
     tokens.reserve(ids.size());
-    for (const io::Json& id : ids) tokens.push_back(checked_id(id, where));
+    for (const io::Json& id : ids)
+      tokens.push_back(checked_id(id, where));
     store(std::move(tokens), where);
   }
 
@@ -141,8 +144,8 @@ class Loader {
   // Appends in windows of `window` tokens, none longer than max_tokens; with `fill` the last
   // window is filled up before a new one begins.
   void add_cut(const Tokens& tokens, std::int64_t window, bool fill) {
-    const auto size = static_cast<std::size_t>(std::min(
-        window, options_.max_tokens.value_or(std::numeric_limits<std::int64_t>::max())));
+    const auto size = static_cast<std::size_t>(
+        std::min(window, options_.max_tokens.value_or(std::numeric_limits<std::int64_t>::max())));
     for (std::size_t at = 0; at < tokens.size();) {
       const bool fits = fill && !data_.sequences.empty() && data_.sequences.back().size() < size;
       if (!fits) data_.sequences.emplace_back();
@@ -181,11 +184,13 @@ class Loader {
     std::string bytes;
     const auto put = [&](TokenId id) {
       for (unsigned k = 0; k < 4; ++k) {
-        bytes += static_cast<char>(static_cast<unsigned char>(static_cast<std::uint32_t>(id) >> (8 * k)));
+        bytes += static_cast<char>(
+            static_cast<unsigned char>(static_cast<std::uint32_t>(id) >> (8 * k)));
       }
     };
     for (const Tokens& sequence : data_.sequences) {
-      for (const TokenId id : sequence) put(id);
+      for (const TokenId id : sequence)
+        put(id);
       put(-1);
     }
     data_.ids_sha256 = io::sha256_hex(std::string_view(bytes));
@@ -201,7 +206,8 @@ class Loader {
 
 std::vector<std::int64_t> lengths_of(const Dataset& data) {
   std::vector<std::int64_t> lengths;
-  for (const Tokens& sequence : data.sequences) lengths.push_back(static_cast<std::int64_t>(sequence.size()));
+  for (const Tokens& sequence : data.sequences)
+    lengths.push_back(static_cast<std::int64_t>(sequence.size()));
   std::sort(lengths.begin(), lengths.end());
   return lengths;
 }
@@ -210,7 +216,8 @@ std::vector<std::int64_t> lengths_of(const Dataset& data) {
 
 std::int64_t Dataset::tokens() const noexcept {
   std::int64_t sum = 0;
-  for (const Tokens& sequence : sequences) sum += static_cast<std::int64_t>(sequence.size());
+  for (const Tokens& sequence : sequences)
+    sum += static_cast<std::int64_t>(sequence.size());
   return sum;
 }
 

@@ -1,14 +1,14 @@
 // Calibration and evaluation text: files of prompts, templates, and the token sequences they give.
 #pragma once
 
+#include "core/context.h"
+#include "text/tokenizer.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "core/context.h"
-#include "text/tokenizer.h"
 
 namespace pare::text {
 
@@ -28,7 +28,7 @@ struct Dataset {
   std::vector<std::string> skip_reasons;  // "3 lines: empty text"
   bool has_bos = false;                   // the first sequence begins with BOS
   std::string first_tokens_text;          // the first 64 tokens, decoded
-  std::string ids_sha256;                 // over all ids as little-endian i32, -1 after each sequence
+  std::string ids_sha256;  // over all ids as little-endian i32, -1 after each sequence
 
   std::int64_t tokens() const noexcept;
   std::int64_t min_tokens() const noexcept;

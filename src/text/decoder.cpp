@@ -1,12 +1,12 @@
 #include "text/decoder.h"
 
-#include <charconv>
-#include <optional>
-#include <utility>
-
 #include "text/byte_alphabet.h"
 #include "text/regex.h"
 #include "text/unicode.h"
+
+#include <charconv>
+#include <optional>
+#include <utility>
 
 namespace pare::text {
 
@@ -37,7 +37,8 @@ std::string bytes_of_letters(const std::string& piece) {
 }
 
 Pieces from_byte_letters(Pieces pieces) {
-  for (std::string& piece : pieces) piece = bytes_of_letters(piece);
+  for (std::string& piece : pieces)
+    piece = bytes_of_letters(piece);
   return {to_valid_utf8(joined(pieces, ""))};
 }
 
@@ -70,7 +71,8 @@ Pieces from_fallback_bytes(Pieces pieces) {
     if (is_valid_utf8(run)) {
       out.push_back(run);
     } else {
-      for (std::size_t i = 0; i < run.size(); ++i) append_utf8(out.emplace_back(), kReplacementCharacter);
+      for (std::size_t i = 0; i < run.size(); ++i)
+        append_utf8(out.emplace_back(), kReplacementCharacter);
     }
     run.clear();
   };
@@ -88,7 +90,8 @@ Pieces from_fallback_bytes(Pieces pieces) {
 
 std::string without_ends(std::string piece, const std::string& content, std::int64_t start,
                          std::int64_t stop) {
-  for (std::int64_t i = 0; i < start && piece.starts_with(content); ++i) piece.erase(0, content.size());
+  for (std::int64_t i = 0; i < start && piece.starts_with(content); ++i)
+    piece.erase(0, content.size());
   for (std::int64_t i = 0; i < stop && piece.ends_with(content); ++i) {
     piece.resize(piece.size() - content.size());
   }
@@ -104,7 +107,8 @@ std::string one_character(const JsonNode& node) {
 }
 
 bool metaspace_prepends(const JsonNode& node) {
-  return node.text_or("prepend_scheme", "always") != "never" && node.flag_or("add_prefix_space", true);
+  return node.text_or("prepend_scheme", "always") != "never" &&
+         node.flag_or("add_prefix_space", true);
 }
 
 }  // namespace
@@ -126,7 +130,8 @@ Decoder Decoder::spaces_between() {
 void Decoder::add(const JsonNode& node) {
   const std::string type = node.type();
   if (type == "Sequence") {
-    for (const JsonNode& part : node.at("decoders").items()) add(part);
+    for (const JsonNode& part : node.at("decoders").items())
+      add(part);
   } else if (type == "ByteLevel") {
     steps_.emplace_back(from_byte_letters);
   } else if (type == "ByteFallback") {
@@ -136,14 +141,16 @@ void Decoder::add(const JsonNode& node) {
   } else if (type == "Replace") {
     steps_.emplace_back([pattern = Pattern(node.at("pattern")),
                          content = node.at("content").text()](Pieces pieces) {
-      for (std::string& piece : pieces) piece = pattern.replace_all(piece, content);
+      for (std::string& piece : pieces)
+        piece = pattern.replace_all(piece, content);
       return pieces;
     });
   } else if (type == "Strip") {
     steps_.emplace_back([content = one_character(node.at("content")),
                          start = node.at("start").integer(),
                          stop = node.at("stop").integer()](Pieces pieces) {
-      for (std::string& piece : pieces) piece = without_ends(std::move(piece), content, start, stop);
+      for (std::string& piece : pieces)
+        piece = without_ends(std::move(piece), content, start, stop);
       return pieces;
     });
   } else if (type == "Metaspace") {
@@ -160,7 +167,8 @@ void Decoder::add(const JsonNode& node) {
 }
 
 std::string Decoder::apply(std::vector<std::string> pieces) const {
-  for (const Step& step : steps_) pieces = step(std::move(pieces));
+  for (const Step& step : steps_)
+    pieces = step(std::move(pieces));
   return to_valid_utf8(joined(pieces, ""));
 }
 

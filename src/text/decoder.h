@@ -1,11 +1,11 @@
 // The decoder of a tokenizer.json: how pieces become text again.
 #pragma once
 
+#include "text/json_node.h"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "text/json_node.h"
 
 namespace pare::text {
 

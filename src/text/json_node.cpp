@@ -5,7 +5,8 @@
 namespace pare::text {
 
 std::optional<JsonNode> JsonNode::find(std::string_view key) const {
-  if (!value_->is_object()) throw error(fmt::format("expected an object, found {}", value_->type_name()));
+  if (!value_->is_object())
+    throw error(fmt::format("expected an object, found {}", value_->type_name()));
   const auto member = value_->find(key);
   if (member == value_->end() || member->is_null()) return std::nullopt;
   return JsonNode(*member, fmt::format("{}.{}", path_, key));
@@ -18,7 +19,8 @@ JsonNode JsonNode::at(std::string_view key) const {
 }
 
 std::vector<JsonNode> JsonNode::items() const {
-  if (!value_->is_array()) throw error(fmt::format("expected an array, found {}", value_->type_name()));
+  if (!value_->is_array())
+    throw error(fmt::format("expected an array, found {}", value_->type_name()));
   std::vector<JsonNode> nodes;
   nodes.reserve(value_->size());
   for (std::size_t i = 0; i < value_->size(); ++i) {
@@ -28,7 +30,8 @@ std::vector<JsonNode> JsonNode::items() const {
 }
 
 std::string JsonNode::text() const {
-  if (!value_->is_string()) throw error(fmt::format("expected text, found {}", value_->type_name()));
+  if (!value_->is_string())
+    throw error(fmt::format("expected text, found {}", value_->type_name()));
   return value_->get<std::string>();
 }
 

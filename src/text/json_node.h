@@ -1,14 +1,14 @@
 // A place inside a tokenizer's JSON: typed access whose errors say where the value stands.
 #pragma once
 
+#include "core/error.h"
+#include "io/json.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/error.h"
-#include "io/json.h"
 
 namespace pare::text {
 

@@ -1,15 +1,15 @@
 #include "text/normalizer.h"
 
-#include <climits>
-#include <memory>
-#include <utility>
+#include "text/regex.h"
+#include "text/unicode.h"
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uniset.h>
 
-#include "text/regex.h"
-#include "text/unicode.h"
+#include <climits>
+#include <memory>
+#include <utility>
 
 namespace pare::text {
 
@@ -33,7 +33,8 @@ const icu::UnicodeSet& known_characters() {
 std::string to_normal_form(FormGetter form, std::string text) {
   if (is_ascii(text)) return text;
   if (text.size() > std::size_t{INT_MAX}) {
-    throw Error(ErrorCode::bad_dataset, "a single text of more than 2 GiB").hint("cut it into lines");
+    throw Error(ErrorCode::bad_dataset, "a single text of more than 2 GiB")
+        .hint("cut it into lines");
   }
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* current = form(status);
@@ -86,7 +87,8 @@ Normalizer Normalizer::nfc() {
 void Normalizer::add(const JsonNode& node) {
   const std::string type = node.type();
   if (type == "Sequence") {
-    for (const JsonNode& part : node.at("normalizers").items()) add(part);
+    for (const JsonNode& part : node.at("normalizers").items())
+      add(part);
   } else if (type == "NFC") {
     steps_.emplace_back(normal_form<icu::Normalizer2::getNFCInstance>);
   } else if (type == "NFD") {
@@ -116,7 +118,8 @@ void Normalizer::add(const JsonNode& node) {
 }
 
 std::string Normalizer::apply(std::string valid_text) const {
-  for (const Step& step : steps_) valid_text = step(std::move(valid_text));
+  for (const Step& step : steps_)
+    valid_text = step(std::move(valid_text));
   return valid_text;
 }
 

@@ -1,11 +1,11 @@
 // The normalizer of a tokenizer.json: what happens to text before it is cut into words.
 #pragma once
 
+#include "text/json_node.h"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "text/json_node.h"
 
 namespace pare::text {
 

@@ -1,11 +1,11 @@
 // The special tokens that a tokenizer puts around every text.
 #pragma once
 
-#include <vector>
-
 #include "text/json_node.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
+
+#include <vector>
 
 namespace pare::text {
 

@@ -1,11 +1,11 @@
 #include "text/pre_tokenizer.h"
 
-#include <utility>
-
 #include "text/byte_alphabet.h"
 #include "text/regex.h"
 #include "text/split.h"
 #include "text/unicode.h"
+
+#include <utility>
 
 namespace pare::text {
 
@@ -17,15 +17,16 @@ std::vector<Word> cut(std::vector<Word> words, const Finder& find, Delimiter del
   std::vector<Word> out;
   for (const Word& word : words) {
     for (const Span& span : split(word.text.size(), find(word.text), delimiter, invert)) {
-      out.push_back({word.text.substr(span.begin, span.end - span.begin),
-                     word.at_start && span.begin == 0});
+      out.push_back(
+          {word.text.substr(span.begin, span.end - span.begin), word.at_start && span.begin == 0});
     }
   }
   return out;
 }
 
 std::vector<Word> spell_bytes(std::vector<Word> words) {
-  for (Word& word : words) word.text = to_byte_letters(word.text);
+  for (Word& word : words)
+    word.text = to_byte_letters(word.text);
   return words;
 }
 
@@ -67,8 +68,9 @@ PreTokenizer::PreTokenizer(const JsonNode& node) { add(node); }
 PreTokenizer PreTokenizer::split_then_bytes(std::string_view pattern) {
   PreTokenizer result;
   result.steps_.emplace_back([regex = Regex(pattern)](std::vector<Word> words) {
-    return cut(std::move(words), [&](std::string_view text) { return regex.find_all(text); },
-               Delimiter::isolated, false);
+    return cut(
+        std::move(words), [&](std::string_view text) { return regex.find_all(text); },
+        Delimiter::isolated, false);
   });
   result.steps_.emplace_back(spell_bytes);
   return result;
@@ -77,7 +79,8 @@ PreTokenizer PreTokenizer::split_then_bytes(std::string_view pattern) {
 void PreTokenizer::add(const JsonNode& node) {
   const std::string type = node.type();
   if (type == "Sequence") {
-    for (const JsonNode& part : node.at("pretokenizers").items()) add(part);
+    for (const JsonNode& part : node.at("pretokenizers").items())
+      add(part);
   } else if (type == "ByteLevel") {
     add_byte_level(node);
   } else if (type == "Metaspace") {
@@ -86,12 +89,13 @@ void PreTokenizer::add(const JsonNode& node) {
     steps_.emplace_back([pattern = Pattern(node.at("pattern")),
                          delimiter = delimiter_from(node.at("behavior")),
                          invert = node.flag_or("invert", false)](std::vector<Word> words) {
-      return cut(std::move(words), [&](std::string_view text) { return pattern.find_all(text); },
-                 delimiter, invert);
+      return cut(
+          std::move(words), [&](std::string_view text) { return pattern.find_all(text); },
+          delimiter, invert);
     });
   } else if (type == "Digits") {
-    const Delimiter delimiter = node.flag_or("individual_digits", false) ? Delimiter::isolated
-                                                                         : Delimiter::contiguous;
+    const Delimiter delimiter =
+        node.flag_or("individual_digits", false) ? Delimiter::isolated : Delimiter::contiguous;
     steps_.emplace_back([=](std::vector<Word> words) {
       return cut(std::move(words), numeric_characters, delimiter, false);
     });
@@ -124,13 +128,15 @@ void PreTokenizer::add_metaspace(const JsonNode& node) {
   }
   const PrependScheme scheme = scheme_of(node);
   steps_.emplace_back([=, space = Pattern(std::string(" "))](std::vector<Word> words) {
-    for (Word& word : words) word.text = with_metaspace(word, space, mark, scheme);
+    for (Word& word : words)
+      word.text = with_metaspace(word, space, mark, scheme);
     return words;
   });
   if (!node.flag_or("split", true)) return;
   steps_.emplace_back([pattern = Pattern(mark)](std::vector<Word> words) {
-    return cut(std::move(words), [&](std::string_view text) { return pattern.find_all(text); },
-               Delimiter::merged_with_next, false);
+    return cut(
+        std::move(words), [&](std::string_view text) { return pattern.find_all(text); },
+        Delimiter::merged_with_next, false);
   });
 }
 
@@ -138,7 +144,8 @@ std::vector<Word> PreTokenizer::apply(std::string valid_text, bool at_start) con
   std::vector<Word> words;
   if (valid_text.empty()) return words;
   words.push_back({std::move(valid_text), at_start});
-  for (const Step& step : steps_) words = step(std::move(words));
+  for (const Step& step : steps_)
+    words = step(std::move(words));
   return words;
 }
 

@@ -1,11 +1,11 @@
 // The pre-tokenizer of a tokenizer.json: cuts normalized text into the words that BPE sees.
 #pragma once
 
+#include "text/json_node.h"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "text/json_node.h"
 
 namespace pare::text {
 

@@ -1,14 +1,14 @@
 #include "text/records.h"
 
-#include <algorithm>
-#include <string_view>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "io/file.h"
 #include "text/csv.h"
 #include "text/unicode.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
 
 namespace pare::text {
 
@@ -18,7 +18,9 @@ using Visitor = std::function<bool(const Record&)>;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
 
 // Calls fn(line, number) for the lines of `text`, without their ends, until it returns false.
 template <typename Function>
@@ -51,7 +53,8 @@ void visit_json_lines(std::string_view text, const std::string& name, const Visi
 void visit_json_array(std::string_view text, const std::string& name, const Visitor& visit) {
   const io::Json array = parse(text, name);
   if (!array.is_array()) {
-    throw Error(ErrorCode::bad_dataset, fmt::format("expected an array, found {}", array.type_name()))
+    throw Error(ErrorCode::bad_dataset,
+                fmt::format("expected an array, found {}", array.type_name()))
         .at(name)
         .hint("a file of one JSON value a line is named .jsonl");
   }
@@ -65,7 +68,8 @@ void require_distinct(const std::vector<std::string>& header, const std::string&
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
   if (twice == sorted.end()) return;
-  throw Error(ErrorCode::bad_dataset, fmt::format("two columns are named \"{}\"", *twice)).at(name + ":1");
+  throw Error(ErrorCode::bad_dataset, fmt::format("two columns are named \"{}\"", *twice))
+      .at(name + ":1");
 }
 
 void visit_rows(std::string_view text, const std::string& name, const Visitor& visit) {
@@ -85,7 +89,8 @@ void visit_rows(std::string_view text, const std::string& name, const Visitor& v
           .at(record.where);
     }
     record.value = io::Json::object();
-    for (std::size_t i = 0; i < row->size(); ++i) record.value[(*header)[i]] = to_valid_utf8((*row)[i]);
+    for (std::size_t i = 0; i < row->size(); ++i)
+      record.value[(*header)[i]] = to_valid_utf8((*row)[i]);
     if (!visit(record)) return;
   }
 }
@@ -102,7 +107,9 @@ void visit_text(std::string_view text, const std::string& name, bool whole, cons
   });
 }
 
-std::string lower_extension(const std::filesystem::path& file) { return to_lower(file.extension().string()); }
+std::string lower_extension(const std::filesystem::path& file) {
+  return to_lower(file.extension().string());
+}
 
 }  // namespace
 

@@ -1,12 +1,12 @@
 // The records of a text file: lines, JSON values or rows, each with the place it came from.
 #pragma once
 
+#include "io/json.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
-
-#include "io/json.h"
 
 namespace pare::text {
 

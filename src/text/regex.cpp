@@ -1,18 +1,18 @@
 #include "text/regex.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "text/regex_dialect.h"
 #include "text/unicode.h"
+
+#include <pcre2.h>
 
 namespace pare::text {
 
@@ -34,7 +34,9 @@ std::string message_of(int code) {
 template <auto Free>
 struct Freed {
   template <typename T>
-  void operator()(T* p) const noexcept { Free(p); }
+  void operator()(T* p) const noexcept {
+    Free(p);
+  }
 };
 
 using MatchData = std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>>;
@@ -86,8 +88,8 @@ std::vector<Span> Regex::find_all(std::string_view valid_text) const {
                             data.get(), context.get());
     if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
     options |= PCRE2_NO_JIT;
-    return pcre2_match(code_->compiled.get(), subject, valid_text.size(), from, options,
-                       data.get(), context.get());
+    return pcre2_match(code_->compiled.get(), subject, valid_text.size(), from, options, data.get(),
+                       context.get());
   };
 
   std::vector<Span> matches;

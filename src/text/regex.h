@@ -1,13 +1,13 @@
 // What to look for in text: a literal or a regular expression, both found left to right.
 #pragma once
 
+#include "text/json_node.h"
+
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "text/json_node.h"
 
 namespace pare::text {
 

@@ -1,15 +1,15 @@
 #include "text/regex_dialect.h"
 
+#include "core/error.h"
+#include "text/unicode_additions.h"
+
+#include <fmt/format.h>
+
 #include <cctype>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
-#include "text/unicode_additions.h"
 
 namespace pare::text {
 
@@ -41,7 +41,8 @@ class Translator {
   explicit Translator(std::string_view pattern) : in_(pattern) {}
 
   std::string run() {
-    while (at_ < in_.size()) step();
+    while (at_ < in_.size())
+      step();
     return std::move(out_);
   }
 
@@ -49,13 +50,32 @@ class Translator {
   void step() {
     const char c = in_[at_];
     switch (c) {
-      case '\\': atom(); escape(); break;
-      case '[': atom(); set(); break;
-      case '(': open_group(); break;
-      case ')': close_group(); break;
-      case '{': interval(); break;
-      case '*': case '+': case '?': case '|': copy(1); break;
-      default: atom(); copy_character();
+      case '\\':
+        atom();
+        escape();
+        break;
+      case '[':
+        atom();
+        set();
+        break;
+      case '(':
+        open_group();
+        break;
+      case ')':
+        close_group();
+        break;
+      case '{':
+        interval();
+        break;
+      case '*':
+      case '+':
+      case '?':
+      case '|':
+        copy(1);
+        break;
+      default:
+        atom();
+        copy_character();
     }
   }
 
@@ -68,7 +88,9 @@ class Translator {
 
   void copy_character() {
     std::size_t bytes = 1;
-    while (at_ + bytes < in_.size() && (static_cast<unsigned char>(in_[at_ + bytes]) & 0xC0U) == 0x80U) ++bytes;
+    while (at_ + bytes < in_.size() &&
+           (static_cast<unsigned char>(in_[at_ + bytes]) & 0xC0U) == 0x80U)
+      ++bytes;
     copy(bytes);
   }
 
@@ -85,15 +107,31 @@ class Translator {
   // Escapes that mean the same inside and outside a set; false when `c` is none of them.
   bool common_escape(char c) {
     switch (c) {
-      case 's': put(R"(\p{White_Space})", 2); return true;
-      case 'S': put(R"(\P{White_Space})", 2); return true;
-      case 'v': put(R"(\x0b)", 2); return true;
-      case 'n': case 'r': case 't': case 'f': case 'a': case 'e':
+      case 's':
+        put(R"(\p{White_Space})", 2);
+        return true;
+      case 'S':
+        put(R"(\P{White_Space})", 2);
+        return true;
+      case 'v':
+        put(R"(\x0b)", 2);
+        return true;
+      case 'n':
+      case 'r':
+      case 't':
+      case 'f':
+      case 'a':
+      case 'e':
         copy(2);
         return true;
-      case 'x': hexadecimal(); return true;
-      case 'u': four_digits(); return true;
-      default: break;
+      case 'x':
+        hexadecimal();
+        return true;
+      case 'u':
+        four_digits();
+        return true;
+      default:
+        break;
     }
     if (std::isalnum(static_cast<unsigned char>(c)) != 0) return false;
     copy(1);
@@ -114,16 +152,37 @@ class Translator {
     const std::string edge = fmt::format("(?<={0})(?!{0})|(?<!{0})(?={0})", word);
     const std::string inside = fmt::format("(?<={0})(?={0})|(?<!{0})(?!{0})", word);
     switch (c) {
-      case 'w': put(word, 2); break;
-      case 'W': put(fmt::format("[^{}]", kWordSet), 2); break;
-      case 'b': put(fmt::format("(?:{})", edge), 2); break;
-      case 'B': put(fmt::format("(?:{})", inside), 2); break;
-      case 'd': put(fmt::format("[{}]", digit_set()), 2); break;
-      case 'D': put(fmt::format("[^{}]", digit_set()), 2); break;
-      case 'h': put("[0-9a-fA-F]", 2); break;
-      case 'H': put("[^0-9a-fA-F]", 2); break;
-      case 'A': case 'z': case 'Z': copy(2); break;
-      default: refuse(in_, fmt::format("escape \"\\{}\"", c));
+      case 'w':
+        put(word, 2);
+        break;
+      case 'W':
+        put(fmt::format("[^{}]", kWordSet), 2);
+        break;
+      case 'b':
+        put(fmt::format("(?:{})", edge), 2);
+        break;
+      case 'B':
+        put(fmt::format("(?:{})", inside), 2);
+        break;
+      case 'd':
+        put(fmt::format("[{}]", digit_set()), 2);
+        break;
+      case 'D':
+        put(fmt::format("[^{}]", digit_set()), 2);
+        break;
+      case 'h':
+        put("[0-9a-fA-F]", 2);
+        break;
+      case 'H':
+        put("[^0-9a-fA-F]", 2);
+        break;
+      case 'A':
+      case 'z':
+      case 'Z':
+        copy(2);
+        break;
+      default:
+        refuse(in_, fmt::format("escape \"\\{}\"", c));
     }
   }
 
@@ -194,12 +253,24 @@ class Translator {
     const char c = escaped();
     if (common_escape(c)) return;
     switch (c) {
-      case 'w': put(kWordSet, 2); break;
-      case 'd': put(digit_set(), 2); break;
-      case 'p': case 'P': property_in_set(); break;
-      case 'h': put("0-9a-fA-F", 2); break;
-      case 'b': copy(2); break;  // backspace in both
-      default: refuse(in_, fmt::format("escape \"\\{}\" in a set", c));
+      case 'w':
+        put(kWordSet, 2);
+        break;
+      case 'd':
+        put(digit_set(), 2);
+        break;
+      case 'p':
+      case 'P':
+        property_in_set();
+        break;
+      case 'h':
+        put("0-9a-fA-F", 2);
+        break;
+      case 'b':
+        copy(2);
+        break;  // backspace in both
+      default:
+        refuse(in_, fmt::format("escape \"\\{}\" in a set", c));
     }
   }
 
@@ -222,13 +293,15 @@ class Translator {
     const bool whole = rest[end] == ')' && at_ == 1;
     if (rest[end] != ':' && !whole) refuse(in_, "options in the middle");
     out_ += '?';
-    for (const char c : rest.substr(0, end)) out_ += c == 'm' ? 's' : c;
+    for (const char c : rest.substr(0, end))
+      out_ += c == 'm' ? 's' : c;
     at_ += 1 + end;
     if (!whole) copy(1);
   }
 
   void close_group() {
-    if (groups_.empty()) throw Error(ErrorCode::bad_tokenizer, fmt::format("unmatched \")\" in \"{}\"", in_));
+    if (groups_.empty())
+      throw Error(ErrorCode::bad_tokenizer, fmt::format("unmatched \")\" in \"{}\"", in_));
     atom_start_ = groups_.back();
     groups_.pop_back();
     copy(1);
@@ -236,7 +309,9 @@ class Translator {
 
   void interval() {
     std::size_t end = at_ + 1;
-    while (end < in_.size() && (std::isdigit(static_cast<unsigned char>(in_[end])) != 0 || in_[end] == ',')) ++end;
+    while (end < in_.size() &&
+           (std::isdigit(static_cast<unsigned char>(in_[end])) != 0 || in_[end] == ','))
+      ++end;
     const bool is_interval = end < in_.size() && in_[end] == '}' && end > at_ + 1;
     if (!is_interval) {
       atom();
@@ -259,8 +334,8 @@ class Translator {
   std::string_view in_;
   std::string out_;
   std::size_t at_ = 0;
-  std::size_t atom_start_ = 0;           // in out_: where a following quantifier's operand begins
-  std::vector<std::size_t> groups_;      // in out_: open parentheses
+  std::size_t atom_start_ = 0;       // in out_: where a following quantifier's operand begins
+  std::vector<std::size_t> groups_;  // in out_: open parentheses
 };
 
 }  // namespace

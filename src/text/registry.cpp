@@ -1,8 +1,8 @@
 // The tokenizer kinds, and the choice among them for a model folder.
-#include <algorithm>
-
 #include "core/error.h"
 #include "text/tokenizer.h"
+
+#include <algorithm>
 
 namespace pare::text {
 

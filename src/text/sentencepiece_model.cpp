@@ -1,10 +1,10 @@
 #include "text/sentencepiece_model.h"
 
+#include "core/error.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "core/error.h"
 
 namespace pare::text {
 
@@ -31,11 +31,20 @@ class MessageReader {
     const std::uint64_t key = varint();
     Field field{key >> 3, {}};
     switch (key & 7U) {
-      case kVarint: varint(); break;
-      case kFixed64: take(8); break;
-      case kBytes: field.bytes = take(varint()); break;
-      case kFixed32: take(4); break;
-      default: damaged("not a SentencePiece model: unknown protobuf wire type");
+      case kVarint:
+        varint();
+        break;
+      case kFixed64:
+        take(8);
+        break;
+      case kBytes:
+        field.bytes = take(varint());
+        break;
+      case kFixed32:
+        take(4);
+        break;
+      default:
+        damaged("not a SentencePiece model: unknown protobuf wire type");
     }
     return field;
   }
@@ -89,7 +98,8 @@ void check_character_map(std::string_view map) {
   if (map.empty()) return;
   if (map.size() < 5) damaged("a character map of less than 5 bytes");
   const std::size_t trie_bytes = little_endian(map, 0);
-  if (trie_bytes > map.size() - 5 || trie_bytes % 4 != 0) damaged("a character map of impossible size");
+  if (trie_bytes > map.size() - 5 || trie_bytes % 4 != 0)
+    damaged("a character map of impossible size");
   if (map.back() != '\0') damaged("a character map without its last zero");
   check_trie(map.substr(4, trie_bytes), map.size() - 4 - trie_bytes);
 }
@@ -120,7 +130,8 @@ void check_sentencepiece_model(std::string_view model) {
     check_normalizer_spec(field->bytes);
   }
   if (pieces == 0) damaged("no pieces in it");
-  if (!trainer || !normalizer) damaged("the file ends before the trainer's and normalizer's settings");
+  if (!trainer || !normalizer)
+    damaged("the file ends before the trainer's and normalizer's settings");
 }
 
 }  // namespace pare::text

@@ -33,7 +33,8 @@ std::vector<Span> keep_text(const std::vector<Part>& parts) {
 
 std::vector<Span> keep_all(const std::vector<Part>& parts) {
   std::vector<Span> spans;
-  for (const Part& part : parts) spans.push_back(part.span);
+  for (const Part& part : parts)
+    spans.push_back(part.span);
   return spans;
 }
 
@@ -84,11 +85,16 @@ std::vector<Span> join_next(const std::vector<Part>& parts) {
 
 std::vector<Span> spans_of(const std::vector<Part>& parts, Delimiter delimiter) {
   switch (delimiter) {
-    case Delimiter::removed: return keep_text(parts);
-    case Delimiter::isolated: return keep_all(parts);
-    case Delimiter::merged_with_previous: return join_previous(parts);
-    case Delimiter::merged_with_next: return join_next(parts);
-    case Delimiter::contiguous: return join_equal(parts);
+    case Delimiter::removed:
+      return keep_text(parts);
+    case Delimiter::isolated:
+      return keep_all(parts);
+    case Delimiter::merged_with_previous:
+      return join_previous(parts);
+    case Delimiter::merged_with_next:
+      return join_next(parts);
+    case Delimiter::contiguous:
+      return join_equal(parts);
   }
   return {};
 }

@@ -2,11 +2,11 @@
 // tokenizer.json knows.
 #pragma once
 
-#include <string_view>
-#include <vector>
-
 #include "text/json_node.h"
 #include "text/regex.h"
+
+#include <string_view>
+#include <vector>
 
 namespace pare::text {
 

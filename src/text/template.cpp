@@ -1,8 +1,8 @@
 #include "text/template.h"
 
-#include <fmt/format.h>
-
 #include "core/error.h"
+
+#include <fmt/format.h>
 
 namespace pare::text {
 
@@ -14,10 +14,14 @@ constexpr std::size_t kNamesShown = 20;
 char unescaped(std::string_view source, std::size_t at) {
   if (source[at] != '\\' || at + 1 >= source.size()) return '\0';
   switch (source[at + 1]) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case '\\': return '\\';
-    default: return '\0';
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case '\\':
+      return '\\';
+    default:
+      return '\0';
   }
 }
 
@@ -37,8 +41,9 @@ Template::Template(std::string_view source) : source_(source) {
     } else {
       const std::size_t end = source.find('}', at);
       if (end == std::string_view::npos || end == at + 1) {
-        throw Error(ErrorCode::bad_option_value,
-                    fmt::format("template \"{}\": \"{{\" at character {} names no field", source, at + 1))
+        throw Error(
+            ErrorCode::bad_option_value,
+            fmt::format("template \"{}\": \"{{\" at character {} names no field", source, at + 1))
             .hint("write {field}, and {{ for a brace in the text");
       }
       parts_.push_back({std::string(source.substr(at + 1, end - at - 1)), true});

@@ -1,11 +1,11 @@
 // Prompt templates: "{passage}\nQuestion:{question}?"
 #pragma once
 
+#include "io/json.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "io/json.h"
 
 namespace pare::text {
 

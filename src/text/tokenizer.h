@@ -20,13 +20,16 @@ class Tokenizer {
 
   /// Ids of `text` with the special tokens that the tokenizer adds by default (BOS, …).
   virtual std::vector<TokenId> encode(std::string_view text) const = 0;
-  /// Ids of `text` alone. Special-token strings inside the text are recognised as the tokenizer does.
+  /// Ids of `text` alone. Special-token strings inside the text are recognised as the tokenizer
+  /// does.
   virtual std::vector<TokenId> encode_plain(std::string_view text) const = 0;
 
-  /// Text of `ids`; special tokens are left out. Bytes of an incomplete UTF-8 sequence become U+FFFD.
+  /// Text of `ids`; special tokens are left out. Bytes of an incomplete UTF-8 sequence become
+  /// U+FFFD.
   virtual std::string decode(std::span<const TokenId> ids) const = 0;
 
-  /// The vocabulary's own spelling of one id ("▁the", "Ġthe", "<0x0A>"). Errors: token_out_of_range.
+  /// The vocabulary's own spelling of one id ("▁the", "Ġthe", "<0x0A>"). Errors:
+  /// token_out_of_range.
   virtual std::string piece(TokenId id) const = 0;
 
   /// Number of ids, added tokens included.

@@ -1,10 +1,10 @@
 #include "text/tokenizer_config.h"
 
+#include "io/json.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
-
-#include "io/json.h"
 
 namespace pare::text {
 
@@ -65,7 +65,8 @@ void read_main_file(const JsonNode& node, TokenizerConfig& config) {
   if (const auto flag = node.find("add_eos_token")) config.add_eos_token = flag->flag();
   config.bos_token = token_content(node, "bos_token");
   config.eos_token = token_content(node, "eos_token");
-  if (const auto tokens = node.find("added_tokens_decoder")) read_added_tokens_decoder(*tokens, config);
+  if (const auto tokens = node.find("added_tokens_decoder"))
+    read_added_tokens_decoder(*tokens, config);
 }
 
 // `eos_token_id` is one number or a list of them, the first being the usual one.
@@ -126,7 +127,8 @@ SequenceEnds sequence_ends(const TokenizerConfig& config, const Vocabulary& voca
   SequenceEnds ends;
   if (config.bos_token) ends.bos = vocabulary.id_of(*config.bos_token).value_or(-1);
   if (config.eos_token) ends.eos = vocabulary.id_of(*config.eos_token).value_or(-1);
-  if (ends.eos < 0 && config.eos_id && *config.eos_id < vocabulary.size()) ends.eos = *config.eos_id;
+  if (ends.eos < 0 && config.eos_id && *config.eos_id < vocabulary.size())
+    ends.eos = *config.eos_id;
   return ends;
 }
 

@@ -2,13 +2,13 @@
 // added_tokens.json, generation_config.json and config.json.
 #pragma once
 
+#include "text/added_tokens.h"
+#include "text/vocabulary.h"
+
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "text/added_tokens.h"
-#include "text/vocabulary.h"
 
 namespace pare::text {
 

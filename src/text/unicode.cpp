@@ -1,10 +1,10 @@
 #include "text/unicode.h"
 
-#include <algorithm>
+#include "text/unicode_additions.h"
 
 #include <unicode/uchar.h>
 
-#include "text/unicode_additions.h"
+#include <algorithm>
 
 namespace pare::text {
 
@@ -64,12 +64,15 @@ CodePoint code_point_at(std::string_view text, std::size_t at) noexcept {
 
 char32_t last_code_point(std::string_view text) noexcept {
   std::size_t at = text.size() - 1;
-  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) --at;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U)
+    --at;
   return code_point_at(text, at).value;
 }
 
 void append_utf8(std::string& out, char32_t value) {
-  const auto put = [&](char32_t bits) { out += static_cast<char>(static_cast<unsigned char>(bits)); };
+  const auto put = [&](char32_t bits) {
+    out += static_cast<char>(static_cast<unsigned char>(bits));
+  };
   if (value < 0x80) {
     put(value);
   } else if (value < 0x800) {

@@ -13,8 +13,8 @@ struct AddedCharacters {
 };
 
 /// PCRE2 10.42 knows Unicode 14, the tokenizers library 16: without these a letter of a newer
-/// script would be cut off from its word. Newer releases of PCRE2 have them too, which does no harm.
-/// Source: UnicodeData.txt and DerivedAge.txt of Unicode 16.0
+/// script would be cut off from its word. Newer releases of PCRE2 have them too, which does no
+/// harm. Source: UnicodeData.txt and DerivedAge.txt of Unicode 16.0
 std::span<const AddedCharacters> characters_since_unicode_14() noexcept;
 
 }  // namespace pare::text

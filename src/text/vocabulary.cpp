@@ -1,8 +1,8 @@
 #include "text/vocabulary.h"
 
-#include <utility>
-
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace pare::text {
 
@@ -10,7 +10,8 @@ Vocabulary::Vocabulary(const JsonNode& node) {
   if (!node.value().is_object()) throw node.error("expected an object of pieces and ids");
   ids_.reserve(node.value().size());
   for (const auto& [piece, id] : node.value().items()) {
-    if (!id.is_number_integer()) throw node.error(fmt::format("id of \"{}\" is not a whole number", piece));
+    if (!id.is_number_integer())
+      throw node.error(fmt::format("id of \"{}\" is not a whole number", piece));
     try {
       add(piece, JsonNode(id, node.path()).integer());
     } catch (Error& error) {

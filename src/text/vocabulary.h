@@ -1,6 +1,9 @@
 // Pieces and their ids, both ways.
 #pragma once
 
+#include "text/json_node.h"
+#include "text/tokenizer.h"
+
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "text/json_node.h"
-#include "text/tokenizer.h"
 
 namespace pare::text {
 

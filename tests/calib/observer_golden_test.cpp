@@ -1,12 +1,12 @@
 // Observers against ranges and counts made with NumPy (tests/golden/generate/make_numerics.py).
-#include <algorithm>
-#include <string>
-#include <vector>
+#include "calib/observer_histogram.h"
+#include "support/golden_bits.h"
 
 #include <gtest/gtest.h>
 
-#include "calib/observer_histogram.h"
-#include "support/golden_bits.h"
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace pare::calib {
 namespace {

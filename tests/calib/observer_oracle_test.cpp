@@ -1,16 +1,16 @@
 // Observers against the vectors of the reference implementation.
+#include "calib/observer_histogram.h"
+#include "quant/affine.h"
+#include "support/oracle.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "calib/observer_histogram.h"
-#include "quant/affine.h"
-#include "support/oracle.h"
 
 namespace pare::calib {
 namespace {
@@ -35,15 +35,13 @@ float scalar(Oracle& oracle, const json& one, const char* name) {
 
 /// The activation parameters of a stored range are the stored ones.
 void expect_stored_params(Oracle& oracle, const json& one) {
-  const quant::AffineParams p = quant::affine_params(8, scalar(oracle, one, "min"),
-                                                     scalar(oracle, one, "max"), false);
+  const quant::AffineParams p =
+      quant::affine_params(8, scalar(oracle, one, "min"), scalar(oracle, one, "max"), false);
   EXPECT_EQ(p.scale, scalar(oracle, one, "scale"));
   EXPECT_EQ(p.zero_point, scalar(oracle, one, "offset"));
 }
 
-bool within_one_ulp(float a, float b) {
-  return a == b || std::nextafter(a, b) == b;
-}
+bool within_one_ulp(float a, float b) { return a == b || std::nextafter(a, b) == b; }
 
 TEST(ObserverOracle, MinMaxMeanWithinOneUlp) {
   PARE_SKIP_WITHOUT_ORACLE();

@@ -1,17 +1,17 @@
 // Observers and the range score: answers worked out by hand, and samples that try to break them.
 #include "calib/observer.h"
 
-#include <cmath>
-#include <limits>
-#include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "calib/observer_histogram.h"
 #include "core/context.h"
 #include "core/error.h"
 #include "core/rng.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
 
 namespace pare::calib {
 namespace {
@@ -26,13 +26,15 @@ MatrixView<const float> matrix(const std::vector<float>& values, std::int64_t ro
 std::vector<float> uniform_values(std::size_t count, float low, float high, std::uint64_t seed) {
   Rng rng(seed);
   std::vector<float> values(count);
-  for (float& v : values) v = low + static_cast<float>(rng.uniform()) * (high - low);
+  for (float& v : values)
+    v = low + static_cast<float>(rng.uniform()) * (high - low);
   return values;
 }
 
 double total(const Histogram& histogram) {
   double sum = 0;
-  for (const float count : histogram) sum += static_cast<double>(count);
+  for (const float count : histogram)
+    sum += static_cast<double>(count);
   return sum;
 }
 
@@ -170,11 +172,13 @@ TEST(HistogramObserver, ExtremeRangesStayFinite) {
   };
   for (const auto& samples : sequences) {
     HistogramObserver observer;
-    for (const std::vector<float>& x : samples) observer.update(matrix(x, 1));
+    for (const std::vector<float>& x : samples)
+      observer.update(matrix(x, 1));
     EXPECT_TRUE(std::isfinite(observer.range().min));
     EXPECT_TRUE(std::isfinite(observer.range().max));
     EXPECT_LE(observer.range().min, observer.range().max);
-    for (const float count : observer.histogram()) ASSERT_GE(count, 0);
+    for (const float count : observer.histogram())
+      ASSERT_GE(count, 0);
   }
 }
 
@@ -188,7 +192,7 @@ TEST(RangeScore, ByHand) {
 
 TEST(RangeScore, KeepsTheLargestDeviationAndReach) {
   RangeScore score;
-  score.update(matrix({1, -2, 3, 0}, 2));      // deviation 2.08, reach 3
+  score.update(matrix({1, -2, 3, 0}, 2));         // deviation 2.08, reach 3
   score.update(matrix({0.5F, -5, 0.5F, -5}, 2));  // X - shift: -0.5, 5, -0.5, 5; deviation 3.175
   EXPECT_FLOAT_EQ(score.score(), static_cast<float>(5 / std::sqrt(4 * 2.75 * 2.75 / 3)));
 }
@@ -208,7 +212,8 @@ TEST(RangeScore, MeanFarFromZeroDoesNotCancel) {
   // Two channels: c0 alternates 1e6 and 1e6 + 2, c1 the same: shift 2000002, X - shift is
   // -1000002 or -1000000, deviation 1 * sqrt(n / (n - 1)).
   std::vector<float> x;
-  for (int t = 0; t < 1000; ++t) x.insert(x.end(), 10, t % 2 == 0 ? 1e6F : 1e6F + 2);
+  for (int t = 0; t < 1000; ++t)
+    x.insert(x.end(), 10, t % 2 == 0 ? 1e6F : 1e6F + 2);
   RangeScore score;
   score.update(matrix(x, 1000));
   EXPECT_FLOAT_EQ(score.score(), static_cast<float>(1000002 / std::sqrt(10000.0 / 9999.0)));

@@ -1,6 +1,7 @@
 // What every exporter must do, with every scheme: refuse with a reason, or write files that say
 // exactly what was meant.
-#include <cmath>
+#include <cctype>
+#include <ostream>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -18,6 +19,10 @@ struct Case {
   quant::Scheme scheme;
   DType dtype;
 };
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.exporter->id << ", " << c.scheme.text() << ", " << name_of(c.dtype);
+}
 
 std::vector<quant::Scheme> all_schemes() {
   std::vector<quant::Scheme> schemes;

@@ -1,17 +1,17 @@
 // What every quantization method must keep, whatever it does: run over the table of methods and
 // every scheme a method does not refuse.
+#include "core/error.h"
+#include "core/rng.h"
+#include "quant/method.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "core/error.h"
-#include "core/rng.h"
-#include "quant/method.h"
 
 namespace pare::quant {
 namespace {
@@ -84,7 +84,8 @@ std::vector<float> gaussian_like(std::uint64_t seed, std::int64_t rows = kRows) 
   std::vector<float> values(static_cast<std::size_t>(rows * kColumns));
   for (float& v : values) {
     double sum = -6;
-    for (int i = 0; i < 12; ++i) sum += rng.uniform();
+    for (int i = 0; i < 12; ++i)
+      sum += rng.uniform();
     v = static_cast<float>(sum * 0.04);
   }
   return values;
@@ -153,8 +154,10 @@ void expect_faithful(const QuantizedLinear& q, const Scheme& scheme, const Tenso
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i) / q.in;
     const auto column = static_cast<std::int64_t>(i) % q.in;
-    const double error = std::fabs(static_cast<double>(values[i]) - static_cast<double>(restored[i]));
-    ASSERT_LE(error, error_bound(q, row, column / columns)) << "row " << row << " column " << column;
+    const double error =
+        std::fabs(static_cast<double>(values[i]) - static_cast<double>(restored[i]));
+    ASSERT_LE(error, error_bound(q, row, column / columns))
+        << "row " << row << " column " << column;
   }
 }
 
@@ -199,7 +202,8 @@ TEST_P(MethodContract, Constant) {
 
 TEST_P(MethodContract, OneSignOnly) {
   std::vector<float> values = gaussian_like(3);
-  for (float& v : values) v = 1 + std::fabs(v);
+  for (float& v : values)
+    v = 1 + std::fabs(v);
   const Tensor weight = weight_of(values);
   expect_faithful(quantize(weight), scheme(), weight);
   expect_faithful(quantize(weight, DType::bf16), scheme(), weight);
@@ -214,7 +218,8 @@ TEST_P(MethodContract, SingleOutlier) {
 
 TEST_P(MethodContract, TinyWeights) {
   std::vector<float> values = gaussian_like(5);
-  for (float& v : values) v *= 1e-6F;
+  for (float& v : values)
+    v *= 1e-6F;
   const Tensor weight = weight_of(values);
   expect_faithful(quantize(weight), scheme(), weight);
   expect_faithful(quantize(weight, DType::f16), scheme(), weight);
@@ -254,7 +259,8 @@ TEST_P(MethodContract, QuantizedWeightsKeepTheirCodes) {
     // Every group's ends lie on the grid: -min and max are whole numbers of steps of 1/64.
     const int steps = (1 << scheme().weight_bits) - 1;
     const int below = steps / 3;
-    const std::int64_t group = scheme().granularity == Granularity::group ? scheme().group_size : 32;
+    const std::int64_t group =
+        scheme().granularity == Granularity::group ? scheme().group_size : 32;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double place = std::clamp(std::nearbyint(static_cast<double>(values[i]) * 800),
                                       -1.0 * below, 1.0 * (steps - below));

@@ -1,16 +1,16 @@
 // Choosing tokens, streaming their text, and generating with a tiny model.
 #include "eval/generate.h"
 
-#include <cmath>
-#include <limits>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "eval/sampler.h"
 #include "eval/text_stream.h"
 #include "eval/tiny_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
 
 namespace pare::eval {
 namespace {
@@ -29,7 +29,8 @@ TEST(Sampler, DrawsAsOftenAsTheModelSays) {
   Rng rng(5);
   const std::vector<float> logits = {0, std::log(3.0F)};  // 1/4 and 3/4
   int second = 0;
-  for (int i = 0; i < 4000; ++i) second += choose_token(logits, {.temperature = 1}, rng);
+  for (int i = 0; i < 4000; ++i)
+    second += choose_token(logits, {.temperature = 1}, rng);
   EXPECT_NEAR(second / 4000.0, 0.75, 0.03);  // four standard deviations
 }
 
@@ -37,7 +38,8 @@ TEST(Sampler, TemperatureFlattens) {
   Rng rng(5);
   const std::vector<float> logits = {0, std::log(9.0F)};  // at temperature 2: 1/4 and 3/4
   int second = 0;
-  for (int i = 0; i < 4000; ++i) second += choose_token(logits, {.temperature = 2}, rng);
+  for (int i = 0; i < 4000; ++i)
+    second += choose_token(logits, {.temperature = 2}, rng);
   EXPECT_NEAR(second / 4000.0, 0.75, 0.03);
 }
 
@@ -70,7 +72,8 @@ class ByteTokenizer final : public text::Tokenizer {
   }
   std::vector<text::TokenId> encode_plain(std::string_view text) const override {
     std::vector<text::TokenId> ids;
-    for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+    for (const char c : text)
+      ids.push_back(static_cast<unsigned char>(c));
     return ids;
   }
   std::string decode(std::span<const text::TokenId> ids) const override {
@@ -79,7 +82,8 @@ class ByteTokenizer final : public text::Tokenizer {
       const std::size_t length = ids[i] < 0x80 ? 1 : ids[i] >= 0xF0 ? 4 : ids[i] >= 0xE0 ? 3 : 2;
       if (ids[i] >= 0xC0 || length == 1) {
         if (i + length > ids.size()) return text + "\xEF\xBF\xBD";
-        for (std::size_t k = 0; k < length; ++k) text += static_cast<char>(ids[i + k]);
+        for (std::size_t k = 0; k < length; ++k)
+          text += static_cast<char>(ids[i + k]);
         i += length;
       } else {
         text += "\xEF\xBF\xBD";
@@ -99,7 +103,8 @@ std::vector<std::string> streamed(std::string_view prompt, std::string_view text
   const ByteTokenizer tokenizer;
   TextStream stream(tokenizer, tokenizer.encode(prompt));
   std::vector<std::string> pieces;
-  for (const text::TokenId id : tokenizer.encode(text)) pieces.push_back(stream.add(id));
+  for (const text::TokenId id : tokenizer.encode(text))
+    pieces.push_back(stream.add(id));
   pieces.push_back(stream.finish());
   return pieces;
 }
@@ -121,7 +126,8 @@ TEST(TextStream, AnUnfinishedCharacterEndsAsReplacement) {
 
 TEST(TextStream, GivesTheWholeTextOfALongRun) {
   std::string text;
-  for (int i = 0; i < 300; ++i) text += i % 3 == 0 ? "\xE2\x82\xAC " : "ab ";
+  for (int i = 0; i < 300; ++i)
+    text += i % 3 == 0 ? "\xE2\x82\xAC " : "ab ";
   std::string joined;
   for (const std::string& piece : streamed("long prompt, longer than what is kept", text)) {
     joined += piece;
@@ -165,7 +171,8 @@ TEST(Generate, GreedyIsTheArgmaxOfFullForwardPasses) {
     Matrix logits(batch.tokens(), testing::kVocabulary);
     model::Head(ctx, tiny.model()).logits(ctx, batch.hidden.view(), logits.view());
     const auto row = logits.view().row_span(batch.tokens() - 1);
-    ids.push_back(static_cast<text::TokenId>(std::max_element(row.begin(), row.end()) - row.begin()));
+    ids.push_back(
+        static_cast<text::TokenId>(std::max_element(row.begin(), row.end()) - row.begin()));
     expected += static_cast<char>('a' + ids.back());
   }
   EXPECT_EQ(result.text, expected);

@@ -1,14 +1,15 @@
-// Perplexity and comparison on a tiny model: against its own logits, and for any threads and groups.
+// Perplexity and comparison on a tiny model: against its own logits, and for any threads and
+// groups.
 #include "eval/perplexity.h"
-
-#include <cmath>
-#include <limits>
-
-#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "eval/row_math.h"
 #include "eval/tiny_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
 
 namespace pare::eval {
 namespace {
@@ -35,7 +36,8 @@ double nll_by_definition(const TinyModel& tiny, const Windows& windows) {
     for (std::int64_t t = windows.first_target; t < windows.context; ++t) {
       const std::vector<float>& row = rows[static_cast<std::size_t>(t - 1)];
       double total = 0;
-      for (const float x : row) total += std::exp(static_cast<double>(x));
+      for (const float x : row)
+        total += std::exp(static_cast<double>(x));
       const auto id = static_cast<std::size_t>(window[static_cast<std::size_t>(t)]);
       sum += std::log(total) - static_cast<double>(row[id]);
       ++count;
@@ -169,7 +171,8 @@ TEST(LogitsOf, RowsComeInTheOrderOfTheSequences) {
   logits_of(Context(1), tiny.model(), std::span(both).subspan(1, 1), take_into(apart));
   ASSERT_EQ(together.size(), 14U * 32U);
   ASSERT_EQ(apart.size(), together.size());
-  for (std::size_t i = 0; i < apart.size(); ++i) ASSERT_NEAR(apart[i], together[i], 1e-5);
+  for (std::size_t i = 0; i < apart.size(); ++i)
+    ASSERT_NEAR(apart[i], together[i], 1e-5);
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // Log-probabilities, divergences and their statistics against answers worked out by hand.
 #include "eval/row_math.h"
 
-#include <cmath>
-#include <limits>
-#include <vector>
+#include "eval/statistics.h"
 
 #include <gtest/gtest.h>
 
-#include "eval/statistics.h"
+#include <cmath>
+#include <limits>
+#include <vector>
 
 namespace pare::eval {
 namespace {

@@ -1,13 +1,13 @@
 // Reading the text of an evaluation.
 #include "eval/text_file.h"
 
-#include <filesystem>
-#include <fstream>
+#include "core/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include <filesystem>
+#include <fstream>
 
 namespace pare::eval {
 namespace {
@@ -22,7 +22,8 @@ class TextFile : public ::testing::Test {
 
   void SetUp() override {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(::testing::TempDir()) / (std::string("pare_eval_") + test->name());
+    folder_ =
+        std::filesystem::path(::testing::TempDir()) / (std::string("pare_eval_") + test->name());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -35,8 +36,9 @@ TEST_F(TextFile, APlainFileIsItsBytes) {
 }
 
 TEST_F(TextFile, JsonLinesAreJoinedByAnEmptyLine) {
-  EXPECT_EQ(read_eval_text(write("a.jsonl", "{\"text\":\"\"}\n\n{\"text\":\"a\\n\",\"id\":3}\r\n"
-                                            "{\"text\":\"b\"}")),
+  EXPECT_EQ(read_eval_text(write("a.jsonl",
+                                 "{\"text\":\"\"}\n\n{\"text\":\"a\\n\",\"id\":3}\r\n"
+                                 "{\"text\":\"b\"}")),
             "\n\na\n\n\nb");
 }
 

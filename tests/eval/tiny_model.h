@@ -1,15 +1,15 @@
 // A model of a few hundred made-up weights, held in memory, for tests of eval.
 #pragma once
 
-#include <map>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "core/error.h"
 #include "core/rng.h"
 #include "model/llama_shape.h"
 #include "model/transformer.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace pare::eval::testing {
 
@@ -104,12 +104,14 @@ class LetterTokenizer final : public text::Tokenizer {
   }
   std::vector<text::TokenId> encode_plain(std::string_view text) const override {
     std::vector<text::TokenId> ids;
-    for (const char c : text) ids.push_back(c - 'a');
+    for (const char c : text)
+      ids.push_back(c - 'a');
     return ids;
   }
   std::string decode(std::span<const text::TokenId> ids) const override {
     std::string text;
-    for (const text::TokenId id : ids) text += static_cast<char>('a' + id);
+    for (const text::TokenId id : ids)
+      text += static_cast<char>('a' + id);
     return text;
   }
   std::string piece(text::TokenId id) const override { return decode({&id, 1}); }

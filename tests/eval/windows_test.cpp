@@ -1,9 +1,9 @@
 // How protocols cut a text.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "eval/perplexity.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace pare::eval {
 namespace {

@@ -176,7 +176,7 @@ TEST(Checkpoint, OneTensorInTwoShards) {
 
 TEST(Checkpoint, IndexMayNotLeaveTheFolder) {
   for (const char* name : {"../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "..", "",
-                           "a\\\\b.safetensors", "x.bin"}) {
+                           "a\\\\b.safetensors", "x.bin", "a\\n.safetensors"}) {
     const TempDir dir;
     put_index(dir / kIndex, fmt::format(R"("a":"{}")", name));
     EXPECT_THAT(index_error(dir.path()), HasSubstr("no plain")) << name;

@@ -1,17 +1,5 @@
 // The examples of docs/HOWTO-add-*.md are in the tables by one file and one line, and do what their
 // pages say.
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include <unistd.h>
-
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "core/rng.h"
 #include "export/exporter.h"
@@ -24,6 +12,17 @@
 #include "quant/distortion.h"
 #include "quant/method.h"
 
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace pare {
 namespace {
 
@@ -35,8 +34,8 @@ class HowTo : public testing::Test {
  protected:
   void SetUp() override {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() /
-              ("pare-howto-" + std::to_string(getpid()) + "-" + info->name());
+    folder_ =
+        fs::temp_directory_path() / ("pare-howto-" + std::to_string(getpid()) + "-" + info->name());
     fs::create_directories(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
@@ -118,15 +117,15 @@ std::pair<std::vector<std::int32_t>, std::vector<float>> golden_logits(const std
 
 // With biases on q, k and v alone the arithmetic is Qwen2's, for which there are golden logits.
 TEST_F(HowTo, ArchitectureComputesWhatTheLibraryComputes) {
-  const fs::path model =
-      model_with("qwen2-tied", {{"model_type", "seed_oss"}, {"head_dim", 8}});
+  const fs::path model = model_with("qwen2-tied", {{"model_type", "seed_oss"}, {"head_dim", 8}});
   ASSERT_EQ(model::read_graph(model).config.architecture, "seed_oss");
   const auto [ids, expected] = golden_logits("qwen2-tied", 96);
   const std::vector<float> found = logits_of(model, ids);
   ASSERT_EQ(found.size(), expected.size());
   const auto [low, high] = std::minmax_element(expected.begin(), expected.end());
   const float tolerance = 1e-4F * std::max(-*low, *high);
-  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], tolerance) << i;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    ASSERT_NEAR(found[i], expected[i], tolerance) << i;
 }
 
 // The method.
@@ -135,8 +134,10 @@ TEST_F(HowTo, ArchitectureComputesWhatTheLibraryComputes) {
 Tensor weight_with_outliers(std::int64_t out, std::int64_t in) {
   Rng rng(3);
   std::vector<float> values(static_cast<std::size_t>(out * in));
-  for (float& v : values) v = static_cast<float>(0.1 * (2 * rng.uniform() - 1));
-  for (std::int64_t row = 0; row < out; ++row) values[static_cast<std::size_t>(row * in)] = 0.15F;
+  for (float& v : values)
+    v = static_cast<float>(0.1 * (2 * rng.uniform() - 1));
+  for (std::int64_t row = 0; row < out; ++row)
+    values[static_cast<std::size_t>(row * in)] = 0.15F;
   return store_floats(values, DType::f32, {out, in});
 }
 
@@ -157,8 +158,10 @@ TEST_F(HowTo, MethodGivesCodesOfTheScheme) {
     ASSERT_EQ(q.codes.size(), 6U * 64U);
     ASSERT_EQ(q.scales.size(), static_cast<std::size_t>(6 * scheme.groups(64)));
     EXPECT_EQ(q.scheme, scheme);
-    for (const std::int8_t code : q.codes) ASSERT_LE(std::abs(code), scheme.qmax());
-    for (const float scale : q.scales) ASSERT_GT(scale, 0);
+    for (const std::int8_t code : q.codes)
+      ASSERT_LE(std::abs(code), scheme.qmax());
+    for (const float scale : q.scales)
+      ASSERT_GT(scale, 0);
     EXPECT_EQ(q.zeros, std::vector<float>(q.scales.size()));
   }
 }
@@ -167,7 +170,8 @@ TEST_F(HowTo, MethodIsNeverWorseThanPlainRoundingAndBetterWithOutliers) {
   const Context ctx(2);
   const Tensor weight = weight_with_outliers(6, 64);
   const auto noise = [&](std::string_view method, const quant::Scheme& scheme) {
-    return quant::weight_distortion(ctx, weight.view(), quantize_with(method, weight, scheme)).noise;
+    return quant::weight_distortion(ctx, weight.view(), quantize_with(method, weight, scheme))
+        .noise;
   };
   EXPECT_LE(noise("mse_clip", quant::Scheme{}), noise("minmax", quant::Scheme{}));
   EXPECT_LE(noise("mse_clip", kW4G32), noise("minmax", kW4G32));
@@ -295,9 +299,9 @@ TEST_F(HowTo, ExporterRefusesActivationsInThePlan) {
 std::unique_ptr<export_::QuantizedCheckpoint> plain_with_scales(const fs::path& folder,
                                                                 std::int64_t scales) {
   fs::create_directories(folder);
-  formats::SafetensorsWriter file({folder, "plain", std::nullopt, 0640},
-                                  {{"m.codes", DType::i8, {2, 3}},
-                                   {"m.scales", DType::f32, {scales}}});
+  formats::SafetensorsWriter file(
+      {folder, "plain", std::nullopt, 0640},
+      {{"m.codes", DType::i8, {2, 3}}, {"m.scales", DType::f32, {scales}}});
   file.write("m.codes", Tensor(DType::i8, {2, 3}).view());
   file.write("m.scales", Tensor(DType::f32, {scales}).view());
   file.finish();
@@ -313,9 +317,9 @@ TEST_F(HowTo, ExporterRefusesScalesThatDoNotFitTheCodes) {
 TEST_F(HowTo, AllThreeTogetherMakeAModelThatRuns) {
   const Context ctx(2);
   const fs::path model = model_with("qwen2-tied", {{"model_type", "seed_oss"}, {"head_dim", 8}});
-  const auto job = job_for(model, folder_ / "out",
-                           {{"scheme", "w8a16"}, {"method", "mse_clip"}, {"clip_steps", "8"},
-                            {"format", "plain"}});
+  const auto job = job_for(
+      model, folder_ / "out",
+      {{"scheme", "w8a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}, {"format", "plain"}});
   pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
   const pipeline::OpenModel open(folder_ / "out", kernels::Compute::f32);
   EXPECT_EQ(open.kind(), "plain");

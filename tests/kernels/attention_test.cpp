@@ -1,12 +1,12 @@
 #include "kernels/attention.h"
 
-#include <cstring>
-#include <limits>
-#include <string>
+#include "kernels/reference.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/reference.h"
+#include <cstring>
+#include <limits>
+#include <string>
 
 namespace pare::kernels {
 namespace {
@@ -17,10 +17,11 @@ struct Case {
 
 // One query and a few (read straight from the cache), blocks, several slabs of keys, a window
 // smaller and larger than a slab, grouped heads, odd head sizes, more keys than queries.
-const Case kCases[] = {{1, 1, 1, 1, 4, 0},     {1, 70, 4, 2, 16, 0},   {5, 300, 2, 1, 33, 7},
-                       {9, 9, 2, 2, 8, 0},     {64, 64, 4, 4, 32, 0},  {65, 65, 4, 2, 64, 0},
-                       {130, 600, 2, 1, 40, 0}, {300, 300, 3, 1, 128, 0}, {300, 300, 2, 2, 16, 20},
-                       {100, 700, 2, 2, 24, 290}, {20, 530, 6, 3, 20, 1}};
+const Case kCases[] = {
+    {1, 1, 1, 1, 4, 0},        {1, 70, 4, 2, 16, 0},     {5, 300, 2, 1, 33, 7},
+    {9, 9, 2, 2, 8, 0},        {64, 64, 4, 4, 32, 0},    {65, 65, 4, 2, 64, 0},
+    {130, 600, 2, 1, 40, 0},   {300, 300, 3, 1, 128, 0}, {300, 300, 2, 2, 16, 20},
+    {100, 700, 2, 2, 24, 290}, {20, 530, 6, 3, 20, 1}};
 
 struct Operands {
   AttentionShape shape;
@@ -32,7 +33,8 @@ Operands operands(const Case& c) {
   o.shape = {c.heads, c.kv_heads, c.head_dim, c.window,
              1.0F / std::sqrt(static_cast<float>(c.head_dim))};
   o.q = reference::random_matrix(c.queries, c.heads * c.head_dim, 1);
-  for (float& v : o.q.values()) v *= 4;  // scores spread widely enough for the softmax to matter
+  for (float& v : o.q.values())
+    v *= 4;  // scores spread widely enough for the softmax to matter
   o.k = reference::random_matrix(c.keys, c.kv_heads * c.head_dim, 2);
   o.v = reference::random_matrix(c.keys, c.kv_heads * c.head_dim, 3);
   return o;
@@ -48,8 +50,8 @@ Matrix run(const Context& ctx, const Operands& o, Compute compute, Isa isa = cur
 double largest_difference(const Matrix& a, const Matrix& b) {
   double largest = 0;
   for (std::size_t i = 0; i < a.values().size(); ++i) {
-    const double d = std::fabs(static_cast<double>(a.values()[i]) -
-                               static_cast<double>(b.values()[i]));
+    const double d =
+        std::fabs(static_cast<double>(a.values()[i]) - static_cast<double>(b.values()[i]));
     if (!(d <= largest)) largest = d;
   }
   return largest;
@@ -146,7 +148,8 @@ TEST(Attention, KeysOutsideTheWindowDoNotMatter) {
     const Matrix before = run(ctx, o, Compute::f32);
     // The first query's position is 300 - queries, so keys up to that less 10 are never seen.
     for (std::int64_t j = 0; j <= 300 - queries - 10; ++j) {
-      for (std::int64_t d = 0; d < 16; ++d) o.k.view().row(j)[d] = o.v.view().row(j)[d] = 1e6F;
+      for (std::int64_t d = 0; d < 16; ++d)
+        o.k.view().row(j)[d] = o.v.view().row(j)[d] = 1e6F;
     }
     EXPECT_EQ(run(ctx, o, Compute::f32).values(), before.values());
     o.v.view().row(300 - queries - 9)[0] += 1;

@@ -1,13 +1,13 @@
 #include "kernels/elementwise.h"
 
-#include <cmath>
-#include <cstring>
-#include <limits>
+#include "kernels/isa.h"
+#include "kernels/reference.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/isa.h"
-#include "kernels/reference.h"
+#include <cmath>
+#include <cstring>
+#include <limits>
 
 namespace pare::kernels {
 namespace {
@@ -40,7 +40,8 @@ TEST(RmsNorm, AgreesWithDoubleAndWorksInPlace) {
     rms_norm(ctx, x.view(), w.values(), 1e-6F, x.view());
     for (std::int64_t r = 0; r < 5; ++r) {
       double squares = 0;
-      for (const float v : before.view().row_span(r)) squares += static_cast<double>(v) * v;
+      for (const float v : before.view().row_span(r))
+        squares += static_cast<double>(v) * v;
       const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-6);
       for (std::int64_t i = 0; i < n; ++i) {
         const double expected = static_cast<double>(before.view().row(r)[i]) * factor *
@@ -150,9 +151,11 @@ TEST(LogSumExp, ByHandAndAtTheEnds) {
 TEST(LogSumExp, AgreesWithDouble) {
   const Matrix x = reference::random_matrix(1, 32003, 5);
   double sum = 0;
-  for (const float v : x.values()) sum += std::exp(8.0 * static_cast<double>(v));
+  for (const float v : x.values())
+    sum += std::exp(8.0 * static_cast<double>(v));
   Matrix wide = x;
-  for (float& v : wide.values()) v *= 8;
+  for (float& v : wide.values())
+    v *= 8;
   EXPECT_NEAR(log_sum_exp(wide.values()).value, std::log(sum), 2e-6);
 }
 
@@ -189,7 +192,8 @@ TEST(RowKernels, ExpIsAccurateAndReachesItsEnds) {
   for (const Isa isa : available_isas()) {
     const detail::RowKernels& kernels = detail::row_kernels_for(isa);
     std::vector<float> x;
-    for (int i = -8700; i <= 8800; ++i) x.push_back(static_cast<float>(i) * 0.01F);
+    for (int i = -8700; i <= 8800; ++i)
+      x.push_back(static_cast<float>(i) * 0.01F);
     std::vector<float> e = x;
     kernels.exp_shifted(e.data(), 1.0F, 0.0F, static_cast<std::int64_t>(e.size()));
     for (std::size_t i = 0; i < x.size(); ++i) {

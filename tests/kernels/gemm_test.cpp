@@ -1,14 +1,14 @@
 #include "kernels/gemm.h"
 
-#include <cstring>
-#include <limits>
-#include <string>
-
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "kernels/isa.h"
 #include "kernels/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <string>
 
 namespace pare::kernels {
 namespace {
@@ -18,9 +18,9 @@ struct Sizes {
 };
 
 // One, few and many rows; sizes below, at and beyond panels, tiles and slabs.
-const Sizes kSizes[] = {{1, 1, 1},    {3, 5, 7},     {17, 33, 65},   {4, 32, 16},   {1, 70, 300},
-                        {2, 64, 513}, {4, 129, 257}, {5, 31, 31},    {16, 32, 32},  {33, 95, 600},
-                        {64, 40, 1040}, {15, 1, 2},  {230, 300, 40}, {48, 64, 4096}};
+const Sizes kSizes[] = {{1, 1, 1},      {3, 5, 7},     {17, 33, 65},   {4, 32, 16},   {1, 70, 300},
+                        {2, 64, 513},   {4, 129, 257}, {5, 31, 31},    {16, 32, 32},  {33, 95, 600},
+                        {64, 40, 1040}, {15, 1, 2},    {230, 300, 40}, {48, 64, 4096}};
 
 std::string label(const Sizes& s, Compute compute, Isa isa) {
   return std::to_string(s.t) + "x" + std::to_string(s.o) + "x" + std::to_string(s.i) +
@@ -186,6 +186,16 @@ TEST(Gemm, PackedBytesOfKnownSizes) {
   EXPECT_EQ(packed_bytes(33, 17, Compute::f32), 8192U);
   const std::size_t element = has_fast_bf16() ? 2 : 4;
   EXPECT_EQ(packed_bytes(64, 4096, Compute::bf16), 64U * 4096U * element);
+}
+
+TEST(Gemm, ScratchIsTheActivationsAndABlockPerThread) {
+  // 512 rows of f32 at most: 512 x 4096 x 4 bytes, rows rounded up to whole panels (at most 14).
+  const std::size_t one = matmul_scratch_bytes(2048, 4096, 1, Compute::f32);
+  const std::size_t two = matmul_scratch_bytes(2048, 4096, 2, Compute::f32);
+  const std::size_t packed = 2 * one - two;
+  EXPECT_GE(packed, 512U * 4096U * 4U);
+  EXPECT_LT(packed, 526U * 4096U * 4U);
+  EXPECT_LT(two - one, std::size_t{1} << 20);
 }
 
 TEST(Gemm, NaNAndInfinityReachTheirOutputsOnly) {

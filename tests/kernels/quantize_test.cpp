@@ -2,18 +2,18 @@
 // machine has.
 #include "kernels/quantize.h"
 
-#include <bit>
-#include <cmath>
-#include <limits>
-#include <vector>
+#include "core/half.h"
+#include "core/rng.h"
+#include "core/tensor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
-#include "core/half.h"
-#include "core/rng.h"
-#include "core/tensor.h"
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
 
 namespace pare::kernels {
 namespace {
@@ -49,7 +49,8 @@ std::int8_t code_by_hand(float x, float scale, float zero, int lo, int hi) {
 std::vector<float> random_values(std::size_t count, float width, std::uint64_t seed) {
   Rng rng(seed);
   std::vector<float> values(count);
-  for (float& v : values) v = static_cast<float>(rng.uniform() * 2 - 1) * width;
+  for (float& v : values)
+    v = static_cast<float>(rng.uniform() * 2 - 1) * width;
   return values;
 }
 
@@ -125,14 +126,14 @@ TEST_P(QuantizeKernels, EveryLengthAndTypeEqualsTheScalarAnswer) {
 
 TEST_P(QuantizeKernels, EveryBitPatternWidens) {
   std::vector<std::uint16_t> bits(65536);
-  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<std::uint16_t>(i);
+  for (std::size_t i = 0; i < bits.size(); ++i)
+    bits[i] = static_cast<std::uint16_t>(i);
   std::vector<float> out(bits.size());
   const auto* data = reinterpret_cast<const std::byte*>(bits.data());
   for (const DType dtype : {DType::f16, DType::bf16}) {
     widen_row(dtype, data, 65536, out.data());
     for (std::size_t i = 0; i < bits.size(); ++i) {
-      const float expected =
-          dtype == DType::f16 ? to_float(F16{bits[i]}) : to_float(BF16{bits[i]});
+      const float expected = dtype == DType::f16 ? to_float(F16{bits[i]}) : to_float(BF16{bits[i]});
       ASSERT_EQ(std::bit_cast<std::uint32_t>(out[i]), std::bit_cast<std::uint32_t>(expected))
           << name_of(dtype) << " bits " << i;
     }
@@ -149,8 +150,8 @@ TEST_P(QuantizeKernels, RangeOfEveryLengthAndType) {
         low = std::fmin(low, round_through(v, dtype));
         high = std::fmax(high, round_through(v, dtype));
       }
-      const MinMax range = min_max_bytes(dtype, Unaligned(values, dtype).data(),
-                                         static_cast<std::int64_t>(count));
+      const MinMax range =
+          min_max_bytes(dtype, Unaligned(values, dtype).data(), static_cast<std::int64_t>(count));
       EXPECT_EQ(range.min, low) << count;
       EXPECT_EQ(range.max, high) << count;
       EXPECT_TRUE(range.finite);
@@ -196,7 +197,8 @@ TEST_P(QuantizeKernels, TheLargestFiniteValuesAreFinite) {
 
 TEST_P(QuantizeKernels, DequantizesEveryCode) {
   std::vector<std::int8_t> codes(256);
-  for (int i = 0; i < 256; ++i) codes[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i);
+  for (int i = 0; i < 256; ++i)
+    codes[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i);
   std::vector<float> out(256);
   dequantize_row(codes.data(), 251, 0.3F, -7, out.data());  // 251: a row that ends in mid-vector
   for (std::size_t i = 0; i < 251; ++i) {

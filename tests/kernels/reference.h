@@ -1,14 +1,14 @@
 // The obvious versions of the kernels in double precision, and matrices of repeatable numbers.
 #pragma once
 
+#include "core/half.h"
+#include "core/tensor.h"
+#include "kernels/attention.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
-
-#include "core/half.h"
-#include "core/tensor.h"
-#include "kernels/attention.h"
 
 namespace pare::kernels::reference {
 
@@ -27,7 +27,8 @@ inline Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t 
 
 inline Matrix rounded_to_bf16(const Matrix& m) {
   Matrix out = m;
-  for (float& v : out.values()) v = to_float(to_bf16(v));
+  for (float& v : out.values())
+    v = to_float(to_bf16(v));
   return out;
 }
 
@@ -43,8 +44,8 @@ inline Product matmul(const Matrix& x, const Matrix& w) {
       double sum = 0;
       double magnitude = 0;
       for (std::int64_t i = 0; i < x.cols(); ++i) {
-        const double term = static_cast<double>(x.view().row(t)[i]) *
-                            static_cast<double>(w.view().row(o)[i]);
+        const double term =
+            static_cast<double>(x.view().row(t)[i]) * static_cast<double>(w.view().row(o)[i]);
         sum += term;
         magnitude += std::fabs(term);
       }
@@ -90,7 +91,8 @@ inline Matrix attention(const AttentionShape& s, const Matrix& q, const Matrix& 
       }
       const double max = *std::max_element(score.begin(), score.end());
       double total = 0;
-      for (double& e : score) total += e = std::exp(e - max);
+      for (double& e : score)
+        total += e = std::exp(e - max);
       for (std::int64_t d = 0; d < width; ++d) {
         double sum = 0;
         for (std::int64_t j = first; j <= last; ++j) {

@@ -1,11 +1,11 @@
 // The affine quantizer's arithmetic: answers worked out by hand.
 #include "quant/affine.h"
 
-#include <cmath>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
 
 namespace pare::quant {
 namespace {

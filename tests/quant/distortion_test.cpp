@@ -1,13 +1,13 @@
 // Dequantization and the measure of its error, by hand.
 #include "quant/distortion.h"
 
-#include <cmath>
-#include <limits>
-#include <vector>
+#include "core/error.h"
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include <cmath>
+#include <limits>
+#include <vector>
 
 namespace pare::quant {
 namespace {

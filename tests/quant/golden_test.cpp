@@ -1,11 +1,11 @@
 // The min-max method against codes, scales and zero points made with NumPy
 // (tests/golden/generate/make_numerics.py), bit for bit.
-#include <vector>
+#include "quant/method.h"
+#include "support/golden_bits.h"
 
 #include <gtest/gtest.h>
 
-#include "quant/method.h"
-#include "support/golden_bits.h"
+#include <vector>
 
 namespace pare::quant {
 namespace {

@@ -1,11 +1,11 @@
 // The min-max method: small matrices worked out by hand, and what it refuses.
-#include <vector>
+#include "core/error.h"
+#include "quant/method.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "quant/method.h"
+#include <vector>
 
 namespace pare::quant {
 namespace {
@@ -43,8 +43,8 @@ TEST(MinMax, OneScalePerTensor) {
 
 TEST(MinMax, PerGroupIsNotWidened) {
   // Group 0 [1, 16]: scale 1, zero -1 - 8. Group 1 is constant: widened to [0, 3]. Group 2 is 0.
-  const QuantizedLinear q = minmax({1, 16, 3, 3, 0, 0}, {1, 6},
-                                   {4, false, Granularity::group, 2, Activations::none});
+  const QuantizedLinear q =
+      minmax({1, 16, 3, 3, 0, 0}, {1, 6}, {4, false, Granularity::group, 2, Activations::none});
   EXPECT_THAT(q.codes, testing::ElementsAre(-8, 7, 7, 7, 0, 0));
   EXPECT_THAT(q.scales, testing::ElementsAre(1, 0.2F, 1));
   EXPECT_THAT(q.zeros, testing::ElementsAre(-9, -8, 0));

@@ -1,15 +1,16 @@
 // Parameters, codes and min-max weights against the vectors of the reference implementation, bit
 // for bit.
-#include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "support/oracle.h"
 
 #include "core/params.h"
 #include "kernels/quantize.h"
 #include "quant/affine.h"
 #include "quant/method.h"
-#include "support/oracle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
 
 namespace pare::quant {
 namespace {
@@ -133,9 +134,9 @@ TEST(Oracle, WeightsPerGroup) {
     scheme.weight_bits = params.at("num_bits");
     scheme.symmetric = params.value("w_sym", true);
     scheme.group_size = params.value("group_size", 0);
-    scheme.granularity = scheme.group_size > 0                ? Granularity::group
+    scheme.granularity = scheme.group_size > 0               ? Granularity::group
                          : params.value("per_channel", true) ? Granularity::channel
-                                                              : Granularity::tensor;
+                                                             : Granularity::tensor;
     expect_equal(oracle, one, oracle.input(one.at("inputs").at(0)), scheme, "rec");
     ++ran;
   }

@@ -1,10 +1,10 @@
 // Names of schemes.
 #include "quant/scheme.h"
 
+#include "core/error.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "core/error.h"
 
 namespace pare::quant {
 namespace {

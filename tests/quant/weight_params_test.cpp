@@ -1,14 +1,14 @@
 // Scales and zero points of weights as they will be stored.
 #include "quant/weight_params.h"
 
-#include <cmath>
-#include <limits>
-#include <vector>
+#include "core/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include <cmath>
+#include <limits>
+#include <vector>
 
 namespace pare::quant {
 namespace {
@@ -59,8 +59,8 @@ TEST(WeightParams, ZeroPointAtAHalfGoesToTheEvenNumber) {
 
 TEST(WeightParams, GroupRangeIsNotWidened) {
   const AffineParams p = weight_params(kAsymGroup, 1, 2.5F, DType::f32);
-  EXPECT_EQ(p.scale, 0.1F);            // 1.5 / 15
-  EXPECT_EQ(p.zero_point, -10 - 8);    // outside -8..7: 0 is not on the grid
+  EXPECT_EQ(p.scale, 0.1F);          // 1.5 / 15
+  EXPECT_EQ(p.zero_point, -10 - 8);  // outside -8..7: 0 is not on the grid
   const AffineParams sym = weight_params(kSymGroup, -1.4F, 0.7F, DType::f32);
   EXPECT_EQ(sym.scale, 1.4F / 7.0F);
 }
@@ -70,7 +70,7 @@ TEST(WeightParams, ConstantGroupUsesTheWidenedRange) {
   EXPECT_EQ(p.scale, 0.2F);
   EXPECT_EQ(p.zero_point, -8);  // 3 is code 7
   const AffineParams n = weight_params(kAsymGroup, -3, -3, DType::f32);
-  EXPECT_EQ(n.zero_point, 7);   // -3 is code -8
+  EXPECT_EQ(n.zero_point, 7);  // -3 is code -8
 }
 
 TEST(WeightParams, ZeroPointThatTheTypeCannotHoldUsesTheWidenedRange) {

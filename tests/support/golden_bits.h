@@ -1,13 +1,13 @@
 // Golden JSON files of tests/golden/numerics, where an f32 is the integer of its bits.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <bit>
 #include <cstdint>
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace pare::test {
 
@@ -18,7 +18,8 @@ inline nlohmann::json golden_numerics(const std::string& name) {
 
 inline std::vector<float> floats_of(const nlohmann::json& bits) {
   std::vector<float> values;
-  for (const std::uint32_t one : bits) values.push_back(std::bit_cast<float>(one));
+  for (const std::uint32_t one : bits)
+    values.push_back(std::bit_cast<float>(one));
   return values;
 }
 

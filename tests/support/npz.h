@@ -2,6 +2,8 @@
 // Trusted input only; anything unexpected throws std::runtime_error.
 #pragma once
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -11,8 +13,6 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <zlib.h>
 
 namespace pare::test {
 
@@ -24,7 +24,8 @@ struct NpyArray {
 
   std::int64_t numel() const {
     std::int64_t product = 1;
-    for (const std::int64_t dim : shape) product *= dim;
+    for (const std::int64_t dim : shape)
+      product *= dim;
     return product;
   }
 

@@ -2,6 +2,12 @@
 // `shared` beside the checkout. Tests skip, and say so, when it is absent.
 #pragma once
 
+#include "core/tensor.h"
+#include "support/npz.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -10,12 +16,6 @@
 #include <map>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
-#include "core/tensor.h"
-#include "support/npz.h"
 
 namespace pare::test {
 

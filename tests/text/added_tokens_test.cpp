@@ -1,8 +1,8 @@
 #include "text/added_tokens.h"
 
-#include <gtest/gtest.h>
-
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -19,12 +19,14 @@ AddedToken token(std::string content, TokenId id) {
 // "text|#7|text": what is found, with the bytes that a token takes in brackets.
 std::string split(const std::vector<AddedToken>& tokens, std::string_view text) {
   AddedTokenFinder finder;
-  for (const AddedToken& t : tokens) finder.add(t, t.content);
+  for (const AddedToken& t : tokens)
+    finder.add(t, t.content);
   std::string out;
   for (const AddedTokenFinder::Part& part : finder.split(text)) {
     const std::string_view span = text.substr(part.span.begin, part.span.end - part.span.begin);
     out += out.empty() ? "" : "|";
-    out += part.id ? "#" + std::to_string(*part.id) + "[" + std::string(span) + "]" : std::string(span);
+    out += part.id ? "#" + std::to_string(*part.id) + "[" + std::string(span) + "]"
+                   : std::string(span);
   }
   return out;
 }
@@ -65,7 +67,8 @@ TEST(AddedTokens, FlagsFromJson) {
   EXPECT_TRUE(read.lstrip && read.special && !read.rstrip && !read.single_word && !read.normalized);
   for (const char* bad : {"[]", "{}", R"({"content":1})", R"({"content":"a","lstrip":1})"}) {
     const io::Json value = io::Json::parse(bad);
-    EXPECT_EQ(error_of([&] { read_added_token(JsonNode(value, "t"), 1); }).code(), ErrorCode::bad_tokenizer)
+    EXPECT_EQ(error_of([&] { read_added_token(JsonNode(value, "t"), 1); }).code(),
+              ErrorCode::bad_tokenizer)
         << bad;
   }
   EXPECT_EQ(error_of([&] { read_added_token(JsonNode(json, "t"), 1LL << 40); }).code(),

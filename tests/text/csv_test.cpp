@@ -1,8 +1,8 @@
 #include "text/csv.h"
 
-#include <gtest/gtest.h>
-
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -14,7 +14,8 @@ using Rows = std::vector<std::vector<std::string>>;
 Rows rows(std::string_view text) {
   CsvReader reader(text, "t.csv");
   Rows all;
-  while (auto row = reader.next()) all.push_back(*row);
+  while (auto row = reader.next())
+    all.push_back(*row);
   return all;
 }
 

@@ -1,9 +1,9 @@
 #include "text/dataset.h"
 
-#include <gtest/gtest.h>
-
 #include "io/hash.h"
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -24,7 +24,8 @@ class ByteTokenizer final : public Tokenizer {
   }
   Ids encode_plain(std::string_view text) const override {
     Ids ids;
-    for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+    for (const char c : text)
+      ids.push_back(static_cast<unsigned char>(c));
     return ids;
   }
   std::string decode(std::span<const TokenId> ids) const override {
@@ -50,7 +51,8 @@ class DatasetTest : public ::testing::Test {
 
   std::vector<std::string> texts(const Dataset& data) const {
     std::vector<std::string> out;
-    for (const Ids& ids : data.sequences) out.push_back(tokenizer_.decode(ids));
+    for (const Ids& ids : data.sequences)
+      out.push_back(tokenizer_.decode(ids));
     return out;
   }
 
@@ -65,12 +67,17 @@ class DatasetTest : public ::testing::Test {
 using Strings = std::vector<std::string>;
 
 TEST_F(DatasetTest, JsonLinesWithDefaultFields) {
-  const Dataset data = load("a.jsonl",
-                            "\xEF\xBB\xBF{\"text\":\"one\",\"inputs_pretokenized\":\"two\"}\r\n\n{\"text\":\"three\"}\n"
-                            R"({"passage":"P","question":"Q","title":"T"})" "\n"
-                            R"({"passage":"P","question":"Q"})" "\n"
-                            R"("plain")" "\n{\"text\":\"  \"}\n");
-  EXPECT_EQ(texts(data), (Strings{"two", "three", "T -- P\nQuestion:Q?\nAnswer:", "P\nQuestion:Q?\nAnswer:", "plain"}));
+  const Dataset data = load(
+      "a.jsonl",
+      "\xEF\xBB\xBF{\"text\":\"one\",\"inputs_pretokenized\":\"two\"}\r\n\n{\"text\":\"three\"}\n"
+      R"({"passage":"P","question":"Q","title":"T"})"
+      "\n"
+      R"({"passage":"P","question":"Q"})"
+      "\n"
+      R"("plain")"
+      "\n{\"text\":\"  \"}\n");
+  EXPECT_EQ(texts(data), (Strings{"two", "three", "T -- P\nQuestion:Q?\nAnswer:",
+                                  "P\nQuestion:Q?\nAnswer:", "plain"}));
   EXPECT_EQ(data.lines_read, 7);
   EXPECT_EQ(data.lines_skipped, 2);
   EXPECT_EQ(data.skip_reasons, (Strings{"1 line: blank", "1 line: empty text"}));
@@ -88,7 +95,8 @@ TEST_F(DatasetTest, Statistics) {
 
 TEST_F(DatasetTest, TokenIdsNeedNoTokenizer) {
   DatasetOptions options;
-  options.file = folder_.write("ids.jsonl", "{\"input_ids\":[1,258]}\n{\"input_ids\":[]}\n{\"input_ids\":[7]}\n");
+  options.file = folder_.write(
+      "ids.jsonl", "{\"input_ids\":[1,258]}\n{\"input_ids\":[]}\n{\"input_ids\":[7]}\n");
   const Dataset data = load_dataset(options, nullptr, 0);
   EXPECT_EQ(data.sequences, (Sequences{{1, 258}, {7}}));
   EXPECT_FALSE(data.has_bos);
@@ -101,10 +109,12 @@ TEST_F(DatasetTest, TokenIdsNeedNoTokenizer) {
 TEST_F(DatasetTest, BadTokenIds) {
   EXPECT_EQ(error("i.jsonl", "{\"input_ids\":[1,256]}\n").code(), ErrorCode::token_out_of_range);
   EXPECT_EQ(error("i.jsonl", "{\"input_ids\":[-1]}\n").code(), ErrorCode::token_out_of_range);
-  EXPECT_EQ(error("i.jsonl", "{\"input_ids\":[18446744073709551615]}\n").code(), ErrorCode::token_out_of_range);
+  EXPECT_EQ(error("i.jsonl", "{\"input_ids\":[18446744073709551615]}\n").code(),
+            ErrorCode::token_out_of_range);
   EXPECT_EQ(error("i.jsonl", "{\"input_ids\":[1.5]}\n").code(), ErrorCode::bad_dataset);
   EXPECT_EQ(error("i.jsonl", "{\"input_ids\":\"1\"}\n").code(), ErrorCode::bad_dataset);
-  EXPECT_TRUE(contains(error("i.jsonl", "{\"input_ids\":[1]}\n{\"input_ids\":[999]}\n").what(), "i.jsonl:2"));
+  EXPECT_TRUE(contains(error("i.jsonl", "{\"input_ids\":[1]}\n{\"input_ids\":[999]}\n").what(),
+                       "i.jsonl:2"));
 }
 
 TEST_F(DatasetTest, TemplateCountAndCut) {
@@ -112,7 +122,8 @@ TEST_F(DatasetTest, TemplateCountAndCut) {
   options.tmpl = "{a}!";
   options.count = 2;
   options.max_tokens = 3;
-  const Dataset data = load("a.jsonl", "{\"a\":\"x\"}\n{\"a\":\"abcde\"}\n{\"a\":\"never\"}\n", options);
+  const Dataset data =
+      load("a.jsonl", "{\"a\":\"x\"}\n{\"a\":\"abcde\"}\n{\"a\":\"never\"}\n", options);
   EXPECT_EQ(data.sequences, (Sequences{{0, 'x', '!'}, {0, 'a', 'b'}, {'c', 'd', 'e'}, {'!'}}));
   EXPECT_EQ(data.lines_read, 2);
 }
@@ -130,7 +141,8 @@ TEST_F(DatasetTest, PackKeepsEveryToken) {
 TEST_F(DatasetTest, TextJsonArrayAndCsv) {
   EXPECT_EQ(texts(load("a.txt", "one\r\n\n two\n")), (Strings{"one", " two"}));
   EXPECT_EQ(texts(load("a.json", R"(["one",{"text":"two"}])")), (Strings{"one", "two"}));
-  EXPECT_EQ(texts(load("a.CSV", "id,text\r\n1,\"a, \"\"b\"\"\nc\"\r\n\r\n2,d\r\n")), (Strings{"a, \"b\"\nc", "d"}));
+  EXPECT_EQ(texts(load("a.CSV", "id,text\r\n1,\"a, \"\"b\"\"\nc\"\r\n\r\n2,d\r\n")),
+            (Strings{"a, \"b\"\nc", "d"}));
 }
 
 TEST_F(DatasetTest, ErrorsSayWhere) {
@@ -139,26 +151,32 @@ TEST_F(DatasetTest, ErrorsSayWhere) {
     EXPECT_TRUE(contains(e.what(), part)) << e.what();
   };
   says(error("a.jsonl", "{\"text\":\"a\"}\n{oops\n"), ErrorCode::bad_dataset, "a.jsonl:2");
-  says(error("a.jsonl", "{\"other\":1,\"more\":2}\n"), ErrorCode::template_field_missing, "other, more");
+  says(error("a.jsonl", "{\"other\":1,\"more\":2}\n"), ErrorCode::template_field_missing,
+       "other, more");
   says(error("a.jsonl", "[1]\n"), ErrorCode::bad_dataset, "a.jsonl:1");
   says(error("a.jsonl", "{\"text\":{}}\n"), ErrorCode::bad_dataset, "text");
   says(error("a.json", "{\"text\":\"a\"}"), ErrorCode::bad_dataset, ".jsonl");
-  says(error("a.csv", "a,b\n1,2\n1,2,3\n"), ErrorCode::bad_dataset, "a.csv:3");
-  says(error("a.csv", "a,a\n1,2\n"), ErrorCode::bad_dataset, "two columns");
+  says(error("a.csv", "text,b\n1,2\n1,2,3\n"), ErrorCode::bad_dataset, "a.csv:3");
+  says(error("a.csv", "text,text\n1,2\n"), ErrorCode::bad_dataset, "two columns");
   says(error("a.parquet", "PAR1"), ErrorCode::bad_dataset, ".csv");
   says(error("a.txt", "\n \n"), ErrorCode::calibration_empty, "2 lines: blank");
   says(error("a.jsonl", ""), ErrorCode::calibration_empty, "0 lines");
   DatasetOptions options;
   options.tmpl = "{passage}";
-  says(error("a.jsonl", "{\"text\":\"a\"}\n", options), ErrorCode::template_field_missing, "passage");
+  says(error("a.jsonl", "{\"text\":\"a\"}\n", options), ErrorCode::template_field_missing,
+       "passage");
   options.file = folder_.path() / "absent.jsonl";
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(), ErrorCode::file_not_found);
+  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(),
+            ErrorCode::file_not_found);
   options.file = folder_.write("t.txt", "text\n");
   options.tmpl = "";
-  EXPECT_EQ(error_of([&] { load_dataset(options, nullptr, 0); }).code(), ErrorCode::tokenizer_missing);
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 100); }).code(), ErrorCode::token_out_of_range);
+  EXPECT_EQ(error_of([&] { load_dataset(options, nullptr, 0); }).code(),
+            ErrorCode::tokenizer_missing);
+  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 100); }).code(),
+            ErrorCode::token_out_of_range);
   options.pack = 0;
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(), ErrorCode::bad_option_value);
+  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(),
+            ErrorCode::bad_option_value);
 }
 
 TEST_F(DatasetTest, OnlyTheFirst64TokensAreShown) {

@@ -1,8 +1,8 @@
 #include "text/decoder.h"
 
-#include <gtest/gtest.h>
-
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -17,8 +17,9 @@ std::string decoded(std::string_view json, std::vector<std::string> pieces) {
 
 TEST(Decoder, ByteLevelJoinsBytesAcrossPieces) {
   EXPECT_EQ(decoded(R"({"type":"ByteLevel"})", {"\u0120a", "\u00c3", "\u00a9"}), " a\u00e9");
-  EXPECT_EQ(decoded(R"({"type":"ByteLevel"})", {"\u00c3"}), "\ufffd");        // half a character
-  EXPECT_EQ(decoded(R"({"type":"ByteLevel"})", {"a b", "\u0120"}), "a b ");  // "a b" is no byte piece
+  EXPECT_EQ(decoded(R"({"type":"ByteLevel"})", {"\u00c3"}), "\ufffd");  // half a character
+  EXPECT_EQ(decoded(R"({"type":"ByteLevel"})", {"a b", "\u0120"}),
+            "a b ");  // "a b" is no byte piece
 }
 
 TEST(Decoder, LlamaSequence) {
@@ -39,8 +40,12 @@ TEST(Decoder, StripTakesAtMostWhatIsThere) {
 }
 
 TEST(Decoder, MetaspaceDropsThePrefixOfTheFirstPiece) {
-  EXPECT_EQ(decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always"})", {"▁a", "▁b"}), "a b");
-  EXPECT_EQ(decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"never"})", {"▁a", "▁b"}), " a b");
+  EXPECT_EQ(
+      decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always"})", {"▁a", "▁b"}),
+      "a b");
+  EXPECT_EQ(
+      decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"never"})", {"▁a", "▁b"}),
+      " a b");
 }
 
 TEST(Decoder, WithoutOneSpacesStandBetween) {

@@ -1,9 +1,9 @@
 // The tokenizer of the embedded demonstration model, in both of its forms.
-#include <chrono>
+#include "text/support.h"
 
 #include <gtest/gtest.h>
 
-#include "text/support.h"
+#include <chrono>
 
 namespace pare::text {
 namespace {
@@ -16,7 +16,8 @@ class DemoModel : public ::testing::Test {
   void SetUp() override {
     const fs::path demo = testing::source_path("demo/model");
     ASSERT_TRUE(fs::exists(demo / "tokenizer.json")) << demo;
-    for (const char* name : {"tokenizer.model", "tokenizer_config.json"}) fs::copy(demo / name, folder_.path());
+    for (const char* name : {"tokenizer.model", "tokenizer_config.json"})
+      fs::copy(demo / name, folder_.path());
     json_ = open_tokenizer(demo);
     model_ = open_tokenizer(folder_.path());
   }
@@ -27,7 +28,8 @@ class DemoModel : public ::testing::Test {
 };
 
 TEST_F(DemoModel, BothFormsGiveTheSameIds) {
-  for (const char* text : {"The old house stood by the river.", "", "  two  spaces ", "caf\u00e9 \u4e2d\n\n1234", "x\ty"}) {
+  for (const char* text : {"The old house stood by the river.", "", "  two  spaces ",
+                           "caf\u00e9 \u4e2d\n\n1234", "x\ty"}) {
     EXPECT_EQ(json_->encode(text), model_->encode(text)) << text;
     EXPECT_EQ(json_->decode(json_->encode(text)), text);
     EXPECT_EQ(model_->decode(model_->encode(text)), text);
@@ -47,7 +49,8 @@ TEST_F(DemoModel, AMegabyteAsOneTextTakesSeconds) {
   const std::string page = testing::read_all(testing::source_path("demo/text.txt"));
   if (page.empty()) GTEST_SKIP() << "demo/text.txt is not there";
   std::string book;
-  while (book.size() < 1'000'000) book += page;
+  while (book.size() < 1'000'000)
+    book += page;
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_GT(json_->encode(book).size(), 100'000U);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));

@@ -1,10 +1,10 @@
 // Ids that the real libraries gave for hostile texts, for every golden tokenizer there is.
-#include <algorithm>
-#include <map>
+#include "text/support.h"
 
 #include <gtest/gtest.h>
 
-#include "text/support.h"
+#include <algorithm>
+#include <map>
 
 namespace pare::text {
 namespace {
@@ -15,7 +15,8 @@ using Ids = std::vector<TokenId>;
 std::vector<fs::path> golden_folders() {
   std::vector<fs::path> folders;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(testing::source_path("tests/golden/tokenizers"), ignored)) {
+  for (const auto& entry :
+       fs::directory_iterator(testing::source_path("tests/golden/tokenizers"), ignored)) {
     if (fs::exists(entry.path() / "golden.jsonl")) folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
@@ -25,7 +26,8 @@ std::vector<fs::path> golden_folders() {
 std::vector<io::Json> cases_of(const fs::path& folder) {
   std::vector<io::Json> cases;
   std::ifstream lines(folder / "golden.jsonl");
-  for (std::string line; std::getline(lines, line);) cases.push_back(io::Json::parse(line));
+  for (std::string line; std::getline(lines, line);)
+    cases.push_back(io::Json::parse(line));
   return cases;
 }
 
@@ -38,7 +40,8 @@ TEST_P(GoldenTokenizer, EveryIdIsTheLibrarys) {
   for (const io::Json& golden : cases) {
     const auto text = golden.at("text").get<std::string>();
     EXPECT_EQ(tokenizer->encode(text), golden.at("ids").get<Ids>()) << golden.at("text").dump();
-    EXPECT_EQ(tokenizer->encode_plain(text), golden.at("ids_plain").get<Ids>()) << golden.at("text").dump();
+    EXPECT_EQ(tokenizer->encode_plain(text), golden.at("ids_plain").get<Ids>())
+        << golden.at("text").dump();
   }
 }
 
@@ -51,11 +54,14 @@ TEST_P(GoldenTokenizer, IdsArePiecesAndBosIsWhereItSays) {
       EXPECT_FALSE(tokenizer->piece(id).empty());
     }
     EXPECT_EQ(tokenizer->adds_bos(), ids.size() > golden.at("ids_plain").size());
-    if (tokenizer->adds_bos()) EXPECT_EQ(ids.front(), tokenizer->bos_id());
+    if (tokenizer->adds_bos()) {
+      EXPECT_EQ(ids.front(), tokenizer->bos_id());
+    }
   }
   EXPECT_EQ(testing::error_of([&] { tokenizer->piece(-1); }).code(), ErrorCode::token_out_of_range);
   const auto end = static_cast<TokenId>(tokenizer->vocab_size());
-  EXPECT_EQ(testing::error_of([&] { tokenizer->piece(end); }).code(), ErrorCode::token_out_of_range);
+  EXPECT_EQ(testing::error_of([&] { tokenizer->piece(end); }).code(),
+            ErrorCode::token_out_of_range);
 }
 
 TEST_P(GoldenTokenizer, InvalidUtf8IsReadAsReplacementCharacters) {
@@ -63,11 +69,12 @@ TEST_P(GoldenTokenizer, InvalidUtf8IsReadAsReplacementCharacters) {
   EXPECT_EQ(tokenizer->encode("a\xffz"), tokenizer->encode("a\ufffdz"));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenTokenizer, ::testing::ValuesIn(golden_folders()), [](const auto& info) {
-  std::string name = info.param.filename().string();
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, GoldenTokenizer, ::testing::ValuesIn(golden_folders()),
+                         [](const auto& folder) {
+                           std::string name = folder.param.filename().string();
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(GoldenTokenizers, AreThere) { EXPECT_FALSE(golden_folders().empty()); }
 

@@ -1,10 +1,10 @@
 #include "text/pre_tokenizer.h"
 
-#include <gtest/gtest.h>
-
 #include "text/normalizer.h"
 #include "text/split.h"
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -46,7 +46,8 @@ TEST(PreTokenizer, ByteLevel) {
             (Strings{"\u0120a", "\u0120b"}));
   EXPECT_EQ(words(R"({"type":"ByteLevel","add_prefix_space":true,"use_regex":false})", " a b"),
             Strings{"\u0120a\u0120b"});
-  EXPECT_EQ(words(R"({"type":"ByteLevel","add_prefix_space":false})", "a b"), (Strings{"a", "\u0120b"}));
+  EXPECT_EQ(words(R"({"type":"ByteLevel","add_prefix_space":false})", "a b"),
+            (Strings{"a", "\u0120b"}));
 }
 
 TEST(PreTokenizer, MetaspaceSchemes) {
@@ -61,7 +62,8 @@ TEST(PreTokenizer, MetaspaceSchemes) {
 }
 
 TEST(PreTokenizer, DigitsAndSequence) {
-  EXPECT_EQ(words(R"({"type":"Digits","individual_digits":false})", "ab12½"), (Strings{"ab", "12½"}));
+  EXPECT_EQ(words(R"({"type":"Digits","individual_digits":false})", "ab12½"),
+            (Strings{"ab", "12½"}));
   EXPECT_EQ(words(R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
                       {"type":"Split","pattern":{"String":"b"},"behavior":"Removed","invert":false}]})",
                   "abc12"),
@@ -88,7 +90,8 @@ TEST(Normalizer, EveryType) {
   EXPECT_EQ(normalized(R"({"type":"Lowercase"})", "AÉ"), "aé");
   EXPECT_EQ(normalized(R"({"type":"Prepend","prepend":"▁"})", "a"), "▁a");
   EXPECT_EQ(normalized(R"({"type":"Prepend","prepend":"▁"})", ""), "");
-  EXPECT_EQ(normalized(R"({"type":"Strip","strip_left":true,"strip_right":false})", "\u3000 a "), "a ");
+  EXPECT_EQ(normalized(R"({"type":"Strip","strip_left":true,"strip_right":false})", "\u3000 a "),
+            "a ");
   EXPECT_EQ(normalized(R"({"type":"Strip","strip_left":true,"strip_right":true})", " \u3000"), "");
   EXPECT_EQ(normalized(R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},
                            {"type":"Replace","pattern":{"String":" "},"content":"▁"},

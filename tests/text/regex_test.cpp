@@ -1,10 +1,10 @@
 #include "text/regex.h"
 
-#include <gtest/gtest.h>
-
 #include "text/pre_tokenizer.h"
 #include "text/regex_dialect.h"
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -38,8 +38,8 @@ TEST(Regex, ClassesAreOnigurumasNotPcres) {
   EXPECT_EQ(matches("\\w+", "e\u0301\u203fb-c"), (Strings{"e\u0301\u203fb", "c"}));
   EXPECT_EQ(matches("\\h+", "xyz12aF"), Strings{"12aF"});
   EXPECT_EQ(matches("\\u4e2d", "\u4e2d"), Strings{"\u4e2d"});
-  EXPECT_EQ(matches("\\p{L}+", "a\U0002ebf0"), Strings{"a\U0002ebf0"});  // Unicode 15.1
-  EXPECT_EQ(matches("[\\p{N}]+", "1\U00016130"), Strings{"1\U00016130"});   // Unicode 16
+  EXPECT_EQ(matches("\\p{L}+", "a\U0002ebf0"), Strings{"a\U0002ebf0"});    // Unicode 15.1
+  EXPECT_EQ(matches("[\\p{N}]+", "1\U00016130"), Strings{"1\U00016130"});  // Unicode 16
   EXPECT_EQ(matches("\\P{L}", "a\U0002ebf0-"), Strings{"-"});
 }
 
@@ -72,13 +72,14 @@ TEST(Regex, SyntaxOfAnotherMeaningIsRefused) {
 }
 
 TEST(Regex, DamagedPatternsAreErrors) {
-  for (const char* pattern : {"[a", "(a", "a)", "\\", "\\p{", "\\p{Nonsense}", "*", "\\u12", "(?", "(?i"}) {
+  for (const char* pattern :
+       {"[a", "(a", "a)", "\\", "\\p{", "\\p{Nonsense}", "*", "\\u12", "(?", "(?i"}) {
     EXPECT_EQ(error_of([&] { Regex{pattern}; }).code(), ErrorCode::bad_tokenizer) << pattern;
   }
 }
 
 TEST(Regex, EffortIsBounded) {
-  const Regex hostile("(?:a|a)*b");
+  const Regex hostile("(?:a|a)*[bc]");
   const std::string text(200, 'a');
   EXPECT_EQ(error_of([&] { hostile.find_all(text); }).code(), ErrorCode::bad_tokenizer);
 }

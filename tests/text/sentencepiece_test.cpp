@@ -1,9 +1,9 @@
-#include <cstring>
+#include "text/sentencepiece_model.h"
+#include "text/support.h"
 
 #include <gtest/gtest.h>
 
-#include "text/sentencepiece_model.h"
-#include "text/support.h"
+#include <cstring>
 
 namespace pare::text {
 namespace {
@@ -14,7 +14,8 @@ using testing::TempFolder;
 using Ids = std::vector<TokenId>;
 
 std::string golden_model() {
-  return testing::read_all(testing::source_path("tests/golden/tokenizers/llama-sentencepiece/tokenizer.model"));
+  return testing::read_all(
+      testing::source_path("tests/golden/tokenizers/llama-sentencepiece/tokenizer.model"));
 }
 
 TEST(SentencePiece, ConfigDecidesAboutBosAndEos) {
@@ -29,8 +30,9 @@ TEST(SentencePiece, ConfigDecidesAboutBosAndEos) {
   };
   EXPECT_EQ(open_tokenizer(folder.path())->encode("Hello"), with(1, plain, -1));  // LLaMA's rule
   EXPECT_EQ(open_tokenizer(folder.path())->encode(""), (Ids{1}));
-  folder.write("tokenizer_config.json",
-               R"({"tokenizer_class":"LlamaTokenizer","add_bos_token":false,"add_eos_token":true})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"tokenizer_class":"LlamaTokenizer","add_bos_token":false,"add_eos_token":true})");
   EXPECT_EQ(open_tokenizer(folder.path())->encode("Hello"), with(-1, plain, 2));
   folder.write("tokenizer_config.json", R"({"tokenizer_class":"T5Tokenizer"})");
   EXPECT_EQ(open_tokenizer(folder.path())->encode("Hello"), plain);
@@ -44,8 +46,9 @@ TEST(SentencePiece, TokensBehindTheModelAreCutOut) {
   folder.write("tokenizer_config.json",
                R"({"tokenizer_class":"LlamaTokenizer","eos_token":"<|end|>","added_tokens_decoder":{
                    "1":{"content":"<s>","special":true},)" +
-                   std::string("\"") + std::to_string(first) + R"(":{"content":"<|end|>","special":true},")" +
-                   std::to_string(first + 1) + R"(":{"content":"<tool>","special":false}}})");
+                   std::string("\"") + std::to_string(first) +
+                   R"(":{"content":"<|end|>","special":true},")" + std::to_string(first + 1) +
+                   R"(":{"content":"<tool>","special":false}}})");
   const auto tokenizer = open_tokenizer(folder.path());
   EXPECT_EQ(tokenizer->vocab_size(), first + 2);
   EXPECT_EQ(tokenizer->eos_id(), first);
@@ -64,12 +67,14 @@ TEST(SentencePiece, EveryCutOfTheFileIsAnError) {
   check_sentencepiece_model(whole);
   const TempFolder folder;
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_EQ(error_of([&] { check_sentencepiece_model(whole.substr(0, size)); }).code(), ErrorCode::bad_tokenizer)
+    EXPECT_EQ(error_of([&] { check_sentencepiece_model(whole.substr(0, size)); }).code(),
+              ErrorCode::bad_tokenizer)
         << size;
   }
   for (std::size_t size = 0; size < whole.size(); size += 31) {
     folder.write("tokenizer.model", whole.substr(0, size));
-    EXPECT_EQ(error_of([&] { open_tokenizer(folder.path()); }).code(), ErrorCode::bad_tokenizer) << size;
+    EXPECT_EQ(error_of([&] { open_tokenizer(folder.path()); }).code(), ErrorCode::bad_tokenizer)
+        << size;
   }
 }
 

@@ -1,20 +1,20 @@
 // What the tests of the text room share: folders that vanish, small tokenizers, expected errors.
 #pragma once
 
+#include "core/error.h"
+#include "io/json.h"
+#include "text/json_node.h"
+#include "text/tokenizer.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include "core/error.h"
-#include "io/json.h"
-#include "text/json_node.h"
-#include "text/tokenizer.h"
 
 namespace pare::text::testing {
 

@@ -1,8 +1,8 @@
 #include "text/template.h"
 
-#include <gtest/gtest.h>
-
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "text/support.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -38,7 +38,7 @@ std::string small_with(std::string_view from, std::string_view to) {
 
 TEST(TokenizerJson, HandWorked) {
   const auto tokenizer = open_json(kSmall);
-  EXPECT_EQ(tokenizer->encode("ab"), (Ids{0, 5, 4}));     // ▁a before ab
+  EXPECT_EQ(tokenizer->encode("ab"), (Ids{0, 5, 4}));  // ▁a before ab
   EXPECT_EQ(tokenizer->encode_plain("bab"), (Ids{2, 4, 6}));
   EXPECT_EQ(tokenizer->encode("</s>a"), (Ids{0, 1, 5}));  // each stretch gets its prefix
   EXPECT_EQ(tokenizer->encode(""), (Ids{0}));
@@ -51,14 +51,17 @@ TEST(TokenizerJson, HandWorked) {
 
 TEST(TokenizerJson, ConfigDecidesAboutBosForLlamaClassesOnly) {
   const std::string tail = R"("bos_token":"<s>","eos_token":{"content":"</s>"}})";
-  const auto none = open_json(kSmall, R"({"tokenizer_class":"LlamaTokenizer","add_bos_token":false,)" + tail);
+  const auto none =
+      open_json(kSmall, R"({"tokenizer_class":"LlamaTokenizer","add_bos_token":false,)" + tail);
   EXPECT_EQ(none->encode("b"), (Ids{2, 4}));
   EXPECT_FALSE(none->adds_bos());
   EXPECT_EQ(none->bos_id(), 0);
   EXPECT_EQ(none->eos_id(), 1);
-  const auto eos = open_json(kSmall, R"({"tokenizer_class":"LlamaTokenizerFast","add_eos_token":true,)" + tail);
+  const auto eos =
+      open_json(kSmall, R"({"tokenizer_class":"LlamaTokenizerFast","add_eos_token":true,)" + tail);
   EXPECT_EQ(eos->encode("b"), (Ids{0, 2, 4, 1}));
-  const auto other = open_json(kSmall, R"({"tokenizer_class":"PreTrainedTokenizerFast","add_bos_token":false,)" + tail);
+  const auto other = open_json(
+      kSmall, R"({"tokenizer_class":"PreTrainedTokenizerFast","add_bos_token":false,)" + tail);
   EXPECT_EQ(other->encode("b"), (Ids{0, 2, 4}));
 }
 
@@ -86,7 +89,8 @@ TEST(TokenizerJson, UnknownPartsAreRefusedByName) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {small_with(R"("type":"BPE")", R"("type":"Unigram")"), "Unigram"},
       {small_with(R"("type":"Prepend")", R"("type":"BertNormalizer")"), "BertNormalizer"},
-      {small_with(R"("pre_tokenizer":null)", R"("pre_tokenizer":{"type":"Punctuation"})"), "Punctuation"},
+      {small_with(R"("pre_tokenizer":null)", R"("pre_tokenizer":{"type":"Punctuation"})"),
+       "Punctuation"},
       {small_with("TemplateProcessing", "RobertaProcessing"), "RobertaProcessing"},
       {small_with(R"("type":"Fuse")", R"("type":"WordPiece")"), "WordPiece"},
       {small_with(R"("dropout":null)", R"("dropout":0.1)"), "dropout"},
@@ -101,14 +105,17 @@ TEST(TokenizerJson, UnknownPartsAreRefusedByName) {
 
 TEST(TokenizerJson, DamageIsAnError) {
   const std::vector<std::string> cases = {
-      "[]", "{}", R"({"model":7})", R"({"model":{"type":"BPE"}})",
-      small_with(R"("a":3)", R"("a":2)"),                // an id twice
+      "[]",
+      "{}",
+      R"({"model":7})",
+      R"({"model":{"type":"BPE"}})",
+      small_with(R"("a":3)", R"("a":2)"),  // an id twice
       small_with(R"("a":3)", R"("a":-3)"),
       small_with(R"("a":3)", R"("a":99999999999)"),
       small_with(R"("a":3)", R"("a":18446744073709551615)"),
       small_with(R"("a":3)", R"("a":3.5)"),
       small_with(R"("a":3)", R"("a":"3")"),
-      small_with(R"("a":3,)", ""),                       // merges name an unknown piece
+      small_with(R"("a":3,)", ""),  // merges name an unknown piece
       small_with(R"("▁ a")", R"("▁ a b")"),
       small_with(R"("▁ a")", R"("▁a")"),
       small_with(R"("▁ a")", "5"),
@@ -132,7 +139,8 @@ TEST(TokenizerJson, DamageIsAnError) {
 }
 
 TEST(TokenizerJson, EveryCutAndManyFlippedBytesGiveAnErrorOrATokenizer) {
-  const std::string whole = testing::read_all(testing::source_path("tests/golden/tokenizers/llama-metaspace/tokenizer.json"));
+  const std::string whole = testing::read_all(
+      testing::source_path("tests/golden/tokenizers/llama-metaspace/tokenizer.json"));
   ASSERT_GT(whole.size(), 5000U);
   TempFolder folder;
   const auto try_open = [&](const std::string& json) {
@@ -144,7 +152,8 @@ TEST(TokenizerJson, EveryCutAndManyFlippedBytesGiveAnErrorOrATokenizer) {
     }
   };
   EXPECT_TRUE(try_open(whole));
-  for (std::size_t size = 0; size < whole.size(); size += 53) EXPECT_FALSE(try_open(whole.substr(0, size)));
+  for (std::size_t size = 0; size < whole.size(); size += 53)
+    EXPECT_FALSE(try_open(whole.substr(0, size)));
   for (std::size_t at = 0; at < whole.size(); at += 29) {
     std::string flipped = whole;
     flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 7)));
@@ -165,7 +174,8 @@ TEST(OpenTokenizer, NamesTheFilesItLookedFor) {
 
 TEST(OpenTokenizer, KindsHaveNames) {
   ASSERT_EQ(tokenizer_kinds().size(), 3U);
-  for (const TokenizerKind* kind : tokenizer_kinds()) EXPECT_FALSE(kind->id.empty() || kind->summary.empty());
+  for (const TokenizerKind* kind : tokenizer_kinds())
+    EXPECT_FALSE(kind->id.empty() || kind->summary.empty());
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "text/unicode.h"
 
-#include <gtest/gtest.h>
-
 #include "text/byte_alphabet.h"
+
+#include <gtest/gtest.h>
 
 namespace pare::text {
 namespace {
@@ -19,16 +19,17 @@ TEST(Utf8, ReadsOneToFourBytes) {
 TEST(Utf8, MalformedBytesBecomeOneReplacementForEachMaximalSubpart) {
   const std::string r = "\ufffd";
   EXPECT_EQ(to_valid_utf8("\xff"), r);
-  EXPECT_EQ(to_valid_utf8("a\xe4\xb8z"), "a" + r + "z");    // a begun character: one
-  EXPECT_EQ(to_valid_utf8("\xe0\x80\x80"), r + r + r);      // overlong: every byte by itself
-  EXPECT_EQ(to_valid_utf8("\xed\xa0\x80"), r + r + r);      // a surrogate
+  EXPECT_EQ(to_valid_utf8("a\xe4\xb8z"), "a" + r + "z");        // a begun character: one
+  EXPECT_EQ(to_valid_utf8("\xe0\x80\x80"), r + r + r);          // overlong: every byte by itself
+  EXPECT_EQ(to_valid_utf8("\xed\xa0\x80"), r + r + r);          // a surrogate
   EXPECT_EQ(to_valid_utf8("\xf4\x90\x80\x80"), r + r + r + r);  // behind U+10FFFF
-  EXPECT_EQ(to_valid_utf8("\xf0\x9f\x99"), r);              // cut off at the end
+  EXPECT_EQ(to_valid_utf8("\xf0\x9f\x99"), r);                  // cut off at the end
   EXPECT_EQ(to_valid_utf8(std::string("\0b", 2)), std::string("\0b", 2));
 }
 
 TEST(Utf8, WritesWhatItReads) {
-  for (const char32_t c : {U'\x7f', U'\x80', U'\u07ff', U'\u0800', U'\uffff', U'\U00010000', U'\U0010ffff'}) {
+  for (const char32_t c :
+       {U'\x7f', U'\x80', U'\u07ff', U'\u0800', U'\uffff', U'\U00010000', U'\U0010ffff'}) {
     std::string text;
     append_utf8(text, c);
     EXPECT_EQ(code_point_at(text, 0).value, c);
@@ -40,7 +41,7 @@ TEST(Unicode, Properties) {
   EXPECT_TRUE(is_white_space(0x3000));
   EXPECT_FALSE(is_white_space(0x180E));  // no space since Unicode 6.3
   EXPECT_FALSE(is_white_space(0x200B));
-  EXPECT_TRUE(is_numeric(0x00BD));       // one half
+  EXPECT_TRUE(is_numeric(0x00BD));  // one half
   EXPECT_FALSE(is_numeric(U'a'));
   EXPECT_TRUE(is_word_character(U'_'));
   EXPECT_TRUE(is_word_character(0x0301));

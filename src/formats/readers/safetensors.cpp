@@ -1,5 +1,6 @@
 // Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
 #include "core/error.h"
+#include "formats/in_quotes.h"
 #include "formats/safetensors_header.h"
 #include "formats/shard_files.h"
 #include "formats/tensor_source.h"
@@ -124,7 +125,7 @@ class SafetensorsSource final : public TensorSource {
   void check_index(const ShardFiles& shards) const {
     for (const auto& [tensor, file] : shards.file_of) {
       if (find(tensor) == nullptr || file_of(tensor) != file) {
-        throw Error(ErrorCode::bad_index, fmt::format("\"{}\" is not in {}", tensor, file))
+        throw Error(ErrorCode::bad_index, fmt::format("{} is not in {}", in_quotes(tensor), file))
             .at(shards.index.string())
             .hint("the index is stale or a file was replaced: fetch both again");
       }
@@ -132,8 +133,8 @@ class SafetensorsSource final : public TensorSource {
     if (shards.file_of.size() == infos_.size()) return;
     for (const TensorInfo& info : infos_) {
       if (shards.file_of.contains(info.name)) continue;
-      throw Error(ErrorCode::bad_index, fmt::format("\"{}\" of {} is not in the weight_map",
-                                                    info.name, file_of(info.name)))
+      throw Error(ErrorCode::bad_index, fmt::format("{} of {} is not in the weight_map",
+                                                    in_quotes(info.name), file_of(info.name)))
           .at(shards.index.string())
           .hint("the index is incomplete or a file was replaced: fetch both again");
     }

@@ -1,15 +1,15 @@
 // Round to nearest on the grid that spans the smallest and largest weight of a matrix, row or
 // group: no data needed, one pass over the weight (two for one scale per matrix).
-#include <algorithm>
-#include <string>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "kernels/quantize.h"
 #include "quant/method.h"
 #include "quant/weight_params.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace pare::quant {
 namespace {
@@ -103,7 +103,8 @@ void quantize_with_one_scale(const Context& ctx, const Work& work) {
       weight_params(work.result.scheme, range.min, range.max, work.result.scale_dtype);
   work.store_params(0, p);
   for_row_blocks(ctx, work.result, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) work.write_codes(row, 0, work.result.in, p);
+    for (std::int64_t row = begin; row < end; ++row)
+      work.write_codes(row, 0, work.result.in, p);
   });
 }
 

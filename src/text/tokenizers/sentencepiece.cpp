@@ -1,17 +1,17 @@
 // tokenizer.model of SentencePiece, with LLaMA's rules for the tokens around and added to it.
 // Source: Kudo and Richardson, arXiv:1808.06226; the pieces are found by their own library.
-#include <algorithm>
-#include <filesystem>
-#include <utility>
-
-#include <fmt/format.h>
-#include <sentencepiece_processor.h>
-
 #include "io/file.h"
 #include "text/added_tokens.h"
 #include "text/sentencepiece_model.h"
 #include "text/tokenizer_config.h"
 #include "text/unicode.h"
+
+#include <fmt/format.h>
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
 
 namespace pare::text {
 
@@ -36,7 +36,8 @@ class SentencePieceTokenizer final : public Tokenizer {
   SentencePieceTokenizer(const std::string& model, const TokenizerConfig& config) {
     if (const auto status = processor_.LoadFromSerializedProto(model); !status.ok()) fail(status);
     pieces_ = processor_.GetPieceSize();
-    for (const AddedToken& token : config.added_tokens) add(token);
+    for (const AddedToken& token : config.added_tokens)
+      add(token);
     choose_ends(config);
   }
 

@@ -1,12 +1,12 @@
 // tokenizer.json of the Hugging Face `tokenizers` library, BPE models.
 // Source: the file format as the library (Apache-2.0) reads it, version 1.0.
-#include <filesystem>
-#include <utility>
+#include "io/json.h"
+#include "text/bpe_tokenizer.h"
 
 #include <fmt/format.h>
 
-#include "io/json.h"
-#include "text/bpe_tokenizer.h"
+#include <filesystem>
+#include <utility>
 
 namespace pare::text {
 
@@ -42,18 +42,21 @@ MergeTable read_merges(const JsonNode& node, const Vocabulary& vocabulary) {
   if (!node.value().is_array()) throw node.error("expected an array");
   MergeTable table;
   table.reserve(node.value().size());
-  for (const io::Json& merge : node.value()) add_merge(JsonNode(merge, node.path()), vocabulary, table);
+  for (const io::Json& merge : node.value())
+    add_merge(JsonNode(merge, node.path()), vocabulary, table);
   return table;
 }
 
 void refuse_what_changes_ids(const JsonNode& model) {
   for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    if (!model.text_or(key, "").empty()) throw model.unsupported(fmt::format("{} in a BPE model", key));
+    if (!model.text_or(key, "").empty())
+      throw model.unsupported(fmt::format("{} in a BPE model", key));
   }
   const std::optional<JsonNode> dropout = model.find("dropout");
   if (!dropout) return;
   if (!dropout->value().is_number()) throw dropout->error("expected a number");
-  if (dropout->value().get<double>() != 0) throw dropout->unsupported("BPE dropout, which is random");
+  if (dropout->value().get<double>() != 0)
+    throw dropout->unsupported("BPE dropout, which is random");
 }
 
 // Older files leave the model's type out; what has merges is BPE.
@@ -86,7 +89,8 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& root) {
 }
 
 // LLaMA's classes rebuild the template from the two flags of tokenizer_config.json.
-void apply_config_flags(const TokenizerConfig& config, const SequenceEnds& ends, Surroundings& around) {
+void apply_config_flags(const TokenizerConfig& config, const SequenceEnds& ends,
+                        Surroundings& around) {
   if (!is_llama_class(config) || (!config.add_bos_token && !config.add_eos_token)) return;
   around = {};
   if (config.add_bos_token.value_or(true) && ends.bos >= 0) around.before = {ends.bos};
@@ -102,15 +106,17 @@ std::unique_ptr<Tokenizer> build(const JsonNode& root, const TokenizerConfig& co
   PreTokenizer pre_tokenizer =
       part("pre_tokenizer") ? PreTokenizer(*part("pre_tokenizer")) : PreTokenizer();
   Surroundings around;
-  if (part("post_processor")) around = read_post_processor(*part("post_processor"), bpe.vocabulary());
+  if (part("post_processor"))
+    around = read_post_processor(*part("post_processor"), bpe.vocabulary());
   SequenceEnds ends = sequence_ends(config, bpe.vocabulary());
   apply_config_flags(config, ends, around);
   // Where no file names BOS the template alone tells which token begins a text.
-  if (!config.bos_mentioned && ends.bos < 0 && !around.before.empty()) ends.bos = around.before.front();
+  if (!config.bos_mentioned && ends.bos < 0 && !around.before.empty())
+    ends.bos = around.before.front();
   Decoder decoder = part("decoder") ? Decoder(*part("decoder")) : Decoder::spaces_between();
-  return std::make_unique<BpeTokenizer>(BpeTokenizerParts{
-      std::move(bpe), std::move(added), std::move(normalizer), std::move(pre_tokenizer),
-      std::move(around), std::move(decoder), ends});
+  return std::make_unique<BpeTokenizer>(
+      BpeTokenizerParts{std::move(bpe), std::move(added), std::move(normalizer),
+                        std::move(pre_tokenizer), std::move(around), std::move(decoder), ends});
 }
 
 std::unique_ptr<Tokenizer> open(const fs::path& folder) {

@@ -1,13 +1,13 @@
 // vocab.json + merges.txt, the older pair of files of byte-level BPE: Qwen2 and GPT-2.
 // Source: the tokenizer classes of Hugging Face transformers (Apache-2.0).
-#include <filesystem>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "io/file.h"
 #include "io/json.h"
 #include "text/bpe_tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <utility>
 
 namespace pare::text {
 
@@ -63,7 +63,8 @@ MergeTable read_merges(const fs::path& file, const Vocabulary& vocabulary) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' '))
+      line.remove_suffix(1);
     if (line.empty() || (number == 1 && line.starts_with("#version:"))) continue;
     add_merge_line(line, number, vocabulary, table);
   }
@@ -85,11 +86,11 @@ std::unique_ptr<Tokenizer> open(const fs::path& folder) {
   add_to_vocabulary(config.added_tokens, vocabulary);
   const SequenceEnds ends = sequence_ends(config, vocabulary);
   const bool qwen2 = family == Family::qwen2;
-  return std::make_unique<BpeTokenizer>(BpeTokenizerParts{
-      Bpe(std::move(vocabulary), std::move(merges), {}), std::move(config.added_tokens),
-      qwen2 ? Normalizer::nfc() : Normalizer(),
-      PreTokenizer::split_then_bytes(qwen2 ? kQwen2Pattern : kGpt2Pattern),
-      surroundings_of(config, ends), Decoder::byte_level(), ends});
+  return std::make_unique<BpeTokenizer>(
+      BpeTokenizerParts{Bpe(std::move(vocabulary), std::move(merges), {}),
+                        std::move(config.added_tokens), qwen2 ? Normalizer::nfc() : Normalizer(),
+                        PreTokenizer::split_then_bytes(qwen2 ? kQwen2Pattern : kGpt2Pattern),
+                        surroundings_of(config, ends), Decoder::byte_level(), ends});
 }
 
 }  // namespace
