@@ -104,6 +104,13 @@ class Matrix {
   Matrix(std::int64_t rows, std::int64_t cols)
       : rows_(rows), cols_(cols), values_(static_cast<std::size_t>(rows * cols)) {}
 
+  /// Another shape in the same memory, which grows when it must; the contents are unspecified.
+  void reshape(std::int64_t rows, std::int64_t cols) {
+    rows_ = rows;
+    cols_ = cols;
+    values_.resize(static_cast<std::size_t>(rows * cols));
+  }
+
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t cols() const noexcept { return cols_; }
   MatrixView<float> view() noexcept { return {values_.data(), rows_, cols_}; }

@@ -1,15 +1,15 @@
 #include "export/checkpoint.h"
 
+#include "core/error.h"
+#include "export/stored_linear.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
 #include <set>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
-#include "export/stored_linear.h"
 
 namespace pare::export_ {
 namespace {
@@ -67,7 +67,8 @@ Modules read_modules(const Description& description) {
     const auto found = modules.find(split->module);
     if (found != modules.end()) found->second.has[static_cast<std::size_t>(Part::bias)] = true;
   }
-  for (const auto& [name, module] : modules) check_complete(name, module);
+  for (const auto& [name, module] : modules)
+    check_complete(name, module);
   return modules;
 }
 
@@ -75,7 +76,9 @@ class Checkpoint final : public QuantizedCheckpoint {
  public:
   Checkpoint(std::unique_ptr<formats::TensorSource> source, const Description& description,
              Int4 int4)
-      : source_(std::move(source)), modules_(read_modules(description)), int4_(int4),
+      : source_(std::move(source)),
+        modules_(read_modules(description)),
+        int4_(int4),
         group_size_(description.group_size) {
     for (const auto& [name, tag] : description.tags) {
       if (tag == kFloatTag && !belongs_to_linear(name)) floats_.insert(name);
@@ -84,7 +87,8 @@ class Checkpoint final : public QuantizedCheckpoint {
 
   std::vector<std::string> linears() const override {
     std::vector<std::string> names;
-    for (const auto& [name, module] : modules_) names.push_back(name);
+    for (const auto& [name, module] : modules_)
+      names.push_back(name);
     return names;
   }
 
@@ -126,7 +130,8 @@ class Checkpoint final : public QuantizedCheckpoint {
   template <typename Fn>
   static void for_each_part(const Modules::value_type& entry, const Fn& fn) {
     for (const Part part : kParts) {
-      if (entry.second.has[static_cast<std::size_t>(part)]) fn(part, tensor_name(entry.first, part));
+      if (entry.second.has[static_cast<std::size_t>(part)])
+        fn(part, tensor_name(entry.first, part));
     }
   }
 

@@ -1,20 +1,20 @@
 // A written folder read back: the description says which tensors make a quantized linear.
 #pragma once
 
-#include <filesystem>
-#include <memory>
-
 #include "export/description.h"
 #include "export/exporter.h"
 #include "formats/tensor_source.h"
+
+#include <filesystem>
+#include <memory>
 
 namespace pare::export_ {
 
 /// `source` holds the tensors under their full names; `path` names the description in messages.
 /// Errors: bad_description when description and tensors disagree: other names, a linear whose parts
 ///         have several types, are incomplete or too many.
-std::unique_ptr<QuantizedCheckpoint> make_checkpoint(
-    std::unique_ptr<formats::TensorSource> source, const Description& description, Int4 int4,
-    const std::filesystem::path& path);
+std::unique_ptr<QuantizedCheckpoint> make_checkpoint(std::unique_ptr<formats::TensorSource> source,
+                                                     const Description& description, Int4 int4,
+                                                     const std::filesystem::path& path);
 
 }  // namespace pare::export_

@@ -1,14 +1,14 @@
 #include "export/description.h"
 
-#include <algorithm>
-#include <array>
-#include <set>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "export/folder_files.h"
 #include "io/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
 
 namespace pare::export_ {
 namespace {
@@ -59,9 +59,10 @@ void read_header_entry(Description& description, const std::string& key, const i
   if (key == "version") description.version = string_of(key, value);
   if (key == "model_quant_type") description.model_type = string_of(key, value);
   if (key == "group_size") description.group_size = group_size_of(value);
-  const bool foreign = std::find(kForeignKeys.begin(), kForeignKeys.end(), key) !=
-                       kForeignKeys.end();
-  if (foreign && !value.is_null()) refuse_type(key, value.is_string() ? string_of(key, value) : "?");
+  const bool foreign =
+      std::find(kForeignKeys.begin(), kForeignKeys.end(), key) != kForeignKeys.end();
+  if (foreign && !value.is_null())
+    refuse_type(key, value.is_string() ? string_of(key, value) : "?");
 }
 
 void read_tensor_entry(Description& description, const std::string& key, const io::Json& value) {
@@ -157,7 +158,8 @@ Description read_description(const std::filesystem::path& path) {
 void check_same_names(const Description& description, const formats::TensorSource& source,
                       const std::filesystem::path& path) {
   std::set<std::string, std::less<>> described;
-  for (const auto& [name, tag] : description.tags) described.insert(name);
+  for (const auto& [name, tag] : description.tags)
+    described.insert(name);
   std::vector<std::string> only_described;
   std::vector<std::string> only_stored;
   for (const std::string& name : described) {
@@ -172,13 +174,14 @@ void check_same_names(const Description& description, const formats::TensorSourc
     detail = fmt::format("described but not in the weight files: {}", sample_of(only_described));
   }
   if (!only_stored.empty()) {
-    detail += fmt::format("{}in the weight files but not described: {}",
-                          detail.empty() ? "" : "; ", sample_of(only_stored));
+    detail += fmt::format("{}in the weight files but not described: {}", detail.empty() ? "" : "; ",
+                          sample_of(only_stored));
   }
   throw Error(ErrorCode::bad_description, detail)
       .at(path.string())
-      .hint("the files come from different runs, or some are missing: copy the folder again whole, "
-            "or quantize again");
+      .hint(
+          "the files come from different runs, or some are missing: copy the folder again whole, "
+          "or quantize again");
 }
 
 const quant::NamedScheme* scheme_of_type(std::string_view type) noexcept {

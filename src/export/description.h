@@ -1,6 +1,9 @@
 // The JSON file beside the weights: what the model as a whole and every tensor in it is.
 #pragma once
 
+#include "export/exporter.h"
+#include "export/parts.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -8,15 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "export/exporter.h"
-#include "export/parts.h"
-
 namespace pare::export_ {
 
 struct Description {
-  std::string version;                // "1.0.0" in ascend-v1, else ""
-  std::string model_type;             // "W8A8"
-  std::int64_t group_size = 0;        // 0 = not stated
+  std::string version;                                    // "1.0.0" in ascend-v1, else ""
+  std::string model_type;                                 // "W8A8"
+  std::int64_t group_size = 0;                            // 0 = not stated
   std::vector<std::pair<std::string, std::string>> tags;  // tensor name -> type, in file order
 };
 

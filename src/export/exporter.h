@@ -2,6 +2,11 @@
 // One file in exporters/ and one line in exporters.def each.
 #pragma once
 
+#include "core/context.h"
+#include "core/params.h"
+#include "formats/tensor_source.h"
+#include "quant/quantized_linear.h"
+
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,11 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/context.h"
-#include "core/params.h"
-#include "formats/tensor_source.h"
-#include "quant/quantized_linear.h"
 
 namespace pare::export_ {
 

@@ -1,11 +1,11 @@
 #include "export/int4.h"
 
-#include <algorithm>
-#include <cassert>
+#include "core/error.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include <algorithm>
+#include <cassert>
 
 namespace pare::export_ {
 namespace {

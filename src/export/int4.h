@@ -1,13 +1,13 @@
 // Two 4-bit codes in one byte, and back.
 #pragma once
 
+#include "core/tensor.h"
+#include "quant/scheme.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "core/tensor.h"
-#include "quant/scheme.h"
 
 namespace pare::export_ {
 

@@ -1,14 +1,14 @@
 #include "export/npy_folder.h"
 
-#include <algorithm>
-#include <system_error>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "export/npy_names.h"
 #include "formats/npy_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
 
 namespace pare::export_ {
 namespace {
@@ -47,11 +47,9 @@ class NpyFolder final : public formats::TensorSource {
   std::span<const formats::TensorInfo> tensors() const noexcept override { return tensors_; }
 
   const formats::TensorInfo* find(std::string_view name) const noexcept override {
-    const auto found =
-        std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                         [](const formats::TensorInfo& info, std::string_view wanted) {
-                           return info.name < wanted;
-                         });
+    const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                                        [](const formats::TensorInfo& info,
+                                           std::string_view wanted) { return info.name < wanted; });
     return found != tensors_.end() && found->name == name ? &*found : nullptr;
   }
 
@@ -75,7 +73,8 @@ class NpyFolder final : public formats::TensorSource {
   std::vector<fs::path> files() const override {
     std::vector<fs::path> all;
     for (const auto& source : sources_) {
-      for (fs::path& path : source->files()) all.push_back(std::move(path));
+      for (fs::path& path : source->files())
+        all.push_back(std::move(path));
     }
     return all;
   }
@@ -90,7 +89,8 @@ class NpyFolder final : public formats::TensorSource {
     const formats::TensorInfo* info = find(name);
     if (info != nullptr) return places_[static_cast<std::size_t>(info - tensors_.data())];
     std::vector<std::string> known;
-    for (const formats::TensorInfo& tensor : tensors_) known.push_back(tensor.name);
+    for (const formats::TensorInfo& tensor : tensors_)
+      known.push_back(tensor.name);
     const std::string near = closest_match(name, known);
     throw Error(ErrorCode::tensor_missing, std::string(name))
         .hint(near.empty() ? "none of the .npy files holds it"
@@ -139,10 +139,9 @@ Description infer_description(const formats::TensorSource& source) {
   std::string module;
   for (const formats::TensorInfo& info : source.tensors()) {
     const auto split = split_part_name(info.name);
-    const bool of_linear =
-        split.has_value() && split->part != Part::bias &&
-        source.find(tensor_name(split->module, Part::weight_scale)) != nullptr &&
-        source.find(tensor_name(split->module, Part::weight)) != nullptr;
+    const bool of_linear = split.has_value() && split->part != Part::bias &&
+                           source.find(tensor_name(split->module, Part::weight_scale)) != nullptr &&
+                           source.find(tensor_name(split->module, Part::weight)) != nullptr;
     if (!of_linear) {
       description.tags.emplace_back(info.name, kFloatTag);
       continue;

@@ -1,11 +1,11 @@
 // The npy files of a folder as one set of tensors under their full names.
 #pragma once
 
-#include <filesystem>
-#include <memory>
-
 #include "export/description.h"
 #include "formats/tensor_source.h"
+
+#include <filesystem>
+#include <memory>
 
 namespace pare::export_ {
 

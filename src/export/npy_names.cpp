@@ -22,13 +22,20 @@ std::optional<NpyFile> whole_name_file(std::string_view name) noexcept {
 NpyFile file_of(Part part) noexcept {
   switch (part) {
     case Part::weight:
-    case Part::bias: break;
-    case Part::weight_scale: return NpyFile::weight_scale;
-    case Part::weight_offset: return NpyFile::weight_offset;
-    case Part::input_scale: return NpyFile::input_scale;
-    case Part::input_offset: return NpyFile::input_offset;
-    case Part::quant_bias: return NpyFile::quant_bias;
-    case Part::deq_scale: return NpyFile::deq_scale;
+    case Part::bias:
+      break;
+    case Part::weight_scale:
+      return NpyFile::weight_scale;
+    case Part::weight_offset:
+      return NpyFile::weight_offset;
+    case Part::input_scale:
+      return NpyFile::input_scale;
+    case Part::input_offset:
+      return NpyFile::input_offset;
+    case Part::quant_bias:
+      return NpyFile::quant_bias;
+    case Part::deq_scale:
+      return NpyFile::deq_scale;
   }
   return NpyFile::quant_weight;
 }

@@ -1,25 +1,35 @@
 // Which of the npy files a tensor goes to, under which key, and what its full name was.
 #pragma once
 
+#include "export/parts.h"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "export/parts.h"
-
 namespace pare::export_ {
 
 enum class NpyFile : std::uint8_t {
-  quant_weight, input_scale, input_offset, quant_bias, deq_scale, weight_scale, weight_offset,
-  kv_cache_scale, kv_cache_offset, fa_quant_scale, fa_quant_offset, anti_fp_norm
+  quant_weight,
+  input_scale,
+  input_offset,
+  quant_bias,
+  deq_scale,
+  weight_scale,
+  weight_offset,
+  kv_cache_scale,
+  kv_cache_offset,
+  fa_quant_scale,
+  fa_quant_offset,
+  anti_fp_norm
 };
 inline constexpr std::size_t kNpyFileCount = 12;
 /// Base names, in the order of the enumeration: "quant_weight" is quant_weight.npy.
 inline constexpr std::array<std::string_view, kNpyFileCount> kNpyFileNames = {
-    "quant_weight",   "input_scale",     "input_offset",   "quant_bias",
-    "deq_scale",      "weight_scale",    "weight_offset",  "kv_cache_scale",
+    "quant_weight",    "input_scale",    "input_offset",    "quant_bias",
+    "deq_scale",       "weight_scale",   "weight_offset",   "kv_cache_scale",
     "kv_cache_offset", "fa_quant_scale", "fa_quant_offset", "anti_fp_norm"};
 
 struct NpyPlace {

@@ -1,11 +1,11 @@
 #include "export/parts.h"
 
-#include <span>
+#include "core/error.h"
+#include "export/static_algebra.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "export/static_algebra.h"
+#include <span>
 
 namespace pare::export_ {
 namespace {
@@ -33,28 +33,39 @@ Shape scale_shape(const LinearPlan& linear) {
 
 DType dtype_of(Part part, const LinearPlan& linear, DType model_dtype) noexcept {
   switch (part) {
-    case Part::weight: return DType::i8;
-    case Part::bias: return linear.bias_dtype.value_or(DType::f32);
+    case Part::weight:
+      return DType::i8;
+    case Part::bias:
+      return linear.bias_dtype.value_or(DType::f32);
     case Part::weight_scale:
-    case Part::weight_offset: return linear.scale_dtype;
+    case Part::weight_offset:
+      return linear.scale_dtype;
     case Part::input_scale:
-    case Part::input_offset: return linear.activation_dtype;
-    case Part::quant_bias: return DType::i32;
-    case Part::deq_scale: break;
+    case Part::input_offset:
+      return linear.activation_dtype;
+    case Part::quant_bias:
+      return DType::i32;
+    case Part::deq_scale:
+      break;
   }
   return deq_scale_dtype(model_dtype);
 }
 
 Shape shape_of(Part part, const LinearPlan& linear, Int4 int4) {
   switch (part) {
-    case Part::weight: return packed_shape(linear.out, linear.in, packing_in(linear, int4));
+    case Part::weight:
+      return packed_shape(linear.out, linear.in, packing_in(linear, int4));
     case Part::weight_scale:
-    case Part::weight_offset: return scale_shape(linear);
+    case Part::weight_offset:
+      return scale_shape(linear);
     case Part::input_scale:
-    case Part::input_offset: return {1};
-    case Part::deq_scale: return {is_per_tensor(linear) ? 1 : linear.out};
+    case Part::input_offset:
+      return {1};
+    case Part::deq_scale:
+      return {is_per_tensor(linear) ? 1 : linear.out};
     case Part::bias:
-    case Part::quant_bias: break;
+    case Part::quant_bias:
+      break;
   }
   return {linear.out};
 }
@@ -104,15 +115,21 @@ class PartValues {
   Tensor make(const DeclaredTensor& tensor) const {
     const formats::TensorInfo& info = tensor.info;
     switch (tensor.part) {
-      case Part::weight: return pack_int4(q_.codes, q_.out, q_.in, packing_);
-      case Part::weight_scale: return store_exactly(q_.scales, info);
-      case Part::weight_offset: return store_exactly(q_.zeros, info);
-      case Part::input_scale: return store_exactly(std::span(&q_.input->scale, 1), info);
-      case Part::input_offset: return store_exactly(std::span(&q_.input->zero_point, 1), info);
+      case Part::weight:
+        return pack_int4(q_.codes, q_.out, q_.in, packing_);
+      case Part::weight_scale:
+        return store_exactly(q_.scales, info);
+      case Part::weight_offset:
+        return store_exactly(q_.zeros, info);
+      case Part::input_scale:
+        return store_exactly(std::span(&q_.input->scale, 1), info);
+      case Part::input_offset:
+        return store_exactly(std::span(&q_.input->zero_point, 1), info);
       case Part::quant_bias:
         return Tensor::from<std::int32_t>(DType::i32, info.shape, quant_bias_);
       case Part::bias:
-      case Part::deq_scale: break;
+      case Part::deq_scale:
+        break;
     }
     return store_deq_scales(deq_, info.dtype, info.shape);
   }
@@ -151,8 +168,7 @@ std::vector<Part> parts_of(quant::Activations activations, bool has_bias) {
   return parts;
 }
 
-std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype,
-                                           Int4 int4) {
+std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype, Int4 int4) {
   std::vector<DeclaredTensor> tensors;
   for (const Part part : parts_of(linear.scheme.activations, linear.bias_dtype.has_value())) {
     DeclaredTensor tensor;

@@ -2,6 +2,9 @@
 // writers and descriptions all take them from here, so that they cannot differ.
 #pragma once
 
+#include "export/exporter.h"
+#include "export/int4.h"
+
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -10,14 +13,18 @@
 #include <string_view>
 #include <vector>
 
-#include "export/exporter.h"
-#include "export/int4.h"
-
 namespace pare::export_ {
 
 /// The tensors of one linear, in the order they are written.
 enum class Part : std::uint8_t {
-  weight, bias, weight_scale, weight_offset, input_scale, input_offset, quant_bias, deq_scale
+  weight,
+  bias,
+  weight_scale,
+  weight_offset,
+  input_scale,
+  input_offset,
+  quant_bias,
+  deq_scale
 };
 inline constexpr std::size_t kPartCount = 8;
 inline constexpr std::array<Part, kPartCount> kParts = {

@@ -1,13 +1,13 @@
 #include "export/planned_writer.h"
 
-#include <map>
-#include <set>
-#include <utility>
+#include "core/error.h"
+#include "io/file.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "io/file.h"
+#include <map>
+#include <set>
+#include <utility>
 
 namespace pare::export_ {
 namespace {
@@ -18,7 +18,9 @@ class PlannedWriter final : public ExportWriter {
  public:
   PlannedWriter(const ExportPlan& plan, Int4 int4, std::unique_ptr<TensorSink> sink,
                 DescriptionFile description)
-      : model_dtype_(plan.model_dtype), int4_(int4), sink_(std::move(sink)),
+      : model_dtype_(plan.model_dtype),
+        int4_(int4),
+        sink_(std::move(sink)),
         description_(std::move(description)) {
     for (const Item& item : plan.items) {
       if (item.linear.has_value()) {
@@ -52,8 +54,10 @@ class PlannedWriter final : public ExportWriter {
   }
 
   std::vector<std::string> finish() override {
-    for (const auto& [name, linear] : linears_) check_given(tensor_name(name, Part::weight));
-    for (const auto& [name, tensor] : tensors_) check_given(name);
+    for (const auto& [name, linear] : linears_)
+      check_given(tensor_name(name, Part::weight));
+    for (const auto& [name, tensor] : tensors_)
+      check_given(name);
     std::vector<std::string> files = sink_->finish();
     io::write_text(description_.path, description_text(description_.content), kJsonMode);
     files.push_back(description_.path.filename().string());
@@ -93,14 +97,16 @@ std::string refuse_names(const std::vector<DeclaredTensor>& tensors) {
 std::string refuse_packing(const LinearPlan& linear) {
   const Packing packing = packing_of(linear.scheme, linear.in);
   if (packing == Packing::inputs && linear.in % 2 != 0) {
-    return fmt::format("{} has {} inputs, an odd number: two 4-bit codes share a byte along them; "
-                       "keep it with --disable-names, or choose --format ascend",
-                       linear.name, linear.in);
+    return fmt::format(
+        "{} has {} inputs, an odd number: two 4-bit codes share a byte along them; "
+        "keep it with --disable-names, or choose --format ascend",
+        linear.name, linear.in);
   }
   if (packing == Packing::outputs && linear.out % 2 != 0) {
-    return fmt::format("{} has {} outputs, an odd number: two 4-bit codes share a byte along them; "
-                       "keep it with --disable-names, or choose --format ascend",
-                       linear.name, linear.out);
+    return fmt::format(
+        "{} has {} outputs, an odd number: two 4-bit codes share a byte along them; "
+        "keep it with --disable-names, or choose --format ascend",
+        linear.name, linear.out);
   }
   return "";
 }

@@ -2,14 +2,14 @@
 // linears into their tensors, and hands these to a sink that knows the container.
 #pragma once
 
+#include "export/description.h"
+#include "export/exporter.h"
+#include "export/parts.h"
+
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "export/description.h"
-#include "export/exporter.h"
-#include "export/parts.h"
 
 namespace pare::export_ {
 

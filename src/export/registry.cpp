@@ -1,14 +1,14 @@
 // The table of exporters, made from exporters.def.
-#include <array>
-#include <string>
-#include <utility>
-#include <vector>
+#include "core/error.h"
+#include "export/exporter.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-#include "export/exporter.h"
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace pare::export_ {
 
@@ -49,7 +49,8 @@ const Exporter* exporter_of(const std::filesystem::path& folder) noexcept {
 
 std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan, const ParamMap& params) {
   std::size_t sum = 0;
-  for (const formats::TensorInfo& info : exporter.declare(plan, params)) sum += info.nbytes();
+  for (const formats::TensorInfo& info : exporter.declare(plan, params))
+    sum += info.nbytes();
   return sum;
 }
 

@@ -1,12 +1,12 @@
 #include "export/safetensors_files.h"
 
-#include <algorithm>
-#include <cmath>
-#include <system_error>
-
 #include "export/description.h"
 #include "export/folder_files.h"
 #include "formats/safetensors_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <system_error>
 
 namespace pare::export_ {
 namespace {
@@ -68,7 +68,8 @@ bool holds_weights(const fs::path& folder) {
 std::vector<formats::TensorInfo> infos_of(const std::vector<DeclaredTensor>& tensors) {
   std::vector<formats::TensorInfo> infos;
   infos.reserve(tensors.size());
-  for (const DeclaredTensor& tensor : tensors) infos.push_back(tensor.info);
+  for (const DeclaredTensor& tensor : tensors)
+    infos.push_back(tensor.info);
   return infos;
 }
 

@@ -1,6 +1,10 @@
 // The safetensors side of the ascend layouts: file names, the sink, and finding files again.
 #pragma once
 
+#include "export/exporter.h"
+#include "export/planned_writer.h"
+#include "formats/tensor_source.h"
+
 #include <array>
 #include <filesystem>
 #include <memory>
@@ -8,14 +12,13 @@
 #include <string_view>
 #include <vector>
 
-#include "export/exporter.h"
-#include "export/planned_writer.h"
-#include "formats/tensor_source.h"
-
 namespace pare::export_ {
 
 inline constexpr std::array kSafetensorsParams = {
-    ParamSpec{.name = "part_file_size", .type = ParamType::number, .min = 1e-6, .max = 1e6,
+    ParamSpec{.name = "part_file_size",
+              .type = ParamType::number,
+              .min = 1e-6,
+              .max = 1e6,
               .help = "largest weight file in GiB; more become numbered files with an index "
                       "(default: one file)"},
 };

@@ -1,15 +1,15 @@
 #include "export/static_algebra.h"
 
+#include "core/error.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
 
 namespace pare::export_ {
 namespace {

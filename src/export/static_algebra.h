@@ -6,12 +6,12 @@
 // Source: docs/formats/ascend.md, "Static activations"
 #pragma once
 
+#include "core/tensor.h"
+#include "quant/quantized_linear.h"
+
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "core/tensor.h"
-#include "quant/quantized_linear.h"
 
 namespace pare::export_ {
 
@@ -26,8 +26,7 @@ std::vector<float> deq_scales(const quant::QuantizedLinear& q);
 
 /// [O], computed in f64 and rounded half to even; without a bias in the source it counts as 0.
 /// Errors: out_of_range (naming the row) when a value does not fit 32 bits.
-std::vector<std::int32_t> quant_biases(const quant::QuantizedLinear& q,
-                                       std::span<const float> deq);
+std::vector<std::int32_t> quant_biases(const quant::QuantizedLinear& q, std::span<const float> deq);
 
 /// What the two make of a float bias: (quant_bias + zero_point * sum) * deq_scale, [O];
 /// empty when it is 0 in every row.

@@ -1,15 +1,15 @@
 #include "export/stored_linear.h"
 
+#include "core/error.h"
+#include "export/static_algebra.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <span>
 #include <vector>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
-#include "export/static_algebra.h"
 
 namespace pare::export_ {
 namespace {
@@ -89,17 +89,16 @@ void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing
 }
 
 void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::QuantizedLinear& q) {
-  q.scheme.granularity =
-      grid.rows == 0 ? quant::Granularity::tensor : quant::Granularity::channel;
+  q.scheme.granularity = grid.rows == 0 ? quant::Granularity::tensor : quant::Granularity::channel;
   const bool one_group_stated = grid.rows > 0 && found.group_size == q.in;
   if (grid.groups == 1 && !one_group_stated) return;
   q.scheme.granularity = quant::Granularity::group;
   q.scheme.group_size = q.in / grid.groups;
   if (found.group_size == 0 || found.group_size == q.scheme.group_size) return;
-  throw Error(ErrorCode::bad_description,
-              fmt::format("group_size is {}, but weight_scale {} means groups of {}",
-                          found.group_size, found[Part::weight_scale]->shape.text(),
-                          q.scheme.group_size))
+  throw Error(
+      ErrorCode::bad_description,
+      fmt::format("group_size is {}, but weight_scale {} means groups of {}", found.group_size,
+                  found[Part::weight_scale]->shape.text(), q.scheme.group_size))
       .hint(kDamaged);
 }
 
@@ -171,8 +170,9 @@ std::vector<float> read_static(const FoundLinear& found, quant::QuantizedLinear&
   }
   quant::ActivationParams input;
   input.stored_dtype = found[Part::input_scale]->dtype;
-  input.scale = checked_floats(found, Part::input_scale, Shape{1},
-                               [](float v) { return is_scale(v) && v > 0; }, "is no scale")[0];
+  input.scale = checked_floats(
+      found, Part::input_scale, Shape{1}, [](float v) { return is_scale(v) && v > 0; },
+      "is no scale")[0];
   input.zero_point = checked_floats(found, Part::input_offset, Shape{1}, is_int8,
                                     "is no whole number in -128..127")[0];
   q.input = input;

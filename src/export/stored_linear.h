@@ -1,12 +1,12 @@
 // A quantized linear put together again from its tensors; everything is checked before it is used.
 #pragma once
 
+#include "export/exporter.h"
+#include "export/parts.h"
+
 #include <array>
 #include <optional>
 #include <string>
-
-#include "export/exporter.h"
-#include "export/parts.h"
 
 namespace pare::export_ {
 

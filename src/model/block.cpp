@@ -17,9 +17,7 @@ namespace {
 MatrixView<const float> round_input(const Context& ctx, const ActivationQuant& input,
                                     MatrixView<const float> x, Matrix& rounded) {
   if (input.kind == quant::Activations::none) return x;
-  if (rounded.rows() != x.rows || rounded.cols() != x.cols) {
-    rounded = Matrix(x.rows, x.cols);
-  }
+  rounded.reshape(x.rows, x.cols);
   const MatrixView<float> out = rounded.view();
   ctx.parallel_for(x.rows, [&](std::int64_t t) {
     const std::span<float> row = out.row_span(t);
@@ -41,19 +39,38 @@ struct Output {
   Matrix* y;
 };
 
-/// Several linears of one input; the rounding is done once where their parameters agree.
-void apply_together(const Context& ctx, MatrixView<const float> x, std::span<const Output> outputs) {
-  Matrix rounded;
-  const ActivationQuant* rounded_for = nullptr;
+/// With fewer rows a product streams the weight once; laying the rows out would gain nothing.
+constexpr std::int64_t kRowsWorthPacking = 5;
+
+/// Several linears of one input: it is rounded and laid out once where their parameters agree.
+void apply_together(const Context& ctx, MatrixView<const float> x, Workspace& ws,
+                    std::span<const Output> outputs) {
+  const ActivationQuant* prepared_for = nullptr;
   MatrixView<const float> input = x;
   for (const Output& output : outputs) {
-    if (rounded_for == nullptr || !(*rounded_for == output.linear->input)) {
-      input = round_input(ctx, output.linear->input, x, rounded);
-      rounded_for = &output.linear->input;
+    const Linear& linear = *output.linear;
+    output.y->reshape(x.rows, linear.weight.out());
+    const bool prepared = prepared_for != nullptr && *prepared_for == linear.input;
+    if (!prepared) input = round_input(ctx, linear.input, x, ws.rounded);
+    if (x.rows < kRowsWorthPacking) {
+      kernels::matmul(ctx, input, linear.weight, output.y->view());
+    } else {
+      if (!prepared) ws.packed.pack(ctx, input, linear.weight);
+      kernels::matmul(ctx, ws.packed, linear.weight, output.y->view());
     }
-    *output.y = Matrix(x.rows, output.linear->weight.out());
-    multiply(ctx, *output.linear, input, output.y->view());
+    prepared_for = &linear.input;
+    if (!linear.bias.empty()) kernels::add_bias(ctx, output.y->view(), linear.bias);
   }
+}
+
+/// hidden += linear(x).
+void add_linear(const Context& ctx, const Linear& linear, MatrixView<const float> x, Workspace& ws,
+                MatrixView<float> hidden) {
+  const MatrixView<const float> input = round_input(ctx, linear.input, x, ws.rounded);
+  if (linear.bias.empty()) return kernels::matmul_add(ctx, input, linear.weight, hidden);
+  ws.product.reshape(x.rows, linear.weight.out());
+  multiply(ctx, linear, input, ws.product.view());
+  kernels::add_rows(ctx, hidden, ws.product.view());
 }
 
 void tap_sequences(const BlockRun& run, Site site, const Batch& batch, const Matrix& x) {
@@ -92,14 +109,9 @@ Visible append_to_cache(KvCache& cache, MatrixView<const float> k, MatrixView<co
           std::as_const(cache.values).view().rows_from(0, cache.used)};
 }
 
-struct Qkv {
-  Matrix q, k, v;
-};
-
 void attend_sequence(const Context& ctx, const ModelConfig& config, const Block& block,
-                     const BlockRun& run, const Qkv& qkv, std::int64_t row, std::int64_t length,
-                     Matrix& out) {
-  Visible seen{qkv.k.view().rows_from(row, length), qkv.v.view().rows_from(row, length)};
+                     const BlockRun& run, Workspace& ws, std::int64_t row, std::int64_t length) {
+  Visible seen{ws.k.view().rows_from(row, length), ws.v.view().rows_from(row, length)};
   if (run.cache != nullptr) seen = append_to_cache(*run.cache, seen.keys, seen.values);
   const AttentionConfig& a = config.attention;
   const kernels::AttentionShape shape{
@@ -109,61 +121,57 @@ void attend_sequence(const Context& ctx, const ModelConfig& config, const Block&
       .window = block.window,
       .scale = 1.0F / std::sqrt(static_cast<float>(a.head_dim)),
   };
-  kernels::attention(ctx, shape, qkv.q.view().rows_from(row, length), seen.keys, seen.values,
-                     out.view().rows_from(row, length), run.compute);
+  kernels::attention(ctx, shape, ws.q.view().rows_from(row, length), seen.keys, seen.values,
+                     ws.attended.view().rows_from(row, length), run.compute);
 }
 
 /// Rotates queries and keys by their positions and attends, one sequence at a time.
-Matrix attend(const Context& ctx, const ModelConfig& config, const Block& block, const Batch& batch,
-              const BlockRun& run, Qkv& qkv) {
-  norm_heads(ctx, config, block.q_norm, qkv.q);
-  norm_heads(ctx, config, block.k_norm, qkv.k);
-  Matrix out(qkv.q.rows(), qkv.q.cols());
+void attend(const Context& ctx, const ModelConfig& config, const Block& block, const Batch& batch,
+            const BlockRun& run, Workspace& ws) {
+  norm_heads(ctx, config, block.q_norm, ws.q);
+  norm_heads(ctx, config, block.k_norm, ws.k);
+  ws.attended.reshape(ws.q.rows(), ws.q.cols());
   const std::int64_t head_dim = config.attention.head_dim;
   std::int64_t row = 0;
   for (const std::int64_t length : batch.lengths) {
     const std::int64_t first = run.cache != nullptr ? run.cache->used : 0;
     const RopeTable rope = make_rope_table(config, first, length);
-    kernels::rope_half(ctx, qkv.q.view().rows_from(row, length), head_dim, rope.cos.view(),
-                       rope.sin.view());
-    kernels::rope_half(ctx, qkv.k.view().rows_from(row, length), head_dim, rope.cos.view(),
-                       rope.sin.view());
-    attend_sequence(ctx, config, block, run, qkv, row, length, out);
+    for (Matrix* x : {&ws.q, &ws.k}) {
+      kernels::rope_half(ctx, x->view().rows_from(row, length), head_dim, rope.cos.view(),
+                         rope.sin.view());
+    }
+    attend_sequence(ctx, config, block, run, ws, row, length);
     row += length;
   }
-  return out;
 }
 
 void attention_half(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
-                    const BlockRun& run) {
-  Matrix x(batch.tokens(), config.hidden_size);
-  kernels::rms_norm(ctx, batch.hidden.view(), block.input_norm, config.rms_norm_eps, x.view());
-  tap_sequences(run, Site::attention_input, batch, x);
-  Qkv qkv;
-  apply_together(ctx, x.view(),
-                 std::array<Output, 3>{{{&block.linear(LinearRole::q), &qkv.q},
-                                        {&block.linear(LinearRole::k), &qkv.k},
-                                        {&block.linear(LinearRole::v), &qkv.v}}});
-  const Matrix attended = attend(ctx, config, block, batch, run, qkv);
-  tap_sequences(run, Site::attention_output, batch, attended);
-  apply_linear(ctx, block.linear(LinearRole::o), attended.view(), x.view());
-  kernels::add_rows(ctx, batch.hidden.view(), x.view());
+                    const BlockRun& run, Workspace& ws) {
+  ws.normed.reshape(batch.tokens(), config.hidden_size);
+  kernels::rms_norm(ctx, batch.hidden.view(), block.input_norm, config.rms_norm_eps,
+                    ws.normed.view());
+  tap_sequences(run, Site::attention_input, batch, ws.normed);
+  apply_together(ctx, ws.normed.view(), ws,
+                 std::array<Output, 3>{{{&block.linear(LinearRole::q), &ws.q},
+                                        {&block.linear(LinearRole::k), &ws.k},
+                                        {&block.linear(LinearRole::v), &ws.v}}});
+  attend(ctx, config, block, batch, run, ws);
+  tap_sequences(run, Site::attention_output, batch, ws.attended);
+  add_linear(ctx, block.linear(LinearRole::o), ws.attended.view(), ws, batch.hidden.view());
 }
 
 void mlp_half(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
-              const BlockRun& run) {
-  Matrix x(batch.tokens(), config.hidden_size);
-  kernels::rms_norm(ctx, batch.hidden.view(), block.mlp_norm, config.rms_norm_eps, x.view());
-  tap_sequences(run, Site::mlp_input, batch, x);
-  Matrix gate;
-  Matrix up;
-  apply_together(ctx, x.view(),
-                 std::array<Output, 2>{{{&block.linear(LinearRole::gate), &gate},
-                                        {&block.linear(LinearRole::up), &up}}});
-  kernels::silu_mul(ctx, gate.view(), up.view());
-  tap_sequences(run, Site::mlp_hidden, batch, gate);
-  apply_linear(ctx, block.linear(LinearRole::down), gate.view(), x.view());
-  kernels::add_rows(ctx, batch.hidden.view(), x.view());
+              const BlockRun& run, Workspace& ws) {
+  ws.normed.reshape(batch.tokens(), config.hidden_size);
+  kernels::rms_norm(ctx, batch.hidden.view(), block.mlp_norm, config.rms_norm_eps,
+                    ws.normed.view());
+  tap_sequences(run, Site::mlp_input, batch, ws.normed);
+  apply_together(ctx, ws.normed.view(), ws,
+                 std::array<Output, 2>{{{&block.linear(LinearRole::gate), &ws.gate},
+                                        {&block.linear(LinearRole::up), &ws.up}}});
+  kernels::silu_mul(ctx, ws.gate.view(), ws.up.view());
+  tap_sequences(run, Site::mlp_hidden, batch, ws.gate);
+  add_linear(ctx, block.linear(LinearRole::down), ws.gate.view(), ws, batch.hidden.view());
 }
 
 }  // namespace
@@ -207,17 +215,27 @@ std::size_t block_bytes(const ModelConfig& config, kernels::Compute compute) {
 }
 
 void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
-                   const BlockRun& run) {
-  attention_half(ctx, config, block, batch, run);
-  mlp_half(ctx, config, block, batch, run);
+                   const BlockRun& run, Workspace& workspace) {
+  attention_half(ctx, config, block, batch, run, workspace);
+  mlp_half(ctx, config, block, batch, run, workspace);
 }
 
-std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens) {
+void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
+                   const BlockRun& run) {
+  Workspace workspace;
+  forward_block(ctx, config, block, batch, run, workspace);
+}
+
+std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens, int threads,
+                          kernels::Compute compute) {
   const AttentionConfig& a = config.attention;
-  const std::int64_t attention_floats = 2 * (a.heads + a.kv_heads) * a.head_dim;
-  const std::int64_t mlp_floats = 3 * config.intermediate_size;  // gate, up, gate rounded
-  const std::int64_t widest = std::max(attention_floats, mlp_floats) + 3 * config.hidden_size;
-  return static_cast<std::size_t>(tokens * widest) * sizeof(float);
+  const std::int64_t widest = std::max(config.intermediate_size, a.heads * a.head_dim);
+  const std::int64_t floats = config.hidden_size + 2 * (a.heads + a.kv_heads) * a.head_dim +
+                              2 * config.intermediate_size + widest;  // the last one: rounded
+  const auto packed = static_cast<std::size_t>(tokens * config.hidden_size) *
+                      (compute == kernels::Compute::bf16 ? 2 : 4);
+  return static_cast<std::size_t>(tokens * floats) * sizeof(float) + packed +
+         kernels::matmul_scratch_bytes(tokens, widest, threads, compute);
 }
 
 }  // namespace pare::model

@@ -72,6 +72,12 @@ class BlockTap {
   virtual void on_input(Site site, std::int64_t sequence, MatrixView<const float> x) = 0;
 };
 
+/// Buffers that one forward pass leaves to the next, so that they are made once.
+struct Workspace {
+  Matrix normed, q, k, v, attended, gate, up, rounded, product;
+  kernels::PackedInput packed;
+};
+
 struct BlockRun {
   kernels::Compute compute = kernels::Compute::f32;
   BlockTap* tap = nullptr;      // may be null
@@ -80,9 +86,12 @@ struct BlockRun {
 
 /// hidden becomes the block's output. Rows are independent of how sequences are batched.
 void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
+                   const BlockRun& run, Workspace& workspace);
+void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
                    const BlockRun& run);
 
-/// Working memory of forward_block in bytes for a batch of `tokens` rows.
-std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens);
+/// What a Workspace and the kernels' own buffers come to for batches of `tokens` rows, in bytes.
+std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens, int threads,
+                          kernels::Compute compute);
 
 }  // namespace pare::model

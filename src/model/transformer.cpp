@@ -57,12 +57,13 @@ void Head::logits(const Context& ctx, MatrixView<const float> hidden, MatrixView
 void forward_streamed(const Context& ctx, const Model& model, std::span<Batch> batches,
                       const std::function<void(std::int64_t)>& on_block) {
   const ModelConfig& config = model.graph->config;
+  Workspace workspace;
   for (std::int64_t i = 0; i < config.layers; ++i) {
     if (on_block) on_block(i);
     const Block block = load_block(ctx, *model.graph, i, *model.weights, model.compute);
     for (Batch& batch : batches) {
       ctx.check_cancelled();
-      forward_block(ctx, config, block, batch, {.compute = model.compute});
+      forward_block(ctx, config, block, batch, {.compute = model.compute}, workspace);
     }
   }
 }
@@ -88,7 +89,7 @@ std::vector<float> ResidentModel::feed(const Context& ctx, std::span<const std::
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     ctx.check_cancelled();
     forward_block(ctx, model_.graph->config, blocks_[i], batch,
-                  {.compute = model_.compute, .cache = &caches_[i]});
+                  {.compute = model_.compute, .cache = &caches_[i]}, workspace_);
   }
   position_ += count;
   std::vector<float> logits(static_cast<std::size_t>(head_.vocab_size()));

@@ -63,6 +63,7 @@ class ResidentModel {
   std::vector<Block> blocks_;
   std::vector<KvCache> caches_;
   Head head_;
+  Workspace workspace_;
   std::int64_t capacity_;
   std::int64_t position_ = 0;
 };

@@ -77,7 +77,8 @@ class CalibratedRun {
     }
     for (model::Batch& batch : batches_) {
       ctx_.check_cancelled();
-      model::forward_block(ctx_, plan_.graph->config, block, batch, {.compute = plan_.compute});
+      model::forward_block(ctx_, plan_.graph->config, block, batch, {.compute = plan_.compute},
+                           workspace_);
     }
   }
 
@@ -87,7 +88,7 @@ class CalibratedRun {
       ctx_.check_cancelled();
       model::Batch copy = batch;
       model::forward_block(ctx_, plan_.graph->config, block, copy,
-                           {.compute = plan_.compute, .tap = &tap});
+                           {.compute = plan_.compute, .tap = &tap}, workspace_);
     }
   }
 
@@ -149,6 +150,7 @@ class CalibratedRun {
   model::Model model_;
   LinearLog log_;
   std::vector<model::Batch> batches_;
+  model::Workspace workspace_;
   std::vector<LinearResult> results_;
 };
 

@@ -10,8 +10,8 @@ namespace {
 
 std::string memory_line(const MemoryEstimate& m) {
   return fmt::format(
-      "  memory     peak {} = program {} + hidden states {} + block {} + statistics {} + the larger "
-      "of forward {} and one linear {}",
+      "  memory     peak {} = program {} + hidden states {} + block {} + statistics {} + forward {} + "
+      "one linear {}",
       human_bytes(m.total()), human_bytes(m.program), human_bytes(m.hidden), human_bytes(m.block),
       human_bytes(m.statistics), human_bytes(m.forward), human_bytes(m.linear));
 }

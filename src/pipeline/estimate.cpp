@@ -80,7 +80,7 @@ std::int64_t longest_batch(const text::Dataset& data) {
 
 }  // namespace
 
-MemoryEstimate estimate_memory(const Plan& plan) {
+MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   MemoryEstimate memory;
   constexpr std::size_t kProgram = std::size_t{24} << 20;
   memory.program = kProgram;
@@ -91,7 +91,8 @@ MemoryEstimate estimate_memory(const Plan& plan) {
   const auto floats = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); };
   memory.hidden = floats(plan.calibration->tokens() * config.hidden_size);
   memory.block = model::block_bytes(config, plan.compute);
-  memory.forward = model::forward_bytes(config, rows) + floats(rows * config.hidden_size);
+  const std::size_t copied_batch = floats(rows * config.hidden_size);
+  memory.forward = model::forward_bytes(config, rows, threads, plan.compute) + copied_batch;
   memory.statistics =
       floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
   return memory;

@@ -174,7 +174,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   plan.output.model_dtype = model_dtype(plan);
   plan.compute = choose_compute(plan);
   load_calibration(plan);
-  plan.memory = estimate_memory(plan);
+  plan.memory = estimate_memory(plan, ctx.threads());
   check_memory(plan);
   rank(ctx, plan);
   refuse_nothing_to_do(plan);

@@ -37,11 +37,11 @@ struct MemoryEstimate {
   std::size_t program = 0;      // the process itself, code and tables
   std::size_t hidden = 0;       // cached hidden states of all samples
   std::size_t block = 0;        // the packed block being run
-  std::size_t forward = 0;      // working memory of one batch going through it
+  std::size_t forward = 0;      // working memory of one batch going through it; kept in between
   std::size_t statistics = 0;   // sampled rows, histograms
   std::size_t linear = 0;       // the largest linear while it is quantized and written
   std::size_t total() const noexcept {
-    return program + hidden + block + statistics + std::max(forward, linear);
+    return program + hidden + block + statistics + forward + linear;
   }
 };
 

@@ -14,10 +14,11 @@ namespace pare::text {
 
 struct DatasetOptions {
   std::filesystem::path file;              // .jsonl .json .csv .txt
-  std::string tmpl;                        // "{passage}\nQuestion:{question}?"; "" = default fields
+  std::string tmpl;                        // see template.h; "" = default fields
   std::optional<std::int64_t> count;       // use the first N samples
   std::optional<std::int64_t> max_tokens;  // longer sequences are cut into pieces of this many
-  std::optional<std::int64_t> pack;        // concatenate all and cut into windows of N tokens
+  std::optional<std::int64_t> pack;        // concatenate all and cut into windows of N tokens;
+                                           // the last one may be shorter, nothing is dropped
 };
 
 /// Token sequences ready to run, and everything needed to say where they came from.
@@ -37,7 +38,8 @@ struct Dataset {
 };
 
 /// Reads the file and tokenizes it. Each prompt is its own sequence unless `pack` is set.
-/// Lines of the form {"input_ids": […]} need no tokenizer (`tokenizer` may then be null).
+/// Lines of the form {"input_ids": […]} need no tokenizer (`tokenizer` may then be null); with a
+/// template they are records like any other. Blank lines and empty texts are skipped and counted.
 /// jsonl without template: `inputs_pretokenized`, else `text`, else `question`/`passage` joined as
 /// BoolQ calibration does: "{title} -- {passage}\nQuestion:{question}?\nAnswer:" (title left out
 /// when absent). csv: header row, fields by name; txt: one prompt per non-empty line (whole file is

@@ -32,7 +32,7 @@ class Tokenizer {
   /// token_out_of_range.
   virtual std::string piece(TokenId id) const = 0;
 
-  /// Number of ids, added tokens included.
+  /// Highest id + 1, added tokens included.
   virtual std::int64_t vocab_size() const noexcept = 0;
 
   /// Id of the begin-of-sequence token, or -1 when there is none.

@@ -1,15 +1,15 @@
 // What every exporter must do, with every scheme: refuse with a reason, or write files that say
 // exactly what was meant.
-#include <cctype>
-#include <ostream>
-#include <set>
-
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "export/exporter.h"
 #include "io/json.h"
 #include "support/made_up_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <ostream>
+#include <set>
 
 namespace pare::export_ {
 namespace {
@@ -28,7 +28,8 @@ std::vector<quant::Scheme> all_schemes() {
   std::vector<quant::Scheme> schemes;
   for (const quant::NamedScheme& named : quant::named_schemes()) {
     for (const bool symmetric : {true, false}) {
-      quant::Scheme scheme{.weight_bits = named.weight_bits, .symmetric = symmetric,
+      quant::Scheme scheme{.weight_bits = named.weight_bits,
+                           .symmetric = symmetric,
                            .activations = named.activations};
       schemes.push_back(scheme);
       scheme.granularity = quant::Granularity::tensor;
@@ -73,10 +74,9 @@ void expect_effective_bias(const quant::QuantizedLinear& meant, const std::vecto
   const std::vector<float> bias = read_floats(meant.bias->view());
   ASSERT_EQ(found.size(), bias.size());
   for (std::size_t row = 0; row < bias.size(); ++row) {
-    const float step =
-        meant.input.has_value()
-            ? meant.input->scale * meant.scale_at(static_cast<std::int64_t>(row), 0)
-            : 0.0F;
+    const float step = meant.input.has_value()
+                           ? meant.input->scale * meant.scale_at(static_cast<std::int64_t>(row), 0)
+                           : 0.0F;
     EXPECT_NEAR(found[row], bias[row], 0.51F * step) << "row " << row;
   }
 }
@@ -97,8 +97,8 @@ TEST_P(EveryExporter, WritesWhatItReads) {
   }
   ASSERT_EQ(exporter_of(folder.path()), exporter);
 
-  const bool widened = dtype == DType::bf16 && exporter->declare(model.plan, params)[0].dtype ==
-                                                   DType::f32;
+  const bool widened =
+      dtype == DType::bf16 && exporter->declare(model.plan, params)[0].dtype == DType::f32;
   const auto checkpoint = exporter->open(folder.path());
   EXPECT_EQ(checkpoint->linears().size(), model.linears.size());
   for (const auto& [name, meant] : model.linears) {
@@ -133,7 +133,8 @@ TEST(Exporters, DescribeThemselves) {
     EXPECT_TRUE(ids.insert(exporter->id).second) << exporter->id << " is there twice";
     EXPECT_EQ(&find_exporter(exporter->id), exporter);
     EXPECT_GT(exporter->summary.size(), 10U);
-    for (const ParamSpec& spec : exporter->params) EXPECT_GT(spec.help.size(), 10U) << spec.name;
+    for (const ParamSpec& spec : exporter->params)
+      EXPECT_GT(spec.help.size(), 10U) << spec.name;
     const ExportPlan plan =
         test::made_up_model({.activations = quant::Activations::static_tensor}, DType::bf16).plan;
     EXPECT_TRUE(io::parse_json(exporter->config_patch(plan), "config patch").is_object());
@@ -151,8 +152,8 @@ TEST(Exporters, NoneClaimsAFolderOfSomethingElse) {
 
 TEST(Exporters, DeclareOneTensorPerName) {
   for (const Exporter* exporter : exporters()) {
-    const test::MadeUpModel model = test::made_up_model(
-        {.activations = quant::Activations::static_tensor}, DType::f16);
+    const test::MadeUpModel model =
+        test::made_up_model({.activations = quant::Activations::static_tensor}, DType::f16);
     const ParamMap params = test::defaults_of(*exporter);
     std::set<std::string> names;
     std::size_t bytes = 0;

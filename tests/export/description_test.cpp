@@ -1,12 +1,12 @@
 // The description's text, and what is refused when it is read.
 #include "export/description.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "io/file.h"
 #include "support/made_up_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace pare::export_ {
 namespace {
@@ -59,8 +59,8 @@ TEST(Description, HeaderWithoutVersion) {
 }
 
 TEST(Description, TagsFollowTheOrderOfTheFiles) {
-  const test::MadeUpModel model = test::made_up_model(
-      {.activations = quant::Activations::static_tensor}, DType::f16);
+  const test::MadeUpModel model =
+      test::made_up_model({.activations = quant::Activations::static_tensor}, DType::f16);
   const Description description = describe(model.plan, declare_items(model.plan, Int4::unpacked));
   ASSERT_GE(description.tags.size(), 10U);
   const std::string q = "model.layers.0.self_attn.q_proj.";
@@ -93,10 +93,10 @@ TEST(Description, RefusesDamage) {
   expect_refused(R"({"model_quant_type": 8})", ErrorCode::bad_description, "model_quant_type");
   expect_refused(R"({"model_quant_type": "W8A8", "a.weight": {"x": 1}})",
                  ErrorCode::bad_description, "a.weight");
-  expect_refused(R"({"model_quant_type": "W4A16", "group_size": "64"})",
-                 ErrorCode::bad_description, "group_size");
-  expect_refused(R"({"model_quant_type": "W4A16", "group_size": 64.5})",
-                 ErrorCode::bad_description, "group_size");
+  expect_refused(R"({"model_quant_type": "W4A16", "group_size": "64"})", ErrorCode::bad_description,
+                 "group_size");
+  expect_refused(R"({"model_quant_type": "W4A16", "group_size": 64.5})", ErrorCode::bad_description,
+                 "group_size");
   expect_refused(R"({"model_quant_type": "W4A16", "group_size": 18446744073709551615})",
                  ErrorCode::bad_description, "group_size");
   expect_refused(R"({"model_quant_type": "W8A8", "a.wei)", ErrorCode::bad_json, "");

@@ -1,17 +1,17 @@
 // Damaged and contradicting files: each is refused with the name of what is wrong.
-#include <cmath>
-#include <functional>
-#include <limits>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "export/exporter.h"
 #include "formats/safetensors_writer.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "support/made_up_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
 
 namespace pare::export_ {
 namespace {
@@ -51,7 +51,8 @@ struct Files {
     layout.folder = folder;
     layout.base_name = weights_.substr(0, weights_.rfind(".safetensors"));
     formats::SafetensorsWriter writer(layout, infos);
-    for (const auto& [name, tensor] : tensors) writer.write(name, tensor.view());
+    for (const auto& [name, tensor] : tensors)
+      writer.write(name, tensor.view());
     writer.finish();
     io::write_text(folder / description_, description.dump(2));
   }
@@ -106,7 +107,8 @@ TEST(Hostile, NameOnlyInTheWeights) {
 
 TEST(Hostile, BothSidesAreNamed) {
   Files files;
-  for (const std::string name : {"a", "b", "c", "d", "e"}) files.description[name] = "FLOAT";
+  for (const std::string name : {"a", "b", "c", "d", "e"})
+    files.description[name] = "FLOAT";
   files.description.erase("model.norm.weight");
   files.expect_refused(ErrorCode::bad_description, "\"a\", \"b\", \"c\" and 2 more; in the weight");
 }
@@ -116,8 +118,8 @@ TEST(Hostile, DescriptionCutShort) {
   Files().write(folder.path());
   const auto path = folder.path() / "quant_model_description_w8a8.json";
   const std::string text = io::read_text(path);
-  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, text.size() / 2,
-                                   text.size() - 2}) {
+  for (const std::size_t length :
+       {std::size_t{0}, std::size_t{1}, text.size() / 2, text.size() - 2}) {
     std::filesystem::remove(path);
     io::write_text(path, text.substr(0, length));
     try {
@@ -165,10 +167,10 @@ TEST(Hostile, PartsThatDoNotMakeALinear) {
 
 TEST(Hostile, WrongTypes) {
   const std::vector<std::pair<std::string, DType>> wrong = {
-      {"weight", DType::u8},       {"weight", DType::f32},      {"weight_scale", DType::i32},
+      {"weight", DType::u8},        {"weight", DType::f32},      {"weight_scale", DType::i32},
       {"weight_offset", DType::i8}, {"input_scale", DType::f64}, {"input_offset", DType::i8},
-      {"quant_bias", DType::i64},  {"quant_bias", DType::f32},  {"deq_scale", DType::i32},
-      {"deq_scale", DType::f16},   {"bias", DType::i32}};
+      {"quant_bias", DType::i64},   {"quant_bias", DType::f32},  {"deq_scale", DType::i32},
+      {"deq_scale", DType::f16},    {"bias", DType::i32}};
   for (const auto& [part, dtype] : wrong) {
     Files files;
     Tensor& tensor = files.tensors[kLinear + "." + part];
@@ -179,12 +181,12 @@ TEST(Hostile, WrongTypes) {
 
 TEST(Hostile, WrongShapes) {
   const std::vector<std::pair<std::string, Shape>> wrong = {
-      {"weight", {384}},           {"weight", {64, 6}},       {"weight", {0, 64}},
-      {"weight", {6, 8, 8}},       {"weight_scale", {6, 0}},  {"weight_scale", {5, 1}},
-      {"weight_scale", {6, 5}},    {"weight_scale", {}},      {"weight_scale", {6, 1, 1}},
-      {"weight_offset", {1, 6}},   {"input_scale", {2}},      {"input_scale", {}},
-      {"input_offset", {1, 1}},    {"quant_bias", {5}},       {"quant_bias", {6, 1}},
-      {"deq_scale", {1}},          {"deq_scale", {7}},        {"bias", {7}}};
+      {"weight", {384}},         {"weight", {64, 6}},      {"weight", {0, 64}},
+      {"weight", {6, 8, 8}},     {"weight_scale", {6, 0}}, {"weight_scale", {5, 1}},
+      {"weight_scale", {6, 5}},  {"weight_scale", {}},     {"weight_scale", {6, 1, 1}},
+      {"weight_offset", {1, 6}}, {"input_scale", {2}},     {"input_scale", {}},
+      {"input_offset", {1, 1}},  {"quant_bias", {5}},      {"quant_bias", {6, 1}},
+      {"deq_scale", {1}},        {"deq_scale", {7}},       {"bias", {7}}};
   for (const auto& [part, shape] : wrong) {
     Files files;
     Tensor& tensor = files.tensors[kLinear + "." + part];
@@ -226,7 +228,8 @@ TEST(Hostile, ValuesThatCannotBe) {
 TEST(Hostile, DeqScaleOfAnotherKind) {
   Files files;
   std::vector<float> as_numbers;  // what a reader sees that takes the bits for a number
-  for (int i = 0; i < 6; ++i) as_numbers.push_back(1e9F);
+  for (int i = 0; i < 6; ++i)
+    as_numbers.push_back(1e9F);
   files.set_floats("deq_scale", as_numbers, {6});
   files.expect_refused(ErrorCode::bad_description, "deq_scale of row 0");
   Files wide;

@@ -1,18 +1,19 @@
 // Packing of 4-bit codes against words worked out by hand.
 #include "export/int4.h"
 
+#include "core/error.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
-
-#include "core/error.h"
 
 namespace pare::export_ {
 namespace {
 
 std::vector<int> bytes_of(const Tensor& tensor) {
   std::vector<int> bytes;
-  for (const std::byte b : tensor.view().data) bytes.push_back(std::to_integer<int>(b));
+  for (const std::byte b : tensor.view().data)
+    bytes.push_back(std::to_integer<int>(b));
   return bytes;
 }
 
@@ -20,7 +21,8 @@ std::vector<int> bytes_of(const Tensor& tensor) {
 std::vector<std::int8_t> ramp() {
   std::vector<std::int8_t> codes;
   for (int o = 0; o < 8; ++o) {
-    for (int i = 0; i < 8; ++i) codes.push_back(static_cast<std::int8_t>((3 * o + 5 * i) % 16 - 8));
+    for (int i = 0; i < 8; ++i)
+      codes.push_back(static_cast<std::int8_t>((3 * o + 5 * i) % 16 - 8));
   }
   return codes;
 }
@@ -31,15 +33,13 @@ TEST(Int4, PairsOfOutputs) {
   const Tensor packed = pack_int4(kSmall, 4, 4, Packing::outputs);
   EXPECT_EQ(packed.dtype(), DType::i8);
   EXPECT_EQ(packed.shape(), (Shape{2, 4}));
-  EXPECT_EQ(bytes_of(packed),
-            (std::vector<int>{0x18, 0x29, 0x3A, 0x4B, 0xF5, 0xE6, 0xD7, 0xC0}));
+  EXPECT_EQ(bytes_of(packed), (std::vector<int>{0x18, 0x29, 0x3A, 0x4B, 0xF5, 0xE6, 0xD7, 0xC0}));
 }
 
 TEST(Int4, PairsOfInputs) {
   const Tensor packed = pack_int4(kSmall, 4, 4, Packing::inputs);
   EXPECT_EQ(packed.shape(), (Shape{4, 2}));
-  EXPECT_EQ(bytes_of(packed),
-            (std::vector<int>{0x98, 0xBA, 0x21, 0x43, 0x65, 0x07, 0xEF, 0xCD}));
+  EXPECT_EQ(bytes_of(packed), (std::vector<int>{0x98, 0xBA, 0x21, 0x43, 0x65, 0x07, 0xEF, 0xCD}));
 }
 
 TEST(Int4, GoldenRows) {
@@ -54,7 +54,8 @@ TEST(Int4, GoldenRows) {
 TEST(Int4, UnpackingGoldenBytes) {
   const std::vector<int> words = {0x98, 0xBA, 0x21, 0x43};
   std::vector<std::byte> bytes;
-  for (const int word : words) bytes.push_back(static_cast<std::byte>(word));
+  for (const int word : words)
+    bytes.push_back(static_cast<std::byte>(word));
   EXPECT_EQ(unpack_int4(bytes, 2, 4, Packing::inputs),
             (std::vector<std::int8_t>{-8, -7, -6, -5, 1, 2, 3, 4}));
   EXPECT_EQ(unpack_int4(bytes, 4, 2, Packing::outputs),

@@ -1,17 +1,17 @@
 // What the three layouts put on disk: names, types, shapes, bytes, permissions.
-#include <cstring>
-#include <map>
-#include <set>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "export/exporter.h"
 #include "formats/npy_reader.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "support/made_up_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <set>
 
 namespace pare::export_ {
 namespace {
@@ -42,7 +42,8 @@ struct Written {
 
 std::vector<int> bytes_at(const TensorView& view, std::size_t count) {
   std::vector<int> bytes;
-  for (std::size_t i = 0; i < count; ++i) bytes.push_back(std::to_integer<int>(view.data[i]));
+  for (std::size_t i = 0; i < count; ++i)
+    bytes.push_back(std::to_integer<int>(view.data[i]));
   return bytes;
 }
 
@@ -78,10 +79,10 @@ TEST(AscendLayout, TypesAndShapes) {
   const auto source = formats::open_checkpoint(written.folder.path() / written.files[0]);
   const std::string q = "model.layers.0.self_attn.q_proj.";
   const std::map<std::string, std::pair<DType, Shape>> expected = {
-      {"weight", {DType::i8, {6, 64}}},        {"bias", {DType::f16, {6}}},
-      {"weight_scale", {DType::f16, {6, 1}}},  {"weight_offset", {DType::f16, {6, 1}}},
-      {"input_scale", {DType::f16, {1}}},      {"input_offset", {DType::f16, {1}}},
-      {"quant_bias", {DType::i32, {6}}},       {"deq_scale", {DType::i64, {6}}}};
+      {"weight", {DType::i8, {6, 64}}},       {"bias", {DType::f16, {6}}},
+      {"weight_scale", {DType::f16, {6, 1}}}, {"weight_offset", {DType::f16, {6, 1}}},
+      {"input_scale", {DType::f16, {1}}},     {"input_offset", {DType::f16, {1}}},
+      {"quant_bias", {DType::i32, {6}}},      {"deq_scale", {DType::i64, {6}}}};
   for (const auto& [part, what] : expected) {
     const formats::TensorInfo* info = source->find(q + part);
     ASSERT_NE(info, nullptr) << part;
@@ -112,16 +113,17 @@ TEST(AscendLayout, FourBitCodesLieOneToAByte) {
 
 TEST(AscendV1Layout, FilesAndHeader) {
   const Written written("ascend-v1", test::made_up_model(kInt4Groups, DType::bf16));
-  EXPECT_THAT(written.files, ElementsAre("quant_model_weight_w4a16.safetensors",
-                                         "quant_model_description.json"));
+  EXPECT_THAT(written.files,
+              ElementsAre("quant_model_weight_w4a16.safetensors", "quant_model_description.json"));
   EXPECT_EQ(test::mode_of(written.folder.path() / written.files[0]), 0400U);
   EXPECT_EQ(test::mode_of(written.folder.path() / written.files[1]), 0600U);
   const io::Json description = written.json(written.files[1]);
   std::vector<std::string> keys;
-  for (const auto& [key, value] : description.items()) keys.push_back(key);
+  for (const auto& [key, value] : description.items())
+    keys.push_back(key);
   keys.resize(4);
-  EXPECT_THAT(keys, ElementsAre("version", "model_quant_type", "group_size",
-                                "model.embed_tokens.weight"));
+  EXPECT_THAT(
+      keys, ElementsAre("version", "model_quant_type", "group_size", "model.embed_tokens.weight"));
   EXPECT_EQ(description["version"], "1.0.0");
   EXPECT_EQ(description["group_size"], 32);
 }
@@ -166,32 +168,33 @@ TEST(AscendLayouts, ShardsWithAnIndex) {
 
 TEST(NpyLayout, FilesAndKeys) {
   const Written written("npy", test::made_up_model(kStatic, DType::f32));
-  EXPECT_THAT(written.files,
-              UnorderedElementsAre("quant_weight.npy", "anti_fp_norm.npy", "weight_scale.npy",
-                                   "weight_offset.npy", "input_scale.npy", "input_offset.npy",
-                                   "quant_bias.npy", "deq_scale.npy",
-                                   "quant_model_description_w8a8.json"));
+  EXPECT_THAT(
+      written.files,
+      UnorderedElementsAre("quant_weight.npy", "anti_fp_norm.npy", "weight_scale.npy",
+                           "weight_offset.npy", "input_scale.npy", "input_offset.npy",
+                           "quant_bias.npy", "deq_scale.npy", "quant_model_description_w8a8.json"));
   for (const std::string& name : written.files) {
     EXPECT_EQ(test::mode_of(written.folder.path() / name), name.ends_with(".npy") ? 0400U : 0600U);
   }
   const auto keys = [&](const std::string& name) {
     std::vector<std::string> all;
     const auto source = formats::open_npy_dict(written.folder.path() / name);
-    for (const formats::TensorInfo& info : source->tensors()) all.push_back(info.name);
+    for (const formats::TensorInfo& info : source->tensors())
+      all.push_back(info.name);
     return all;
   };
   const std::string block = "model.layers.0.";
-  EXPECT_THAT(keys("quant_weight.npy"),
-              UnorderedElementsAre("model.embed_tokens", block + "self_attn.q_proj",
-                                   block + "self_attn.q_proj.bias", block + "self_attn.o_proj",
-                                   block + "mlp.up_proj", block + "mlp.kept",
-                                   block + "mlp.kept.bias"));
+  EXPECT_THAT(
+      keys("quant_weight.npy"),
+      UnorderedElementsAre("model.embed_tokens", block + "self_attn.q_proj",
+                           block + "self_attn.q_proj.bias", block + "self_attn.o_proj",
+                           block + "mlp.up_proj", block + "mlp.kept", block + "mlp.kept.bias"));
   EXPECT_THAT(keys("anti_fp_norm.npy"),
               UnorderedElementsAre(block + "input_layernorm.weight", "model.norm.weight"));
   for (const char* name : {"weight_scale.npy", "deq_scale.npy", "input_offset.npy"}) {
-    EXPECT_THAT(keys(name), UnorderedElementsAre(block + "self_attn.q_proj",
-                                                 block + "self_attn.o_proj",
-                                                 block + "mlp.up_proj"));
+    EXPECT_THAT(keys(name),
+                UnorderedElementsAre(block + "self_attn.q_proj", block + "self_attn.o_proj",
+                                     block + "mlp.up_proj"));
   }
 }
 
@@ -240,7 +243,8 @@ TEST(Config, WhatEachLayoutAsksFor) {
     return io::parse_json(find_exporter(format).config_patch(plan), "patch");
   };
   EXPECT_EQ(patch("ascend"), io::parse_json(R"({"quantize": "w4a16", "quantization_config":
-      {"group_size": 32, "kv_quant_type": null, "fa_quant_type": null}})", "expected"));
+      {"group_size": 32, "kv_quant_type": null, "fa_quant_type": null}})",
+                                            "expected"));
   EXPECT_EQ(patch("ascend-v1"), io::parse_json(R"({"quantization_config": null})", "expected"));
   EXPECT_EQ(patch("npy"), io::Json::object());
 }

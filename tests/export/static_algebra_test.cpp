@@ -1,13 +1,13 @@
 // deq_scale and quant_bias against numbers worked out by hand.
 #include "export/static_algebra.h"
 
+#include "core/error.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 #include <limits>
-
-#include "core/error.h"
 
 namespace pare::export_ {
 namespace {
@@ -66,8 +66,7 @@ TEST(StaticAlgebra, OneScaleForAllRows) {
 }
 
 TEST(StaticAlgebra, HalvesGoToTheEvenNeighbour) {
-  quant::QuantizedLinear q =
-      linear_of({0, 0, 0, 0, 0}, 5, std::vector<float>(5, 1.0F), 1.0F, -3);
+  quant::QuantizedLinear q = linear_of({0, 0, 0, 0, 0}, 5, std::vector<float>(5, 1.0F), 1.0F, -3);
   give_bias(q, {0.5F, 1.5F, 2.5F, -0.5F, -1.5F});
   EXPECT_EQ(quant_biases(q, deq_scales(q)), (std::vector<std::int32_t>{0, 2, 2, 0, -2}));
 }

@@ -2,6 +2,11 @@
 // exporters.
 #pragma once
 
+#include "core/rng.h"
+#include "export/exporter.h"
+
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -10,11 +15,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
-
-#include "core/rng.h"
-#include "export/exporter.h"
 
 namespace pare::test {
 
@@ -49,7 +49,8 @@ inline float between(Rng& rng, double low, double high) {
 
 inline Tensor float_tensor(Rng& rng, DType dtype, Shape shape) {
   std::vector<float> values(static_cast<std::size_t>(shape.numel()));
-  for (float& value : values) value = between(rng, -1, 1);
+  for (float& value : values)
+    value = between(rng, -1, 1);
   return store_floats(values, dtype, std::move(shape));
 }
 
@@ -64,16 +65,17 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
   q.in = in;
   q.scale_dtype = dtype;
   const auto range = static_cast<std::uint64_t>(scheme.qmax() - scheme.qmin() + 1);
-  const auto code = [&] {
-    return scheme.qmin() + static_cast<int>(rng.next() % range);
-  };
+  const auto code = [&] { return scheme.qmin() + static_cast<int>(rng.next() % range); };
   q.codes.resize(static_cast<std::size_t>(out * in));
-  for (std::int8_t& c : q.codes) c = static_cast<std::int8_t>(code());
+  for (std::int8_t& c : q.codes)
+    c = static_cast<std::int8_t>(code());
   const bool one_scale = scheme.granularity == quant::Granularity::tensor;
   q.scales.resize(one_scale ? 1 : static_cast<std::size_t>(out * scheme.groups(in)));
-  for (float& scale : q.scales) scale = round_through(between(rng, 0.001, 0.05), dtype);
+  for (float& scale : q.scales)
+    scale = round_through(between(rng, 0.001, 0.05), dtype);
   q.zeros.resize(q.scales.size());
-  for (float& zero : q.zeros) zero = scheme.symmetric ? 0.0F : static_cast<float>(code());
+  for (float& zero : q.zeros)
+    zero = scheme.symmetric ? 0.0F : static_cast<float>(code());
   if (!scheme.symmetric) q.zeros.back() = 3;  // so that reading back finds it asymmetric
   if (bias) q.bias = float_tensor(rng, dtype, {out});
   if (scheme.activations == quant::Activations::static_tensor) {
@@ -117,10 +119,8 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype) {
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";
   model.add_tensor("model.embed_tokens.weight", float_tensor(rng, dtype, {10, 64}));
-  model.add_linear(
-      made_up_linear(rng, block + "self_attn.q_proj", scheme, 6, 64, dtype, true));
-  model.add_linear(
-      made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, dtype, false));
+  model.add_linear(made_up_linear(rng, block + "self_attn.q_proj", scheme, 6, 64, dtype, true));
+  model.add_linear(made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, dtype, false));
   model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, 2, 128, dtype, false));
   model.add_tensor(block + "input_layernorm.weight", float_tensor(rng, dtype, {64}));
   model.add_tensor(block + "mlp.kept.weight", float_tensor(rng, dtype, {4, 6}));
@@ -141,8 +141,10 @@ inline std::vector<std::string> write_model(const export_::Exporter& exporter,
                                             const std::filesystem::path& folder,
                                             const ParamMap& params) {
   const auto writer = exporter.create(model.plan, folder, params);
-  for (const auto& [name, tensor] : model.tensors) writer->put_tensor(name, tensor.view());
-  for (const auto& [name, linear] : model.linears) writer->put_linear(linear);
+  for (const auto& [name, tensor] : model.tensors)
+    writer->put_tensor(name, tensor.view());
+  for (const auto& [name, linear] : model.linears)
+    writer->put_linear(linear);
   return writer->finish();
 }
 

@@ -1,12 +1,12 @@
-// The first layout of Ascend's model compression tools ("safe_tensor"), which MindIE serves: type in
-// both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
-#include <fmt/format.h>
-
+// The first layout of Ascend's model compression tools ("safe_tensor"), which MindIE serves: type
+// in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "export/checkpoint.h"
 #include "export/planned_writer.h"
 #include "export/safetensors_files.h"
 #include "io/json.h"
+
+#include <fmt/format.h>
 
 namespace pare::export_ {
 namespace {
@@ -29,9 +29,8 @@ std::unique_ptr<ExportWriter> create(const ExportPlan& plan, const fs::path& fol
 }
 
 std::string config_patch(const ExportPlan& plan) {
-  const io::Json details = {{"group_size", plan.group_size},
-                            {"kv_quant_type", nullptr},
-                            {"fa_quant_type", nullptr}};
+  const io::Json details = {
+      {"group_size", plan.group_size}, {"kv_quant_type", nullptr}, {"fa_quant_type", nullptr}};
   return io::Json{{"quantize", lower_case(plan.model_type)}, {"quantization_config", details}}
       .dump();
 }
@@ -43,8 +42,7 @@ bool probe(const fs::path& folder) noexcept {
 std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
   const std::vector<std::string> found = typed_descriptions(folder);
   if (found.empty()) {
-    throw Error(ErrorCode::file_not_found, "no quant_model_description_*.json")
-        .at(folder.string());
+    throw Error(ErrorCode::file_not_found, "no quant_model_description_*.json").at(folder.string());
   }
   if (found.size() > 1) {
     throw Error(ErrorCode::bad_description,

@@ -43,8 +43,9 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
     throw Error(ErrorCode::bad_description,
                 "\"version\" is \"" + description.version + "\", Pare reads \"1.0.0\"")
         .at(path.string())
-        .hint("it decides how 4-bit codes lie in their bytes; convert the model with the program "
-              "that wrote it");
+        .hint(
+            "it decides how 4-bit codes lie in their bytes; convert the model with the program "
+            "that wrote it");
   }
   return make_checkpoint(open_weights(folder, description.model_type), description, Int4::packed,
                          path);

@@ -1,10 +1,5 @@
 // The pickled dictionaries of msModelSlim's first releases: one .npy file per kind of tensor, and a
 // description beside them. Source: docs/formats/ascend.md
-#include <array>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "export/checkpoint.h"
 #include "export/npy_folder.h"
@@ -13,13 +8,20 @@
 #include "export/safetensors_files.h"
 #include "formats/npy_writer.h"
 
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
 namespace pare::export_ {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::array kParams = {
-    ParamSpec{.name = "npy_values", .type = ParamType::choice, .default_value = "numpy",
+    ParamSpec{.name = "npy_values",
+              .type = ParamType::choice,
+              .default_value = "numpy",
               .choices = "numpy|torch",
               .help = "what the dictionaries hold: numpy arrays (bf16 widened to f32) or torch "
                       "tensors"},
@@ -35,9 +37,10 @@ std::string check(const ExportPlan& plan) {
   if (!reason.empty()) return reason;
   for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpacked)) {
     if (npy_place(tensor).has_value()) continue;
-    return fmt::format("tensor \"{}\": the npy files hold float tensors by the name of their module "
-                       "and have no place for this name; choose another --format",
-                       tensor.info.name);
+    return fmt::format(
+        "tensor \"{}\": the npy files hold float tensors by the name of their module "
+        "and have no place for this name; choose another --format",
+        tensor.info.name);
   }
   return "";
 }
@@ -126,16 +129,11 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
 
 extern const Exporter npy_exporter;
 constinit const Exporter npy_exporter = {
-    "npy",
-    "pickled dictionaries in .npy files, one per kind of tensor",
-    kParams,
-    refuse_scheme,
-    check,
-    declare,
-    create,
-    config_patch,
-    probe,
-    open,
+    "npy",   "pickled dictionaries in .npy files, one per kind of tensor",
+    kParams, refuse_scheme,
+    check,   declare,
+    create,  config_patch,
+    probe,   open,
 };
 
 }  // namespace pare::export_
