@@ -54,7 +54,7 @@ mkdir -p "$out"
 show "$pare" inspect "$model"
 measure float "$model"
 quantize w8a8 --scheme w8a8 --calib demo/calib.jsonl
-quantize w4a16 --scheme w4a16 --group-size 64
+quantize w4a16 --scheme w4a16 --group-size 64 --format ascend-v1
 
 printf '\nPerplexity of %s, windows of %s tokens, gptq protocol (lower is better); KL and top-1 against the original:\n\n' \
   "$text" "$context"

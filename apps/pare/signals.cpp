@@ -28,6 +28,8 @@ CancelOnSignal::CancelOnSignal(Context& ctx) {
   running = &ctx;
   handle(SIGINT);
   handle(SIGTERM);
+  // A file-size limit then fails the write like a full disk does, and is cleaned up after.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 CancelOnSignal::~CancelOnSignal() {

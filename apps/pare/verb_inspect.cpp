@@ -22,7 +22,8 @@ struct Options {
 using pipeline::Inspection;
 
 io::Json scheme_json(const pipeline::SchemeSize& size) {
-  return {{"scheme", size.scheme}, {"group_size", size.group_size}, {"linears", size.linears},
+  return {{"scheme", size.scheme}, {"format", size.format}, {"group_size", size.group_size},
+          {"linears", size.linears},
           {"bytes", size.bytes}, {"bits", size.bits}};
 }
 
@@ -87,13 +88,13 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
 
 void show_sizes(Console& console, const Inspection& in) {
   if (in.sizes.empty()) return;
-  console.result(fmt::format("  {:<24} {:>8} {:>12} {:>10}", "scheme", "linears", "size",
-                             "bits/param"));
+  console.result(fmt::format("  {:<24} {:>8} {:>12} {:>10}  {}", "scheme", "linears", "size",
+                             "bits/param", "smallest format"));
   for (const pipeline::SchemeSize& size : in.sizes) {
     const std::string name =
         size.group_size > 0 ? fmt::format("{} g{}", size.scheme, size.group_size) : size.scheme;
-    console.result(fmt::format("    {:<22} {:>8} {:>12} {:>10.2f}", name, size.linears,
-                               pipeline::human_bytes(size.bytes), size.bits));
+    console.result(fmt::format("    {:<22} {:>8} {:>12} {:>10.2f}  {}", name, size.linears,
+                               pipeline::human_bytes(size.bytes), size.bits, size.format));
   }
 }
 

@@ -45,6 +45,41 @@ int exit_code_of(ErrorKind kind) noexcept {
   return 70;
 }
 
+namespace {
+
+/// Length of the well-formed UTF-8 sequence at the front of `text`; 0 when there is none.
+std::size_t utf8_length(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  std::size_t length = 1;
+  if (lead >= 0xC2) length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  if ((lead >= 0x80 && lead < 0xC2) || length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool outside = (lead == 0xED && byte(1) >= 0xA0) || (lead == 0xF4 && byte(1) >= 0x90);
+  return overlong || outside ? 0 : length;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text[0]);
+    if (length == 0 || (byte < 0x20 && byte != '\n') || byte == 0x7F) {
+      out += fmt::format("\\x{:02X}", byte);
+      text.remove_prefix(1);
+      continue;
+    }
+    out += text.substr(0, length);
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 Error::Error(ErrorCode code, std::string detail) : code_(code), detail_(std::move(detail)) {
   rebuild();
 }
@@ -69,6 +104,7 @@ void Error::rebuild() {
   text_ = fmt::format("error[E{:04}] {}: {}", static_cast<int>(code_), title_of(code_), detail_);
   for (const std::string& place : where_) text_ += "\n  --> " + place;
   if (!hint_.empty()) text_ += "\n  " + hint_;
+  text_ = printable(text_);
 }
 
 namespace {

@@ -65,6 +65,10 @@ class Error : public std::exception {
   std::string text_;
 };
 
+/// `text` fit for a terminal or a log: bytes that are no UTF-8, and control characters other than
+/// the line end, become \\xNN. Names and values from files pass through it on their way out.
+std::string printable(std::string_view text);
+
 /// Closest entry of `known` to `word` by edit distance, or "" when none is near enough to suggest.
 std::string closest_match(std::string_view word, const std::vector<std::string>& known);
 

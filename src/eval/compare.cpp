@@ -107,7 +107,7 @@ void require_same_vocabulary(const model::Model& base, const model::Model& other
 Comparison compare(const Context& ctx, const model::Model& base, const model::Model& other,
                    const Windows& windows, std::size_t batch_bytes) {
   require_same_vocabulary(base, other);
-  const auto groups = split_into_groups(base.graph->config, windows.ids, batch_bytes / 2);
+  const auto groups = split_into_groups(ctx, base, windows.ids, batch_bytes / 2);
   Steps steps(ctx, "comparing", steps_of(base, groups.size()) + steps_of(other, groups.size()));
   Pair scorers{Scorer(ctx, base), Scorer(ctx, other)};
   std::vector<TokenComparison> tokens;

@@ -36,10 +36,10 @@ std::vector<Sequences> split(Sequences sequences, std::int64_t tokens) {
 
 }  // namespace
 
-std::vector<Sequences> split_into_groups(const model::ModelConfig& config, Sequences sequences,
-                                         std::size_t bytes) {
-  const std::size_t work =
-      model::forward_bytes(config, kBatchTokens, 1, kernels::Compute::f32);
+std::vector<Sequences> split_into_groups(const Context& ctx, const model::Model& model,
+                                         Sequences sequences, std::size_t bytes) {
+  const model::ModelConfig& config = model.graph->config;
+  const std::size_t work = model::forward_bytes(config, kBatchTokens, ctx.threads(), model.compute);
   const std::size_t left = bytes > work ? bytes - work : 0;
   const std::size_t row = static_cast<std::size_t>(config.hidden_size) * sizeof(float);
   return split(sequences, static_cast<std::int64_t>(left / row));

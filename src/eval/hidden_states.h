@@ -17,8 +17,8 @@ using Sequences = std::span<const std::vector<text::TokenId>>;
 
 /// Consecutive sequences whose hidden states, with the work of a forward pass, fit `bytes`; every
 /// group has at least one sequence.
-std::vector<Sequences> split_into_groups(const model::ModelConfig& config, Sequences sequences,
-                                         std::size_t bytes);
+std::vector<Sequences> split_into_groups(const Context& ctx, const model::Model& model,
+                                         Sequences sequences, std::size_t bytes);
 
 /// Reports one step per block and one for the head, over all groups and models.
 class Steps {

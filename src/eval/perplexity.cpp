@@ -32,7 +32,7 @@ void score_group(const Context& ctx, Scorer& scorer, const std::vector<model::Ba
 
 Perplexity perplexity(const Context& ctx, const model::Model& model, const Windows& windows,
                       std::size_t batch_bytes) {
-  const auto groups = split_into_groups(model.graph->config, windows.ids, batch_bytes);
+  const auto groups = split_into_groups(ctx, model, windows.ids, batch_bytes);
   Steps steps(ctx, "evaluating", steps_of(model, groups.size()));
   Scorer scorer(ctx, model);
   std::vector<double> nll;
@@ -49,7 +49,7 @@ Perplexity perplexity(const Context& ctx, const model::Model& model, const Windo
 void logits_of(const Context& ctx, const model::Model& model, Sequences sequences,
                const std::function<void(MatrixView<const float>)>& take) {
   constexpr std::size_t kBytes = std::size_t{512} << 20;
-  const auto groups = split_into_groups(model.graph->config, sequences, kBytes);
+  const auto groups = split_into_groups(ctx, model, sequences, kBytes);
   Steps steps(ctx, "evaluating", steps_of(model, groups.size()));
   Scorer scorer(ctx, model);
   for (const Sequences group : groups) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,10 +51,15 @@ double probe_weights(const Context& ctx) {
   return static_cast<double>(kCount) / std::max(1e-9, seconds * kPasses);
 }
 
-std::size_t largest_source_tensor(const Plan& plan) {
+/// Tensors that are no quantized linear's weight are copied as they are.
+std::size_t largest_copy(const Plan& plan) {
+  std::set<std::string_view> quantized;
+  for (const LinearEntry& linear : plan.linears) {
+    if (linear.quantized()) quantized.insert(linear.weight_source);
+  }
   std::size_t largest = 0;
   for (const formats::TensorInfo& info : plan.source->tensors()) {
-    largest = std::max(largest, info.nbytes());
+    if (!quantized.contains(info.name)) largest = std::max(largest, info.nbytes());
   }
   return largest;
 }
@@ -84,7 +91,8 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   MemoryEstimate memory;
   constexpr std::size_t kProgram = std::size_t{24} << 20;
   memory.program = kProgram;
-  memory.linear = std::max(largest_linear(plan), largest_source_tensor(plan));
+  memory.copy = largest_copy(plan);
+  memory.linear = largest_linear(plan);
   if (!plan.calibration.has_value()) return memory;
   const model::ModelConfig& config = plan.graph->config;
   const std::int64_t rows = longest_batch(*plan.calibration);

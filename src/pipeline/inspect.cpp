@@ -38,34 +38,50 @@ void read_architecture(Inspection& out, const std::filesystem::path& folder) {
   }
 }
 
-/// The plan of a scheme, as far as sizes need it.
-SchemeSize size_of_scheme(const Inspection& inspection, const std::filesystem::path& folder,
+void set_param(ParamMap& params, std::string_view name, const std::string& value) {
+  const std::span<const ParamSpec> specs = recipe_params();
+  const auto spec = std::find_if(specs.begin(), specs.end(),
+                                 [&](const ParamSpec& s) { return s.name == name; });
+  params.set(*spec, value, "inspect");
+}
+
+/// The plan of a scheme in one format, as far as its size needs it.
+/// Errors: scheme_not_supported when the format has no place for it.
+SchemeSize size_in_format(const Inspection& inspection, const export_::Exporter& exporter,
                           std::string_view scheme, std::int64_t group_size) {
   Plan plan;
-  plan.job.model = folder;
-  const std::span<const ParamSpec> specs = recipe_params();
-  const auto set = [&](std::string_view name, const std::string& value) {
-    const auto spec = std::find_if(specs.begin(), specs.end(),
-                                   [&](const ParamSpec& s) { return s.name == name; });
-    plan.job.params.set(*spec, value, "inspect");
-  };
-  set("scheme", std::string(scheme));
-  if (group_size > 0) set("group_size", fmt::format("{}", group_size));
-  plan.job.params.fill_defaults(specs);
+  set_param(plan.job.params, "scheme", std::string(scheme));
+  set_param(plan.job.params, "format", std::string(exporter.id));
+  if (group_size > 0) set_param(plan.job.params, "group_size", fmt::format("{}", group_size));
+  plan.job.params.fill_defaults(recipe_params());
   plan.intent = read_intent(plan.job.params);
-  plan.source = formats::open_checkpoint(folder);
   plan.graph = inspection.graph;
   plan.linears = inspection.linears;
   for (LinearEntry& linear : plan.linears) {
     if (group_size > 0 && linear.in % group_size != 0) linear.kept_because = "group size";
   }
   keep_last(plan.linears);
+  plan.source = inspection.source;
   plan.output.model_dtype = model_dtype(plan);
   fill_output(plan);
-  return {.scheme = std::string(scheme), .group_size = group_size,
-          .linears = plan.quantized_count(), .bytes = plan.output_bytes,
+  return {.scheme = std::string(scheme), .format = std::string(exporter.id),
+          .group_size = group_size, .linears = plan.quantized_count(),
+          .bytes = plan.output_bytes,
           .bits = static_cast<double>(plan.output_bytes) * 8 /
                   static_cast<double>(inspection.parameters)};
+}
+
+void add_size(Inspection& inspection, const quant::NamedScheme& named, std::int64_t group_size) {
+  std::optional<SchemeSize> smallest;
+  for (const export_::Exporter* exporter : export_::exporters()) {
+    try {
+      const SchemeSize size = size_in_format(inspection, *exporter, named.id, group_size);
+      if (!smallest || size.bytes < smallest->bytes) smallest = size;
+    } catch (const Error& refusal) {
+      if (refusal.kind() != ErrorKind::unsupported) throw;
+    }
+  }
+  if (smallest) inspection.sizes.push_back(*smallest);
 }
 
 void scan_tensor(const Context& ctx, const TensorView& tensor, const std::string& name,
@@ -113,8 +129,8 @@ Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool 
                                       : linears_by_name(*out.source);
   if (out.linears.size() > 1) {
     for (const quant::NamedScheme& named : quant::named_schemes()) {
-      out.sizes.push_back(size_of_scheme(out, model, named.id, 0));
-      if (named.weight_bits < 8) out.sizes.push_back(size_of_scheme(out, model, named.id, 64));
+      add_size(out, named, 0);
+      if (named.weight_bits < 8) add_size(out, named, 64);
     }
   }
   if (scan) scan_values(ctx, out);

@@ -14,9 +14,10 @@
 
 namespace pare::pipeline {
 
-/// Size a scheme would give, before anything is done.
+/// Size a scheme would give in the format that stores it smallest, before anything is done.
 struct SchemeSize {
   std::string scheme;
+  std::string format;
   std::int64_t group_size = 0;
   std::size_t linears = 0;      // that would be quantized
   std::size_t bytes = 0;        // of all weights
@@ -33,7 +34,7 @@ struct Inspection {
   std::string model_label;
   std::optional<model::ModelGraph> graph;
   std::string graph_problem;   // why there is no graph, or "" when there is
-  std::unique_ptr<formats::TensorSource> source;
+  std::shared_ptr<const formats::TensorSource> source;
   std::vector<LinearEntry> linears;
   std::vector<SchemeSize> sizes;
   std::vector<Finding> findings;  // only of a scan

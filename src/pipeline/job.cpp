@@ -51,18 +51,19 @@ constexpr std::array kJobParams = {
                       "with bf16 instructions"},
 };
 
-/// All descriptors' parameters behind the job's own; a name shared by several counts once.
+/// Adds specs; a name shared by several counts once.
+void add_params(std::vector<ParamSpec>& all, std::span<const ParamSpec> specs) {
+  for (const ParamSpec& spec : specs) {
+    const bool known = std::any_of(all.begin(), all.end(),
+                                   [&](const ParamSpec& s) { return s.name == spec.name; });
+    if (!known) all.push_back(spec);
+  }
+}
+
 std::vector<ParamSpec> collect_params() {
   std::vector<ParamSpec> all(kJobParams.begin(), kJobParams.end());
-  const auto add = [&](std::span<const ParamSpec> specs) {
-    for (const ParamSpec& spec : specs) {
-      const bool known = std::any_of(all.begin(), all.end(),
-                                     [&](const ParamSpec& s) { return s.name == spec.name; });
-      if (!known) all.push_back(spec);
-    }
-  };
-  for (const quant::Method* method : quant::methods()) add(method->params);
-  for (const export_::Exporter* exporter : export_::exporters()) add(exporter->params);
+  for (const quant::Method* method : quant::methods()) add_params(all, method->params);
+  for (const export_::Exporter* exporter : export_::exporters()) add_params(all, exporter->params);
   return all;
 }
 
@@ -75,10 +76,6 @@ quant::Granularity read_granularity(const ParamMap& params) {
   }
   if (per_tensor) return quant::Granularity::tensor;
   return per_group ? quant::Granularity::group : quant::Granularity::channel;
-}
-
-bool holds(std::span<const ParamSpec> specs, std::string_view name) {
-  return std::any_of(specs.begin(), specs.end(), [&](const auto& s) { return s.name == name; });
 }
 
 }  // namespace
@@ -163,12 +160,19 @@ void refuse_existing_output(const Job& job) {
       .hint("choose another folder, or add --force to replace what pare wrote there before");
 }
 
+std::vector<ParamSpec> params_of(const Intent& intent) {
+  std::vector<ParamSpec> specs(kJobParams.begin(), kJobParams.end());
+  add_params(specs, intent.method->params);
+  add_params(specs, intent.exporter->params);
+  return specs;
+}
+
 void refuse_foreign_params(const ParamMap& params, const Intent& intent) {
+  const std::vector<ParamSpec> ours = params_of(intent);
   for (const ParamSpec& spec : recipe_params()) {
-    if (!params.given(spec.name) || holds(kJobParams, spec.name)) continue;
-    if (holds(intent.method->params, spec.name) || holds(intent.exporter->params, spec.name)) {
-      continue;
-    }
+    const bool known = std::any_of(ours.begin(), ours.end(),
+                                   [&](const ParamSpec& s) { return s.name == spec.name; });
+    if (known || !params.given(spec.name)) continue;
     throw Error(ErrorCode::bad_option_value,
                 fmt::format("{} means nothing for method {} and format {}", spec.name,
                             intent.method->id, intent.exporter->id))

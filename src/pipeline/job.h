@@ -50,6 +50,9 @@ std::size_t parse_bytes(const std::string& text);
 /// "1.4 GiB", "13.3 MiB".
 std::string human_bytes(std::size_t bytes);
 
+/// The parameters that mean something for this method and format.
+std::vector<ParamSpec> params_of(const Intent& intent);
+
 /// Refuses early what could only fail at the end: no output named, or one that is in the way.
 /// Errors: bad_usage, output_exists.
 void refuse_existing_output(const Job& job);

@@ -35,20 +35,21 @@ struct CopiedTensor {
 /// Peak memory by part, in bytes: the formula that --dry-run prints.
 struct MemoryEstimate {
   std::size_t program = 0;      // the process itself, code and tables
+  std::size_t copy = 0;         // the largest tensor that is copied as it is, before all else
   std::size_t hidden = 0;       // cached hidden states of all samples
   std::size_t block = 0;        // the packed block being run
   std::size_t forward = 0;      // working memory of one batch going through it; kept in between
   std::size_t statistics = 0;   // sampled rows, histograms
   std::size_t linear = 0;       // the largest linear while it is quantized and written
   std::size_t total() const noexcept {
-    return program + hidden + block + statistics + forward + linear;
+    return program + std::max(copy, hidden + block + statistics + forward + linear);
   }
 };
 
 struct Plan {
   Job job;
   Intent intent;
-  std::unique_ptr<formats::TensorSource> source;
+  std::shared_ptr<const formats::TensorSource> source;
   std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture, weights only
   std::string model_label;                 // "LlamaForCausalLM"
   std::vector<LinearEntry> linears;

@@ -44,10 +44,13 @@ void copy_tensors(const Context& ctx, const Plan& plan, export_::ExportWriter& w
   }
 }
 
-std::size_t bytes_on_disk(const std::filesystem::path& folder,
-                          const std::vector<std::string>& files) {
+/// Weight files with their headers; descriptions and indexes say nothing about bits per weight.
+std::size_t weight_bytes_on_disk(const std::filesystem::path& folder,
+                                 const std::vector<std::string>& files) {
   std::size_t sum = 0;
-  for (const std::string& name : files) sum += std::filesystem::file_size(folder / name);
+  for (const std::string& name : files) {
+    if (!name.ends_with(".json")) sum += std::filesystem::file_size(folder / name);
+  }
   return sum;
 }
 
@@ -67,11 +70,11 @@ QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
   result.seconds_quantizing = watch.seconds();
   result.verified_tensors = verify_output(ctx, plan, result.linears, out.path());
   result.seconds_verifying = watch.seconds() - result.seconds_quantizing;
-  result.output_bytes = bytes_on_disk(out.path(), result.files);
+  result.output_bytes = weight_bytes_on_disk(out.path(), result.files);
   result.effective_bits =
       static_cast<double>(result.output_bytes) * 8 / static_cast<double>(plan.parameters);
   write_companions(plan, out.path());
-  io::write_text(out.path() / "recipe.yaml", recipe_text(plan.job.params), 0640);
+  io::write_text(out.path() / "recipe.yaml", recipe_text(plan.job.params, params_of(plan.intent)), 0640);
   result.peak_rss = peak_rss_bytes();
   result.seconds_total = watch.seconds();
   io::write_text(out.path() / "report.json", report_json(plan, result), 0640);

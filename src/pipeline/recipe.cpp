@@ -90,9 +90,9 @@ void read_recipe(const std::filesystem::path& file, ParamMap& params) {
   }
 }
 
-std::string recipe_text(const ParamMap& params) {
+std::string recipe_text(const ParamMap& params, std::span<const ParamSpec> specs) {
   std::string text;
-  for (const ParamSpec& spec : recipe_params()) {
+  for (const ParamSpec& spec : specs) {
     const auto found = params.values().find(spec.name);
     if (found == params.values().end() || found->second.empty()) continue;
     if (spec.type != ParamType::list) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "core/params.h"
@@ -12,7 +13,7 @@ namespace pare::pipeline {
 /// Errors: file_not_found; bad_recipe with line, and a near match for an unknown key.
 void read_recipe(const std::filesystem::path& file, ParamMap& params);
 
-/// The parameters as a recipe that would do the same again.
-std::string recipe_text(const ParamMap& params);
+/// The parameters `specs` as a recipe that would do the same again.
+std::string recipe_text(const ParamMap& params, std::span<const ParamSpec> specs);
 
 }  // namespace pare::pipeline

@@ -49,9 +49,9 @@ io::Json calibration_json(const text::Dataset& data) {
           {"ids_sha256", data.ids_sha256}};
 }
 
-io::Json recipe_json(const ParamMap& params) {
+io::Json recipe_json(const ParamMap& params, std::span<const ParamSpec> specs) {
   io::Json json = io::Json::object();
-  for (const ParamSpec& spec : recipe_params()) {
+  for (const ParamSpec& spec : specs) {
     const auto found = params.values().find(spec.name);
     if (found == params.values().end() || found->second.empty()) continue;
     if (spec.type == ParamType::list) {
@@ -84,7 +84,7 @@ std::string report_json(const Plan& plan, const QuantizeResult& result) {
   json["model"] = plan.model_label;
   json["scheme"] = plan.job.params.text("scheme");
   json["format"] = plan.intent.exporter->id;
-  json["recipe"] = recipe_json(plan.job.params);
+  json["recipe"] = recipe_json(plan.job.params, params_of(plan.intent));
   json["parameters"] = plan.parameters;
   json["effective_bits"] = std::round(result.effective_bits * 1e4) / 1e4;
   json["size_bytes"] = {{"input", plan.input_bytes}, {"output", result.output_bytes}};

@@ -70,20 +70,22 @@ class Loader {
 
   std::int64_t samples() const { return data_.lines_read - data_.lines_skipped; }
 
-  void skip(const std::string& reason) {
+  void skip(const std::string& reason, const std::string& where) {
     ++data_.lines_skipped;
-    ++skipped_[reason];
+    Skipped& skipped = skipped_[reason];
+    if (skipped.lines++ == 0) skipped.first = where;
   }
 
   void take(const Record& record) {
-    if (record.value.is_null()) return skip("blank");
+    if (!record.problem.empty()) return skip(record.problem, record.where);
+    if (record.value.is_null()) return skip("blank", record.where);
     if (record.value.is_object() && !template_) {
       if (const auto ids = record.value.find("input_ids"); ids != record.value.end()) {
         return take_ids(*ids, record.where);
       }
     }
     const std::string text = text_of(record);
-    if (text.find_first_not_of(" \t\r\n") == std::string::npos) return skip("empty text");
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) return skip("empty text", record.where);
     if (tokenizer_ == nullptr) {
       throw Error(ErrorCode::tokenizer_missing, "text needs the model's tokenizer")
           .at(record.where)
@@ -126,7 +128,7 @@ class Loader {
   }
 
   void store(Tokens tokens, const std::string& where) {
-    if (tokens.empty()) return skip("no tokens");
+    if (tokens.empty()) return skip("no tokens", where);
     const auto highest = *std::max_element(tokens.begin(), tokens.end());
     if (vocab_size_ > 0 && highest >= vocab_size_) {
       throw Error(ErrorCode::token_out_of_range,
@@ -167,8 +169,9 @@ class Loader {
 
   std::vector<std::string> reasons() const {
     std::vector<std::string> list;
-    for (const auto& [reason, lines] : skipped_) {
-      list.push_back(fmt::format("{} {}: {}", lines, lines == 1 ? "line" : "lines", reason));
+    for (const auto& [reason, skipped] : skipped_) {
+      list.push_back(fmt::format("{} {}: {} (first at {})", skipped.lines,
+                                 skipped.lines == 1 ? "line" : "lines", reason, skipped.first));
     }
     return list;
   }
@@ -200,7 +203,11 @@ class Loader {
   const Tokenizer* tokenizer_;
   std::int64_t vocab_size_;
   std::optional<Template> template_;
-  std::map<std::string, std::int64_t> skipped_;
+  struct Skipped {
+    std::int64_t lines = 0;
+    std::string first;
+  };
+  std::map<std::string, Skipped> skipped_;
   Dataset data_;
 };
 

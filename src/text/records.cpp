@@ -45,7 +45,11 @@ io::Json parse(std::string_view text, const std::string& where) {
 void visit_json_lines(std::string_view text, const std::string& name, const Visitor& visit) {
   visit_lines(text, [&](std::string_view line, std::int64_t number) {
     Record record{fmt::format("{}:{}", name, number), {}};
-    if (!is_blank(line)) record.value = parse(line, record.where);
+    try {
+      if (!is_blank(line)) record.value = io::parse_json(line, record.where);
+    } catch (const Error&) {
+      record.problem = "not valid JSON";
+    }
     return visit(record);
   });
 }

@@ -115,7 +115,7 @@ def test_unknown_dtype(fails, model):
 
 def test_pickles_are_not_opened(fails, model):
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
-    assert "safetensors" in fails("E0201", 3, model, "--scheme", "w8a16")
+    assert "safetensors" in fails("E0403", 4, model, "--scheme", "w8a16")
 
 
 @pytest.mark.parametrize("name", ["model.layers.3.mlp.up_proj.weight", "model.norm.weight"])
@@ -157,10 +157,13 @@ def test_missing_template_field(fails, model, demo_calib):
     assert "passage" in text and "text" in text
 
 
-def test_calibration_line_that_is_no_json(fails, model, tmp_path):
+def test_calibration_lines_that_are_no_json_are_skipped_and_named(fails, pare, model, tmp_path):
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"text": "good"}\n{"text": \n')
-    assert "broken.jsonl:2" in fails("E0209", 3, model, "--scheme", "w8a8", "--calib", broken)
+    text = pare("quantize", model, "--scheme", "w8a8", "--calib", broken, "--dry-run").stdout.decode()
+    assert "2 read, 1 skipped" in text and "not valid JSON" in text and "broken.jsonl:2" in text
+    broken.write_text("{\n")
+    assert "not valid JSON" in fails("E0314", 2, model, "--scheme", "w8a8", "--calib", broken)
 
 
 def test_token_ids_of_another_model(fails, model, tmp_path):

@@ -153,6 +153,7 @@ TEST(NpyDictReader, RefusesOddStreams) {
   EXPECT_THAT(refusal(with_header(raw("\x80\x03\x8E\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF."))),
               HasSubstr("ends early"));
   EXPECT_THAT(refusal(with_header(raw("\x80\x03X\xFF\xFF\xFF\x7F."))), HasSubstr("a text of"));
+  EXPECT_THAT(refusal(with_header(std::string(40, 'N') + raw("C\x10."))), HasSubstr("ends early"));
   EXPECT_THAT(refusal(with_header(raw("\x80\x03Q."))), HasSubstr("stack is empty"));
   EXPECT_THAT(refusal(with_header(raw("\x80\x03NQ."))), HasSubstr("persistent id outside"));
   EXPECT_THAT(refusal(with_header(std::string(5'000'001, 'N') + ".")), HasSubstr("opcodes"));
@@ -202,18 +203,39 @@ TEST(NpyDictReader, ChecksTensors) {
               HasSubstr("protocol 1001"));
 }
 
-TEST(NpyDictReader, StrideZeroCannotMultiplyData) {
-  // One element seen as [200, 200] through strides of 0: 40,000 elements from a storage of two.
+/// A file with one int8 tensor of shape (1, 2), its shape and strides (2, 1) replaced.
+std::string with_layout(const std::string& shape_and_strides) {
   const TempDir dir;
   NpyDictWriter writer(dir / "t.npy", NpyValues::torch, 0600);
   writer.add("a", Tensor(DType::i8, {1, 2}).view());
   writer.finish();
   std::string file = get_file(dir / "t.npy");
-  const std::string from = raw("K\x01K\x02\x86K\x02K\x01\x86");
+  const std::string from = raw("K\x00K\x01K\x02\x86K\x02K\x01\x86");
   const std::size_t at = file.find(from);
-  ASSERT_NE(at, std::string::npos);
-  file.replace(at, from.size(), raw("K\xC8K\xC8\x86K\x00K\x00\x86"));
-  EXPECT_THAT(refusal(file), HasSubstr("outside its storage"));
+  EXPECT_NE(at, std::string::npos);
+  return file.replace(at, from.size(), shape_and_strides);
+}
+
+TEST(NpyDictReader, ViewsStayInsideTheirStorage) {
+  // Offset, shape, strides. One element seen as [200, 200] through strides of 0 would be 40,000.
+  EXPECT_THAT(refusal(with_layout(raw("K\x00K\xC8K\xC8\x86K\x00K\x00\x86"))),
+              HasSubstr("outside its storage"));
+  EXPECT_THAT(refusal(with_layout(raw("K\x00K\x01K\x02\x86K\x02K\x02\x86"))),
+              HasSubstr("outside its storage"));
+  EXPECT_THAT(refusal(with_layout(raw("K\x01K\x01K\x02\x86K\x02K\x01\x86"))),
+              HasSubstr("outside its storage"));
+  EXPECT_THAT(refusal(with_layout(raw("K\x00K\x01K\x02\x86K\x01\x85"))), HasSubstr("strides"));
+  EXPECT_THAT(refusal(with_layout(raw("J\xFF\xFF\xFF\xFFK\x01K\x02\x86K\x02K\x01\x86"))),
+              HasSubstr("a tensor"));
+  EXPECT_THAT(refusal(with_layout(
+                  raw("K\x00K\x02K\x01\x86\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FK\x01\x86"))),
+              HasSubstr("outside its storage"));
+  const TempDir dir;
+  // An axis of one is never stepped, so its stride may be anything.
+  put_file(
+      dir / "x.npy",
+      with_layout(raw("K\x00K\x01K\x02\x86\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FK\x01\x86")));
+  EXPECT_EQ(open_npy_dict(dir / "x.npy")->read("a").shape, Shape({1, 2}));
 }
 
 TEST(NpyDictReader, SurvivesEveryTruncationAndFlip) {

@@ -101,7 +101,7 @@ TEST(Recipe, WrittenAndReadAgainItIsTheSame) {
   const RecipeFile file("scheme: w4a16\ntemplate: \"{q}: \\\"x\\\"\\n\"\ndisable_names: [a, \"b*\"]\n");
   ParamMap params;
   read_recipe(file.path(), params);
-  const RecipeFile again(recipe_text(params));
+  const RecipeFile again(recipe_text(params, recipe_params()));
   ParamMap copy;
   read_recipe(again.path(), copy);
   EXPECT_EQ(params.values(), copy.values());

@@ -2,6 +2,7 @@
 
 #include "text/support.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace pare::text {
@@ -25,8 +26,7 @@ std::string split(const std::vector<AddedToken>& tokens, std::string_view text) 
   for (const AddedTokenFinder::Part& part : finder.split(text)) {
     const std::string_view span = text.substr(part.span.begin, part.span.end - part.span.begin);
     out += out.empty() ? "" : "|";
-    out += part.id ? "#" + std::to_string(*part.id) + "[" + std::string(span) + "]"
-                   : std::string(span);
+    out += part.id ? fmt::format("#{}[{}]", *part.id, span) : std::string(span);
   }
   return out;
 }
