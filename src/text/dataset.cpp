@@ -85,7 +85,8 @@ class Loader {
       }
     }
     const std::string text = text_of(record);
-    if (text.find_first_not_of(" \t\r\n") == std::string::npos) return skip("empty text", record.where);
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos)
+      return skip("empty text", record.where);
     if (tokenizer_ == nullptr) {
       throw Error(ErrorCode::tokenizer_missing, "text needs the model's tokenizer")
           .at(record.where)

@@ -26,7 +26,7 @@ struct Dataset {
   std::vector<std::vector<TokenId>> sequences;
   std::int64_t lines_read = 0;
   std::int64_t lines_skipped = 0;
-  std::vector<std::string> skip_reasons;  // "3 lines: empty text"
+  std::vector<std::string> skip_reasons;  // "3 lines: empty text (first at a.txt:7)"
   bool has_bos = false;                   // the first sequence begins with BOS
   std::string first_tokens_text;          // the first 64 tokens, decoded
   std::string ids_sha256;  // over all ids as little-endian i32, -1 after each sequence
@@ -39,7 +39,8 @@ struct Dataset {
 
 /// Reads the file and tokenizes it. Each prompt is its own sequence unless `pack` is set.
 /// Lines of the form {"input_ids": […]} need no tokenizer (`tokenizer` may then be null); with a
-/// template they are records like any other. Blank lines and empty texts are skipped and counted.
+/// template they are records like any other. Blank lines, empty texts and lines of .jsonl that are
+/// no JSON are skipped and counted.
 /// jsonl without template: `inputs_pretokenized`, else `text`, else `question`/`passage` joined as
 /// BoolQ calibration does: "{title} -- {passage}\nQuestion:{question}?\nAnswer:" (title left out
 /// when absent). csv: header row, fields by name; txt: one prompt per non-empty line (whole file is

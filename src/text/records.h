@@ -11,9 +11,9 @@
 namespace pare::text {
 
 struct Record {
-  std::string where;    // "calib.jsonl:12", "calib.json: element 3"
-  io::Json value;       // an object of fields, or a string; null for a blank line
-  std::string problem;  // why a line of .jsonl could not be read; "" when it could
+  std::string where;         // "calib.jsonl:12", "calib.json: element 3"
+  io::Json value;            // an object of fields, or a string; null for a blank line
+  std::string problem = {};  // why a line of .jsonl could not be read; "" when it could
 };
 
 /// Calls `visit` for every record in order until it returns false. The extension tells the form:

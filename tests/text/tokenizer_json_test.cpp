@@ -138,7 +138,7 @@ TEST(TokenizerJson, DamageIsAnError) {
   }
 }
 
-TEST(TokenizerJson, EveryCutAndManyFlippedBytesGiveAnErrorOrATokenizer) {
+TEST(TokenizerJson, CutsAndFlippedBytesGiveAnErrorOrATokenizer) {
   const std::string whole = testing::read_all(
       testing::source_path("tests/golden/tokenizers/llama-metaspace/tokenizer.json"));
   ASSERT_GT(whole.size(), 5000U);
@@ -152,9 +152,9 @@ TEST(TokenizerJson, EveryCutAndManyFlippedBytesGiveAnErrorOrATokenizer) {
     }
   };
   EXPECT_TRUE(try_open(whole));
-  for (std::size_t size = 0; size < whole.size(); size += 53)
+  for (std::size_t size = 0; size < whole.size(); size += 157)
     EXPECT_FALSE(try_open(whole.substr(0, size)));
-  for (std::size_t at = 0; at < whole.size(); at += 29) {
+  for (std::size_t at = 0; at < whole.size(); at += 83) {
     std::string flipped = whole;
     flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 7)));
     try_open(flipped);
