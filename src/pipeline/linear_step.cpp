@@ -77,6 +77,15 @@ double bits_per_weight(const quant::QuantizedLinear& q) {
          scales * parts * static_cast<double>(size_of(q.scale_dtype)) * 8 / weights;
 }
 
+/// Largest distance of a weight from the source that rounding to the grid can explain: half a step
+/// of the coarsest row, and what rounding the scale to its stored type cuts off at the ends.
+double error_bound(const quant::QuantizedLinear& q) {
+  const float largest = *std::max_element(q.scales.begin(), q.scales.end());
+  const double cut_off = q.scale_dtype == DType::f32 ? 1e-3 : 1.0 / 128;
+  const double levels = std::ldexp(1.0, q.scheme.weight_bits);
+  return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
+}
+
 std::uint64_t hash_of(const void* data, std::size_t bytes) {
   return io::xxh3({static_cast<const std::byte*>(data), bytes});
 }
@@ -101,6 +110,7 @@ LinearResult weight_result(const Context& ctx, const Plan& plan, const LinearEnt
       quant::weight_distortion(ctx, plan.source->read(linear.weight_source), quantized);
   result.bits_per_weight = bits_per_weight(quantized);
   result.input = quantized.input;
+  result.error_bound = error_bound(quantized);
   result.content = content_hash(quantized);
   return result;
 }

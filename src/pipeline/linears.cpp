@@ -45,21 +45,29 @@ std::vector<std::string> names_of(const std::vector<LinearEntry>& linears) {
   return names;
 }
 
-/// The hint for a pattern that matched nothing: the nearest name, or the nearest pattern.
+/// "model.layers.*.mlp.up_proj" for "model.layers.3.mlp.up_proj".
+std::string any_number(std::string_view name) {
+  std::string out;
+  while (!name.empty()) {
+    const std::string_view part = name.substr(0, name.find('.'));
+    const bool number = part.find_first_not_of("0123456789") == std::string_view::npos;
+    out += number ? "*" : part;
+    name.remove_prefix(part.size());
+    if (name.empty()) break;
+    out += '.';
+    name.remove_prefix(1);
+  }
+  return out;
+}
+
+/// The hint for a pattern that matched nothing: the nearest name, or the pattern it suggests.
 std::string near_pattern(const std::string& pattern, const std::vector<LinearEntry>& linears) {
   const std::string near = closest_match(pattern, names_of(linears));
-  if (!near.empty()) return fmt::format("did you mean \"{}\"?", near);
-  const std::size_t dot = pattern.rfind('.');
-  const std::string tail = dot == std::string::npos ? pattern : pattern.substr(dot + 1);
-  std::vector<std::string> tails;
-  for (const LinearEntry& linear : linears) {
-    tails.push_back(linear.name.substr(linear.name.rfind('.') + 1));
-  }
-  const std::string near_tail = closest_match(tail, tails);
-  if (near_tail.empty()) {
+  if (near.empty()) {
     return fmt::format("linears are named like \"{}\"; see `pare inspect`", linears.front().name);
   }
-  const std::string wide = "*." + near_tail;
+  if (pattern.find('*') == std::string::npos) return fmt::format("did you mean \"{}\"?", near);
+  const std::string wide = any_number(near);
   const auto count = std::count_if(linears.begin(), linears.end(), [&](const LinearEntry& l) {
     return matches_pattern(wide, l.name);
   });

@@ -22,6 +22,7 @@ struct LinearResult {
   std::optional<quant::Distortion> output;  // on sampled calibration rows
   std::optional<quant::ActivationParams> input;
   double bits_per_weight = 0;               // codes, scales and zeros
+  double error_bound = 0;                   // what rounding to the grid can explain
   std::uint64_t content = 0;                // hash of codes, scales and zeros as meant
 };
 

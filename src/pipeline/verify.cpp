@@ -18,15 +18,6 @@ namespace {
       .hint("nothing was kept; the disk or the program is at fault, please report it");
 }
 
-/// Largest distance of a weight from the source that rounding to the grid can explain: half a step
-/// of the coarsest row, and what rounding the scale to its stored type cuts off at the ends.
-double allowed_error(const quant::QuantizedLinear& q) {
-  const float largest = *std::max_element(q.scales.begin(), q.scales.end());
-  const double cut_off = q.scale_dtype == DType::f32 ? 1e-3 : 1.0 / 128;
-  const double levels = std::ldexp(1.0, q.scheme.weight_bits);
-  return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
-}
-
 void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant,
                   bool may_clip) {
   const auto stored = checkpoint.linear(meant.name);
@@ -36,9 +27,9 @@ void check_linear(const export_::QuantizedCheckpoint& checkpoint, const LinearRe
   if (content_hash(q) != meant.content) fail(meant.name, "codes or scales differ");
   const auto finite = [](float v) { return std::isfinite(v); };
   if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) fail(meant.name, "scale not finite");
-  if (!may_clip && meant.weight.max_abs_error > allowed_error(q)) {
+  if (!may_clip && meant.weight.max_abs_error > meant.error_bound) {
     fail(meant.name, fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
-                                 meant.weight.max_abs_error, allowed_error(q)));
+                                 meant.weight.max_abs_error, meant.error_bound));
   }
   if (!meant.input.has_value()) return;
   if (!q.input.has_value() || q.input->scale != meant.input->scale ||

@@ -61,7 +61,7 @@ TEST(Keep, APatternThatMatchesNothingSuggestsOne) {
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::pattern_matches_nothing);
-    EXPECT_NE(error.hint().find("*.down_proj"), std::string::npos) << error.hint();
+    EXPECT_EQ(error.hint(), "did you mean \"model.layers.*.mlp.down_proj\" (1 matches)?");
   }
 }
 
