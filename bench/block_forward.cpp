@@ -3,9 +3,8 @@
 //   pare_bench_block [threads] [rounds] [tokens]   prints tokens/s and the share of the plain rate
 //   pare_bench_block serve [threads] [tokens]      runs the block once for every line on stdin and
 //                                                  answers with its seconds, for interleaving
-#include "kernels/attention.h"
-#include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "model/block.h"
 #include "timing.h"
 
 #include <cmath>
@@ -13,112 +12,71 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <utility>
 
 namespace pare::bench {
 namespace {
 
 using kernels::Compute;
-using kernels::PackedInput;
-using kernels::PackedWeight;
+using model::LinearRole;
 
 constexpr std::int64_t kHidden = 4096;
 constexpr std::int64_t kInner = 11008;
-constexpr std::int64_t kHeads = 32;
-constexpr std::int64_t kWidth = kHidden / kHeads;
-constexpr float kEps = 1e-5F;
 
-PackedWeight made_up_weight(const Context& ctx, std::int64_t out, std::int64_t in,
-                            std::uint64_t seed) {
-  Matrix w(out, in);
-  fill(w, seed, 1 / std::sqrt(static_cast<float>(in)));
-  return PackedWeight(ctx, w.view(), Compute::bf16);
+model::ModelConfig config_7b() {
+  model::ModelConfig config;
+  config.hidden_size = kHidden;
+  config.intermediate_size = kInner;
+  config.layers = 1;
+  config.max_positions = 4096;
+  config.rms_norm_eps = 1e-5F;
+  config.attention = {.heads = 32, .kv_heads = 32, .head_dim = 128};
+  config.windows = {0};
+  return config;
 }
 
-class Block {
+/// The block that calibration and evaluation run, with made-up weights.
+class Bench {
  public:
-  Block(const Context& ctx, std::int64_t tokens)
-      : ctx_(ctx),
-        q_w_(made_up_weight(ctx, kHidden, kHidden, 1)),
-        k_w_(made_up_weight(ctx, kHidden, kHidden, 2)),
-        v_w_(made_up_weight(ctx, kHidden, kHidden, 3)),
-        o_w_(made_up_weight(ctx, kHidden, kHidden, 4)),
-        gate_w_(made_up_weight(ctx, kInner, kHidden, 5)),
-        up_w_(made_up_weight(ctx, kInner, kHidden, 6)),
-        down_w_(made_up_weight(ctx, kHidden, kInner, 7)),
-        norm_(static_cast<std::size_t>(kHidden), 1.0F),
-        start_(tokens, kHidden),
-        x_(tokens, kHidden),
-        normed_(tokens, kHidden),
-        q_(tokens, kHidden),
-        k_(tokens, kHidden),
-        v_(tokens, kHidden),
-        mixed_(tokens, kHidden),
-        gate_(tokens, kInner),
-        up_(tokens, kInner),
-        cos_(tokens, kWidth / 2),
-        sin_(tokens, kWidth / 2) {
+  Bench(const Context& ctx, std::int64_t tokens)
+      : ctx_(ctx), config_(config_7b()), start_(tokens, kHidden), wide_(tokens, kInner),
+        narrow_out_(tokens, kHidden), wide_out_(tokens, kInner) {
     fill(start_, 8);
-    fill(gate_, 9);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      for (std::int64_t i = 0; i < kWidth / 2; ++i) {
-        const double angle =
-            static_cast<double>(t) * std::pow(1e4, -2.0 * static_cast<double>(i) / kWidth);
-        cos_.view().row(t)[i] = static_cast<float>(std::cos(angle));
-        sin_.view().row(t)[i] = static_cast<float>(std::sin(angle));
-      }
+    fill(wide_, 9);
+    for (const LinearRole role : model::kLinearRoles) {
+      const model::LinearShape shape = model::linear_shape(config_, role);
+      Matrix w(shape.out, shape.in);
+      fill(w, static_cast<std::uint64_t>(role) + 1, 1 / std::sqrt(static_cast<float>(shape.in)));
+      block_.linear(role).weight =
+          kernels::PackedWeight(ctx, std::as_const(w).view(), Compute::bf16);
     }
+    block_.input_norm.assign(static_cast<std::size_t>(kHidden), 1.0F);
+    block_.mlp_norm = block_.input_norm;
+    batch_.lengths = {tokens};
   }
-
-  std::int64_t tokens() const noexcept { return x_.rows(); }
 
   void forward() {
-    x_.values() = start_.values();
-    kernels::rms_norm(ctx_, x_.view(), norm_, kEps, normed_.view());
-    packed_.pack(ctx_, normed_.view(), q_w_);
-    matmul(ctx_, packed_, q_w_, q_.view());
-    matmul(ctx_, packed_, k_w_, k_.view());
-    matmul(ctx_, packed_, v_w_, v_.view());
-    kernels::rope_half(ctx_, q_.view(), kWidth, cos_.view(), sin_.view());
-    kernels::rope_half(ctx_, k_.view(), kWidth, cos_.view(), sin_.view());
-    attend();
-    matmul_add(ctx_, mixed_.view(), o_w_, x_.view());
-    kernels::rms_norm(ctx_, x_.view(), norm_, kEps, normed_.view());
-    packed_.pack(ctx_, normed_.view(), gate_w_);
-    matmul(ctx_, packed_, gate_w_, gate_.view());
-    matmul(ctx_, packed_, up_w_, up_.view());
-    kernels::silu_mul(ctx_, gate_.view(), up_.view());
-    matmul_add(ctx_, gate_.view(), down_w_, x_.view());
-  }
-
-  void attend() {
-    const kernels::AttentionShape shape{kHeads, kHeads, kWidth, 0, 1 / std::sqrt(128.0F)};
-    attention(ctx_, shape, q_.view(), k_.view(), v_.view(), mixed_.view(), Compute::bf16);
+    batch_.hidden = start_;
+    model::forward_block(ctx_, config_, block_, batch_, {.compute = Compute::bf16}, workspace_);
   }
 
   /// The seven products alone, each from plain f32 activations.
   void plain_products() {
-    for (const PackedWeight* w : {&q_w_, &k_w_, &v_w_, &o_w_}) {
-      matmul(ctx_, start_.view(), *w, q_.view());
+    for (const LinearRole role : model::kLinearRoles) {
+      const kernels::PackedWeight& w = block_.linear(role).weight;
+      const Matrix& x = w.in() == kHidden ? start_ : wide_;
+      Matrix& y = w.out() == kHidden ? narrow_out_ : wide_out_;
+      kernels::matmul(ctx_, x.view(), w, y.view());
     }
-    matmul(ctx_, start_.view(), gate_w_, up_.view());
-    matmul(ctx_, start_.view(), up_w_, up_.view());
-    matmul(ctx_, gate_.view(), down_w_, q_.view());
-  }
-
-  void elementwise() {
-    for (int i = 0; i < 2; ++i)
-      kernels::rms_norm(ctx_, start_.view(), norm_, kEps, normed_.view());
-    kernels::rope_half(ctx_, q_.view(), kWidth, cos_.view(), sin_.view());
-    kernels::rope_half(ctx_, k_.view(), kWidth, cos_.view(), sin_.view());
-    kernels::silu_mul(ctx_, gate_.view(), up_.view());
   }
 
  private:
   const Context& ctx_;
-  PackedWeight q_w_, k_w_, v_w_, o_w_, gate_w_, up_w_, down_w_;
-  std::vector<float> norm_;
-  Matrix start_, x_, normed_, q_, k_, v_, mixed_, gate_, up_, cos_, sin_;
-  PackedInput packed_;
+  model::ModelConfig config_;
+  model::Block block_;
+  model::Batch batch_;
+  model::Workspace workspace_;
+  Matrix start_, wide_, narrow_out_, wide_out_;
 };
 
 double product_work(std::int64_t tokens) {
@@ -127,11 +85,9 @@ double product_work(std::int64_t tokens) {
 }
 
 int measure(const Context& ctx, int rounds, std::int64_t tokens) {
-  Block block(ctx, tokens);
+  Bench block(ctx, tokens);
   std::vector<Side> sides = {{"block", [&] { block.forward(); }},
-                             {"plain products", [&] { block.plain_products(); }},
-                             {"attention", [&] { block.attend(); }},
-                             {"norms, rope, silu", [&] { block.elementwise(); }}};
+                             {"plain products", [&] { block.plain_products(); }}};
   interleave(sides, rounds);
   std::printf("%s, %d threads, %s; %lld tokens, median of %d interleaved rounds\n",
               cpu_name().c_str(), ctx.threads(),
@@ -152,7 +108,7 @@ int measure(const Context& ctx, int rounds, std::int64_t tokens) {
 }
 
 int serve(const Context& ctx, std::int64_t tokens) {
-  Block block(ctx, tokens);
+  Bench block(ctx, tokens);
   block.forward();
   std::printf("ready %s %s\n", cpu_name().c_str(),
               std::string(kernels::isa_name(kernels::current_isa())).c_str());

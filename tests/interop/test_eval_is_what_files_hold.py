@@ -3,6 +3,7 @@
 The default tests rebuild a float checkpoint from the written files with numpy. The live ones rebuild the quantized model in
 torch, activations fake-quantized as the files say, and compute both perplexity protocols with transformers.
 """
+import functools
 import math
 
 import numpy as np
@@ -19,14 +20,22 @@ ACTIVATIONS = ["w8a8-minmax", "w8a8-histogram", "w8a8-tensor", "w8a8-dynamic"]
 @pytest.fixture(scope="session")
 def perplexity(pare, demo_text):
     """perplexity(folder, protocol) -> the JSON object that the program prints, checked for its own sense."""
-    def evaluate(folder, protocol="gptq", context=CONTEXT):
+    @functools.cache
+    def evaluate(folder, protocol="gptq", context=CONTEXT, windows=None):
+        limit = [] if windows is None else ["--windows", windows]
         printed = program.run_json("eval", folder, "--ppl", demo_text, "--protocol", protocol, "--context", context,
-                                   "--compute", "f32")
+                                   "--compute", "f32", *limit)
         assert protocol in printed["protocol"]
         assert math.isfinite(printed["stderr"]) and printed["stderr"] > 0
         assert printed["windows"] > 4 and printed["tokens"] > 0
         return printed
     return evaluate
+
+
+@pytest.fixture
+def few_windows(perplexity):
+    """The same over fewer windows, for runs of the program that are compared with each other."""
+    return functools.partial(perplexity, windows=5)
 
 
 @pytest.fixture
@@ -38,29 +47,30 @@ def output_of(quantize):
 
 @pytest.mark.parametrize("layout", ["ascend", "ascend-v1"])
 @pytest.mark.parametrize("name", WEIGHT_ONLY)
-def test_weight_only_equals_the_rebuilt_float_model(perplexity, output_of, demo_model, tmp_path, name, layout, measured):
+def test_weight_only_equals_the_rebuilt_float_model(few_windows, output_of, demo_model, tmp_path, name, layout, measured):
     output = output_of(name, layout)
     source = checkpoint.read_folder(demo_model)
     rebuilt = checkpoint.write_float_folder(tmp_path / "rebuilt", demo_model, rebuild_float(output, source), "float32")
-    quantized, float_model = perplexity(output.folder), perplexity(rebuilt)
+    quantized, float_model = few_windows(output.folder), few_windows(rebuilt)
     measured(f"perplexity of {name} ({layout}): files {quantized['perplexity']:.6f}, rebuilt {float_model['perplexity']:.6f}")
     assert quantized["perplexity"] == pytest.approx(float_model["perplexity"], rel=1e-6)
     assert (quantized["windows"], quantized["tokens"]) == (float_model["windows"], float_model["tokens"])
-    original = perplexity(demo_model)["perplexity"]
+    original = few_windows(demo_model)["perplexity"]
     assert quantized["perplexity"] != original, "quantization left no trace: the float weights were measured"
     assert quantized["perplexity"] == pytest.approx(original, rel=0.2)
 
 
 @pytest.mark.parametrize("layout", ["ascend-v1", "npy"])
 @pytest.mark.parametrize("name", ["w8a8-minmax", "w8a8-dynamic", "w4a16-g64"])
-def test_every_layout_measures_the_same(perplexity, quantize, output_of, name, layout):
+def test_every_layout_measures_the_same(few_windows, quantize, output_of, name, layout):
     other = quantize(*case(name).options, "--format", layout)
-    assert perplexity(other)["perplexity"] == pytest.approx(perplexity(output_of(name).folder)["perplexity"], rel=1e-6)
+    expected = few_windows(output_of(name).folder)["perplexity"]
+    assert few_windows(other)["perplexity"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_sharded_output_measures_the_same(perplexity, output_of):
+def test_sharded_output_measures_the_same(few_windows, output_of):
     sharded = output_of("w8a8-minmax", "ascend", "--part-file-size", "0.002")
-    assert perplexity(sharded.folder)["perplexity"] == perplexity(output_of("w8a8-minmax").folder)["perplexity"]
+    assert few_windows(sharded.folder)["perplexity"] == few_windows(output_of("w8a8-minmax").folder)["perplexity"]
 
 
 def test_a_model_compared_with_itself_is_exactly_zero(pare, demo_model, demo_text, output_of):
