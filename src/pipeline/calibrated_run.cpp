@@ -6,25 +6,17 @@
 #include <fmt/format.h>
 
 #include "kernels/elementwise.h"
+#include "pipeline/batches.h"
 #include "pipeline/source_items.h"
 
 namespace pare::pipeline {
 namespace {
 
-/// All samples, grouped so that each batch holds whole sequences of about kBatchTokens in sum.
 std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& model) {
-  const auto& sequences = plan.calibration->sequences;
+  const std::span sequences(plan.calibration->sequences);
   std::vector<model::Batch> batches;
-  std::size_t first = 0;
-  while (first < sequences.size()) {
-    std::size_t last = first;
-    std::int64_t tokens = 0;
-    do {
-      tokens += static_cast<std::int64_t>(sequences[last++].size());
-    } while (last < sequences.size() &&
-             tokens + static_cast<std::int64_t>(sequences[last].size()) <= kBatchTokens);
-    batches.push_back(model::embed(model, std::span(sequences).subspan(first, last - first)));
-    first = last;
+  for (const BatchRange& range : batch_ranges(*plan.calibration)) {
+    batches.push_back(model::embed(model, sequences.subspan(range.first, range.count)));
   }
   return batches;
 }
@@ -44,8 +36,6 @@ class CalibratedRun {
   }
 
  private:
-  static_assert(model::kSites.size() == 4);
-
   /// An observer for every site that a statically quantized linear of the block reads.
   calib::StatsTap make_tap(std::int64_t index) const {
     calib::StatsTap tap(fmt::format("block {}", index), plan_.calibration->tokens(), kSampleRows);

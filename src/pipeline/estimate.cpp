@@ -11,6 +11,7 @@
 #include "kernels/gemm.h"
 #include "kernels/quantize.h"
 #include "model/block.h"
+#include "pipeline/batches.h"
 
 namespace pare::pipeline {
 namespace {
@@ -80,9 +81,10 @@ std::size_t largest_linear(const Plan& plan) {
   return largest;
 }
 
-/// Rows of the longest batch: whole sequences joined up to kBatchTokens.
 std::int64_t longest_batch(const text::Dataset& data) {
-  return std::min(data.tokens(), std::max(kBatchTokens, data.max_tokens()));
+  std::int64_t longest = 0;
+  for (const BatchRange& range : batch_ranges(data)) longest = std::max(longest, range.tokens);
+  return longest;
 }
 
 }  // namespace

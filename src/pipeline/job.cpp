@@ -15,11 +15,11 @@ namespace {
 
 constexpr std::array kJobParams = {
     ParamSpec{.name = "scheme", .type = ParamType::text,
-              .help = "what to quantize to: w8a8, w8a8-dynamic, w8a16, w4a16"},
+              .help = "what to quantize to (see `pare list schemes`)"},
     ParamSpec{.name = "method", .type = ParamType::text, .default_value = "minmax",
               .help = "how weights become codes (see `pare list methods`)"},
     ParamSpec{.name = "format", .type = ParamType::text, .default_value = "ascend",
-              .help = "layout of the output: ascend, ascend-v1, npy"},
+              .help = "layout of the output (see `pare list exporters`)"},
     ParamSpec{.name = "group_size", .type = ParamType::integer, .choices = "32|64|128|256",
               .help = "input columns that share one weight scale (default: one scale per row)"},
     ParamSpec{.name = "mm_tensor", .type = ParamType::flag,

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 
@@ -156,6 +159,32 @@ void keep_by_pattern(std::vector<LinearEntry>& linears, const std::vector<std::s
 void keep_last(std::vector<LinearEntry>& linears) {
   if (linears.empty() || !linears.back().quantized()) return;
   linears.back().kept_because = "last linear (--quantize-last-linear quantizes it)";
+}
+
+namespace {
+
+/// Linears that read the same input are the ones that engines fuse.
+using Fusion = std::pair<std::int64_t, model::Site>;
+
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+}  // namespace
+
+std::vector<std::string> split_fusions(const std::vector<LinearEntry>& linears) {
+  std::map<Fusion, std::pair<std::vector<std::string>, std::vector<std::string>>> members;
+  for (const LinearEntry& linear : linears) {
+    if (!linear.role.has_value()) continue;
+    auto& [quantized, kept] = members[{linear.block, model::site_of(*linear.role)}];
+    (linear.quantized() ? quantized : kept).push_back(last_part(linear.name));
+  }
+  std::vector<std::string> lines;
+  for (const auto& [fusion, parts] : members) {
+    const auto& [quantized, kept] = parts;
+    if (quantized.empty() || kept.empty()) continue;
+    lines.push_back(fmt::format("block {}: {} quantized, {} kept in float", fusion.first,
+                                fmt::join(quantized, " and "), fmt::join(kept, " and ")));
+  }
+  return lines;
 }
 
 }  // namespace pare::pipeline

@@ -40,6 +40,10 @@ void keep_by_pattern(std::vector<LinearEntry>& linears, const std::vector<std::s
 /// Marks the last linear as kept.
 void keep_last(std::vector<LinearEntry>& linears);
 
+/// Blocks in which only some of the linears that engines fuse on loading (q/k/v, gate/up) are kept:
+/// one line each, "block 3: k_proj is quantized, q_proj and v_proj are not".
+std::vector<std::string> split_fusions(const std::vector<LinearEntry>& linears);
+
 /// True when `name` matches `pattern`: `*` any run of characters, `?` any one.
 bool matches_pattern(std::string_view pattern, std::string_view name) noexcept;
 

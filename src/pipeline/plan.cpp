@@ -142,6 +142,14 @@ void rank(const Context& ctx, Plan& plan) {
   }
 }
 
+void warn_of_split_fusions(const Context& ctx, const Plan& plan) {
+  const std::vector<std::string> lines = split_fusions(plan.linears);
+  if (lines.empty()) return;
+  ctx.warning(fmt::format("{} fused sets are split, which vLLM-like engines refuse ({}{}); keep or "
+                          "quantize q, k and v together, and gate and up",
+                          lines.size(), lines.front(), lines.size() > 1 ? "; …" : ""));
+}
+
 void refuse_nothing_to_do(const Plan& plan) {
   if (plan.quantized_count() > 0) return;
   throw Error(ErrorCode::bad_usage, "no linear would be quantized")
@@ -178,6 +186,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   check_memory(plan);
   rank(ctx, plan);
   refuse_nothing_to_do(plan);
+  warn_of_split_fusions(ctx, plan);
   fill_output(plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);
   return plan;

@@ -69,8 +69,6 @@ struct Plan {
   std::int64_t quantized_weights() const noexcept;
 };
 
-/// Sequences that go through a block together: rows enough to fill the products.
-inline constexpr std::int64_t kBatchTokens = 2048;
 /// Input rows kept per site to measure output distortion.
 inline constexpr std::int64_t kSampleRows = 256;
 

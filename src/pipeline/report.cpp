@@ -80,7 +80,7 @@ const quant::Distortion& ranked_by(const LinearResult& r) {
 std::string report_json(const Plan& plan, const QuantizeResult& result) {
   io::Json json;
   json["schema"] = 1;
-  json["tool"] = "pare 0.1.0";
+  json["tool"] = "pare " PARE_VERSION;
   json["model"] = plan.model_label;
   json["scheme"] = plan.job.params.text("scheme");
   json["format"] = plan.intent.exporter->id;

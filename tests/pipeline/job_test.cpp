@@ -65,6 +65,20 @@ TEST(Keep, APatternThatMatchesNothingSuggestsOne) {
   }
 }
 
+TEST(SplitFusions, OnlyHalfKeptSetsAreNamed) {
+  const auto linear = [](const char* name, model::LinearRole role, const char* kept) {
+    return LinearEntry{.name = name, .out = 4, .in = 4, .weight_source = name, .block = 2,
+                       .role = role, .kept_because = kept};
+  };
+  const std::vector<LinearEntry> linears = {
+      linear("a.q_proj", model::LinearRole::q, "level"), linear("a.k_proj", model::LinearRole::k, ""),
+      linear("a.v_proj", model::LinearRole::v, ""), linear("a.gate_proj", model::LinearRole::gate, ""),
+      linear("a.up_proj", model::LinearRole::up, ""), linear("a.down_proj", model::LinearRole::down, "x")};
+  EXPECT_EQ(split_fusions(linears),
+            std::vector<std::string>{
+                "block 2: k_proj and v_proj quantized, q_proj kept in float"});
+}
+
 class RecipeFile {
  public:
   explicit RecipeFile(const std::string& text)
