@@ -50,7 +50,7 @@ rm -rf "$results"
 mkdir -p "$results"
 
 run_ctest release
-run_pytest light "$python" -m "not live" -n auto tests/cli tests/interop
+run_pytest light "$python" -m "not live" -n auto --dist loadfile tests/cli tests/interop
 if [ $interop = 1 ]; then
   live_python=$("$root/scripts/python-env.sh" --interop)
   "$live_python" -c 'import torch, transformers
