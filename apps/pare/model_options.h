@@ -2,11 +2,11 @@
 #pragma once
 
 #include "core/params.h"
+#include "core/stopwatch.h"
 #include "io/json.h"
 #include "pipeline/open_model.h"
 #include "verb.h"
 
-#include <chrono>
 #include <string>
 
 namespace pare::app {
@@ -27,17 +27,6 @@ std::string_view compute_name(kernels::Compute compute) noexcept;
 
 /// "demo/model (llama, float)".
 std::string label_of(const pipeline::OpenModel& model);
-
-/// Seconds since it was made.
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 /// What every measurement says about how it was made.
 void add_run_facts(io::Json& object, const Session& session, kernels::Compute compute,

@@ -1,13 +1,13 @@
 #include "pipeline/estimate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/stopwatch.h"
 #include "kernels/gemm.h"
 #include "kernels/quantize.h"
 #include "model/block.h"
@@ -17,9 +17,9 @@ namespace pare::pipeline {
 namespace {
 
 double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return watch.seconds();
 }
 
 /// Multiply-adds per second of the calibration's products on this machine.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "pipeline/estimate.h"
 #include "pipeline/source_items.h"
 #include "text/tokenizer.h"
@@ -170,6 +171,7 @@ void check_memory(const Plan& plan) {
 }  // namespace
 
 Plan make_plan(const Context& ctx, const Job& job) {
+  const Stopwatch watch;
   Plan plan;
   plan.job = job;
   plan.intent = read_intent(job.params);
@@ -189,6 +191,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   warn_of_split_fusions(ctx, plan);
   fill_output(plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);
+  plan.seconds_planning = watch.seconds();
   return plan;
 }
 

@@ -64,6 +64,7 @@ struct Plan {
   std::size_t input_bytes = 0;             // of the weights
   std::size_t output_bytes = 0;
   double seconds_estimate = 0;
+  double seconds_planning = 0;             // what making this plan took
 
   std::size_t quantized_count() const noexcept;
   std::int64_t quantized_weights() const noexcept;

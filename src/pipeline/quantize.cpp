@@ -1,10 +1,9 @@
 #include "pipeline/quantize.h"
 
-#include <chrono>
-
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/output_dir.h"
@@ -17,16 +16,6 @@
 
 namespace pare::pipeline {
 namespace {
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 void copy_tensors(const Context& ctx, const Plan& plan, export_::ExportWriter& writer) {
   std::int64_t done = 0;
@@ -76,7 +65,8 @@ QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
   write_companions(plan, out.path());
   io::write_text(out.path() / "recipe.yaml", recipe_text(plan.job.params, params_of(plan.intent)), 0640);
   result.peak_rss = peak_rss_bytes();
-  result.seconds_total = watch.seconds();
+  result.seconds_planning = plan.seconds_planning;
+  result.seconds_total = plan.seconds_planning + watch.seconds();
   io::write_text(out.path() / "report.json", report_json(plan, result), 0640);
   ctx.check_cancelled();
   out.commit();
