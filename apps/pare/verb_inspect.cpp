@@ -100,7 +100,7 @@ void show_sizes(Console& console, const Inspection& in) {
 
 void show_findings(Console& console, const Inspection& in) {
   if (!in.scanned) return;
-  if (in.findings.empty()) console.result("  scan       every value is finite, no row is all zero");
+  if (in.findings.empty()) console.result("  scan       every value is finite, no row or column is all zero");
   for (const pipeline::Finding& f : in.findings) {
     console.result(fmt::format("  scan       {}: {}", f.tensor, f.what));
   }
@@ -124,7 +124,7 @@ Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "model folder or safetensors file")->required();
   app.add_flag("--scan", options->scan,
-               "read every value: find NaN, infinity and rows that are all zero");
+               "read every value: find NaN, infinity and channels that are all zero");
   app.add_flag("--names", options->names, "list every tensor with its type and shape");
   return [options](Session& session) { return run(session, *options); };
 }

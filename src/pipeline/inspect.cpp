@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "export/exporter.h"
-#include "kernels/quantize.h"
 #include "model/architecture.h"
 #include "pipeline/finite.h"
 #include "pipeline/job.h"
@@ -84,21 +83,41 @@ void add_size(Inspection& inspection, const quant::NamedScheme& named, std::int6
   if (smallest) inspection.sizes.push_back(*smallest);
 }
 
+/// Rows (output channels) and columns (input channels) of a matrix that hold nothing but zeros.
+struct DeadChannels {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+};
+
+DeadChannels count_dead(const TensorView& matrix) {
+  const std::int64_t columns = matrix.shape[1];
+  std::vector<float> row(static_cast<std::size_t>(columns));
+  std::vector<char> alive(static_cast<std::size_t>(columns), 0);
+  DeadChannels dead;
+  for (std::int64_t r = 0; r < matrix.shape[0]; ++r) {
+    read_floats(matrix, r * columns, row);
+    bool row_alive = false;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const bool nonzero = row[c] != 0;
+      alive[c] = static_cast<char>(alive[c] | static_cast<char>(nonzero));
+      row_alive |= nonzero;
+    }
+    dead.rows += row_alive ? 0 : 1;
+  }
+  dead.columns = std::count(alive.begin(), alive.end(), 0);
+  return dead;
+}
+
 void scan_tensor(const Context& ctx, const TensorView& tensor, const std::string& name,
                  std::vector<Finding>& findings) {
   if (!all_finite(ctx, tensor)) findings.push_back({name, "holds NaN or infinity"});
   if (tensor.shape.rank() != 2) return;
-  const std::size_t row_bytes =
-      static_cast<std::size_t>(tensor.shape[1]) * size_of(tensor.dtype);
-  std::int64_t dead = 0;
-  for (std::int64_t r = 0; r < tensor.shape[0]; ++r) {
-    const auto range = kernels::min_max_bytes(
-        tensor.dtype, tensor.data.data() + static_cast<std::size_t>(r) * row_bytes,
-        tensor.shape[1]);
-    dead += range.finite && range.min == 0 && range.max == 0 ? 1 : 0;
-  }
-  if (dead > 0) findings.push_back({name, fmt::format("{} of {} rows are all zero", dead,
-                                                      tensor.shape[0])});
+  const DeadChannels dead = count_dead(tensor);
+  const auto report = [&](std::int64_t count, std::int64_t of, const char* what) {
+    if (count > 0) findings.push_back({name, fmt::format("{} of {} {} are all zero", count, of, what)});
+  };
+  report(dead.rows, tensor.shape[0], "rows");
+  report(dead.columns, tensor.shape[1], "columns");
 }
 
 void scan_values(const Context& ctx, Inspection& out) {

@@ -27,7 +27,7 @@ struct SchemeSize {
 /// One finding of the scan.
 struct Finding {
   std::string tensor;
-  std::string what;  // "holds NaN or infinity", "3 rows are all zero"
+  std::string what;  // "holds NaN or infinity", "2 of 640 rows are all zero"
 };
 
 struct Inspection {

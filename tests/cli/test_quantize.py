@@ -49,10 +49,12 @@ def test_scan_finds_what_is_wrong(pare, demo_model, tmp_path):
     tensors["model.norm.weight"] = tensors["model.norm.weight"].astype("float32")
     tensors["model.norm.weight"][3] = float("nan")
     tensors["model.layers.2.mlp.up_proj.weight"][[5, 7]] = 0
+    tensors["model.layers.4.mlp.up_proj.weight"][:, 9] = 0
     folder = checkpoint.write_float_folder(tmp_path / "m", demo_model, tensors, "float32")
     found = json.loads(pare("inspect", folder, "--scan", "--json").stdout)
     assert found["findings"] == [
         {"tensor": "model.layers.2.mlp.up_proj.weight", "what": "2 of 640 rows are all zero"},
+        {"tensor": "model.layers.4.mlp.up_proj.weight", "what": "1 of 256 columns are all zero"},
         {"tensor": "model.norm.weight", "what": "holds NaN or infinity"}]
     assert not json.loads(pare("inspect", demo_model, "--scan", "--json").stdout)["findings"]
 
