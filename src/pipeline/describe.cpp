@@ -80,10 +80,13 @@ std::vector<std::string> describe(const Plan& plan) {
                               static_cast<double>(plan.output_bytes) * 8 /
                                   static_cast<double>(plan.parameters)));
   lines.push_back(memory_line(plan.memory));
-  lines.push_back(fmt::format("  time       {}, computing in {} on {}",
-                              time_text(plan.seconds_estimate),
-                              plan.compute == kernels::Compute::bf16 ? "bf16" : "f32",
-                              kernels::isa_name(kernels::current_isa())));
+  std::string time = fmt::format("  time       {}", time_text(plan.seconds_estimate));
+  if (plan.calibration.has_value()) {
+    time += fmt::format(", computing in {} on {}",
+                        plan.compute == kernels::Compute::bf16 ? "bf16" : "f32",
+                        kernels::isa_name(kernels::current_isa()));
+  }
+  lines.push_back(time);
   return lines;
 }
 
