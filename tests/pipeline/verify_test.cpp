@@ -1,0 +1,92 @@
+// The proof after writing: it accepts what was meant and finds what is not.
+#include "pipeline/verify.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "pipeline/quantize.h"
+#include "support/temp_dir.h"
+
+namespace pare::pipeline {
+namespace {
+
+/// A golden model quantized to w8a16, with everything verification is held against.
+class Verify : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Job job;
+    job.model = std::filesystem::path(PARE_SOURCE_DIR) / "tests/golden/models/llama-gqa";
+    job.out = dir_.path() / "out";
+    job.params.set(recipe_params().front(), "w8a16", "test");
+    job.params.fill_defaults(recipe_params());
+    plan_ = make_plan(ctx_, job);
+    result_ = run_plan(ctx_, plan_);
+  }
+
+  ErrorCode failure() const {
+    try {
+      verify_output(ctx_, plan_, result_.linears, plan_.job.out);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::internal;  // stands for "accepted"
+  }
+
+  /// Flips one bit of the weight file, counted from its end: data, never the header.
+  void flip_bit_from_end(std::streamoff distance) const {
+    const auto file = plan_.job.out / "quant_model_weight_w8a16.safetensors";
+    std::filesystem::permissions(file, std::filesystem::perms(0600));
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(-distance, std::ios::end);
+    const int byte = stream.get();
+    stream.seekp(-distance, std::ios::end);
+    stream.put(static_cast<char>(byte ^ 1));
+  }
+
+  test::TempDir dir_;
+  Context ctx_{2};
+  Plan plan_;
+  QuantizeResult result_;
+};
+
+TEST_F(Verify, AcceptsWhatWasMeant) {
+  EXPECT_GT(verify_output(ctx_, plan_, result_.linears, plan_.job.out), 0U);
+}
+
+TEST_F(Verify, FindsAFlippedBitOfACode) {
+  flip_bit_from_end(1);  // int8 codes lie last: tensors go by element size
+  EXPECT_EQ(failure(), ErrorCode::verify_failed);
+}
+
+TEST_F(Verify, FindsAFlippedBitOfACopiedTensor) {
+  std::size_t codes = 0;
+  for (const LinearResult& linear : result_.linears) {
+    codes += static_cast<std::size_t>(linear.out * linear.in);
+  }
+  flip_bit_from_end(static_cast<std::streamoff>(codes) + 4);  // the last F32 tensor is a copied norm
+  EXPECT_EQ(failure(), ErrorCode::verify_failed);
+}
+
+TEST_F(Verify, FindsOtherCodesThanMeant) {
+  result_.linears.front().content ^= 1;
+  EXPECT_EQ(failure(), ErrorCode::verify_failed);
+}
+
+TEST_F(Verify, FindsAMissingLinear) {
+  result_.linears.pop_back();
+  EXPECT_EQ(failure(), ErrorCode::verify_failed);
+}
+
+TEST_F(Verify, FindsAWeightFartherOffThanItsStep) {
+  LinearResult& linear = result_.linears.front();
+  EXPECT_LE(linear.weight.max_abs_error, linear.error_bound);
+  linear.weight.max_abs_error = std::nextafter(linear.error_bound, 1e9);
+  EXPECT_EQ(failure(), ErrorCode::verify_failed);
+}
+
+}  // namespace
+}  // namespace pare::pipeline
