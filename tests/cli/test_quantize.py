@@ -104,6 +104,16 @@ def test_the_same_bytes_for_any_number_of_threads(pare, demo_model, demo_calib, 
     assert files[0] == files[1] == files[2]
 
 
+def test_the_quantized_block_feeds_the_next_one(pare, tmp_path):
+    model = program.GOLDEN / "models" / "llama-gqa"
+    scales = []
+    for name, options in (("all", ()), ("first-kept", ("--disable-names", "model.layers.0.*"))):
+        pare("quantize", model, "-o", tmp_path / name, "--scheme", "w8a8", "--calib", model / "input_ids.jsonl", *options)
+        linears = json.loads((tmp_path / name / "report.json").read_text())["linears"]
+        scales.append([linear["input_scale"] for linear in linears if linear["name"].startswith("model.layers.1.")])
+    assert len(scales[0]) == len(scales[1]) == 7 and scales[0] != scales[1]
+
+
 def test_fallback_level_keeps_that_many(pare, quantize):
     report = json.loads((quantize("--scheme", "w8a8", "--disable-level", "L4") / "report.json").read_text())
     kept = [k for k in report["kept"] if "disable_level" in k["because"]]

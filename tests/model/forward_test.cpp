@@ -111,6 +111,21 @@ TEST(Forward, RoundedInputsAreRoundedOncePerLinear) {
   EXPECT_FLOAT_EQ(y.values()[1], 58.5F);  // clamped at 127: (127 - 10) * 0.5
 }
 
+TEST(Forward, LinearsThatShareAnInputRoundIt) {
+  const Tiny tiny;
+  const Context ctx(1);
+  Block block = load_block(ctx, tiny.graph, 0, tiny.weights, kernels::Compute::f32);
+  // Every input rounds to 0 at this scale: nothing is attended to, the MLP gives 0, x stays as it is.
+  for (const LinearRole role : {LinearRole::q, LinearRole::k, LinearRole::v, LinearRole::gate,
+                                LinearRole::up}) {
+    block.linear(role).input = {.kind = quant::Activations::static_tensor, .scale = 1000};
+  }
+  Batch batch = embed(tiny.model, Sequences{{1, 2, 3, 4, 5, 6}});
+  const std::vector<float> before = batch.hidden.values();
+  forward_block(ctx, tiny.graph.config, block, batch, {});
+  EXPECT_EQ(batch.hidden.values(), before);
+}
+
 TEST(Forward, IdsOutsideTheVocabularyAreRefused) {
   const Tiny tiny;
   EXPECT_THROW(embed(tiny.model, Sequences{{1, 50}}), Error);
