@@ -50,7 +50,7 @@ class Bench {
       block_.linear(role).weight =
           kernels::PackedWeight(ctx, std::as_const(w).view(), Compute::bf16);
     }
-    block_.input_norm.assign(static_cast<std::size_t>(kHidden), 1.0F);
+    block_.input_norm.weight.assign(static_cast<std::size_t>(kHidden), 1.0F);
     block_.mlp_norm = block_.input_norm;
     batch_.lengths = {tokens};
   }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the benchmarks and prints their ratios: one 7B-shaped block against the plain products and
-# against torch; data-free quantization of a 2.2 GB checkpoint against cp; peak memory of a calibrated
-# run against its plan. Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
+# against torch; sparse quantization of one weight against numpy; data-free quantization of a 2.2 GB
+# checkpoint against cp; peak memory of a calibrated run against its plan.
+# Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
 # --all adds the rates of every variant of the matrix product and of attention.
 # The made-up checkpoint stays in build/bench-data; about 8 GB of disk are needed.
 set -euo pipefail
@@ -34,6 +35,8 @@ if [ "$torch" = yes ]; then
     --threads "$threads" --rounds "$rounds"
 fi
 python=$("$root/scripts/python-env.sh" | tail -n 1)
+"$python" "$root/bench/sparse/compare_numpy.py" "$bin/pare_bench_sparse" \
+  --threads "1,$threads" --rounds "$rounds"
 "$python" "$root/bench/end_to_end/run.py" --pare "$bin/pare" --rounds "$rounds"
 if [ "$all" = yes ]; then
   "$bin/pare_bench_gemm" "$threads" "$rounds"

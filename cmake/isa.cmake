@@ -5,13 +5,15 @@
 set(pare_isa_flags_amx -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile
     -mamx-bf16 -mfma -mf16c)
 set(pare_isa_flags_avx512bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma -mf16c)
+set(pare_isa_flags_avx512vbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi
+    -mavx512vbmi2 -mpopcnt -mbmi2 -Wno-maybe-uninitialized)  # g++ 12 warns of its own intrinsics
 set(pare_isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)
 set(pare_isa_flags_avx2 -mavx2 -mfma -mf16c)
 
 function(pare_apply_isa_flags out_sources)
   set(kept)
   foreach(source IN LISTS ARGN)
-    if(source MATCHES "_(amx|avx512bf16|avx512|avx2)\\.cpp$")
+    if(source MATCHES "_(amx|avx512bf16|avx512vbmi2|avx512|avx2)\\.cpp$")
       set(isa ${CMAKE_MATCH_1})  # the next MATCHES overwrites it
       if(PARE_SCALAR_ONLY OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
         continue()

@@ -31,9 +31,15 @@ io::Json to_json(const Inspection& in) {
   io::Json json = {{"model", in.model_label},
                    {"architecture", in.graph ? io::Json(in.graph->config.architecture) : io::Json()},
                    {"problem", in.graph_problem},
+                   {"quantized", in.quantized},
                    {"parameters", in.parameters},
                    {"bytes", in.bytes},
-                   {"tied_head", in.tied_head}};
+                   {"tied_head", in.tied_head},
+                   {"packed", nullptr}};
+  if (in.packed) {
+    json["packed"] = {{"original_bytes", in.packed->original_bytes},
+                      {"packed_bytes", in.packed->packed_bytes}};
+  }
   for (const formats::TensorInfo& t : in.source->tensors()) {
     json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
                                {"shape", t.shape.dims()}});
@@ -63,6 +69,16 @@ void show_architecture(Console& console, const Inspection& in) {
   console.result(fmt::format("  head       {}", in.tied_head ? "tied to the embedding" : "its own"));
 }
 
+void show_packed(Console& console, const Inspection& in) {
+  if (!in.packed) return;
+  const auto from = static_cast<double>(in.packed->original_bytes);
+  const auto to = static_cast<double>(in.packed->packed_bytes);
+  console.result(fmt::format("  packed     {} instead of {}, {:.1f} % saved; sizes below are unpacked",
+                             pipeline::human_bytes(in.packed->packed_bytes),
+                             pipeline::human_bytes(in.packed->original_bytes),
+                             from > 0 ? 100 * (1 - to / from) : 0));
+}
+
 void show_tensors(Console& console, const Inspection& in, bool names) {
   std::map<std::string, std::pair<std::size_t, std::size_t>> by_type;
   for (const formats::TensorInfo& t : in.source->tensors()) {
@@ -76,10 +92,14 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
   }
   console.result(fmt::format("  tensors    {} in {} files{}", in.source->tensors().size(),
                              in.source->files().size(), types));
-  console.result(fmt::format("  parameters {:.2f} M, {}",
-                             static_cast<double>(in.parameters) / 1e6,
-                             pipeline::human_bytes(in.bytes)));
-  console.result(fmt::format("  linears    {} could be quantized", in.linears.size()));
+  if (in.quantized.empty()) {
+    console.result(fmt::format("  parameters {:.2f} M, {}",
+                               static_cast<double>(in.parameters) / 1e6,
+                               pipeline::human_bytes(in.bytes)));
+    console.result(fmt::format("  linears    {} could be quantized", in.linears.size()));
+  } else {
+    console.result(fmt::format("  quantized  {}, {}", in.quantized, pipeline::human_bytes(in.bytes)));
+  }
   if (!names) return;
   for (const formats::TensorInfo& t : in.source->tensors()) {
     console.result(fmt::format("    {:<56} {:<5} {}", t.name, name_of(t.dtype), t.shape.text()));
@@ -114,6 +134,7 @@ int run(Session& session, const Options& options) {
     return 0;
   }
   show_architecture(session.console, in);
+  show_packed(session.console, in);
   show_tensors(session.console, in, options.names);
   show_sizes(session.console, in);
   show_findings(session.console, in);

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "param_options.h"
+#include "pipeline/code_sample.h"
 #include "pipeline/plan.h"
 #include "pipeline/quantize.h"
 #include "pipeline/recipe.h"
@@ -35,6 +36,21 @@ io::Json plan_event(const pipeline::Plan& plan) {
   return event;
 }
 
+void show_code_sample(Session& session, const pipeline::Plan& plan) {
+  const auto sample = pipeline::sample_codes(session.ctx, plan);
+  if (!sample.has_value()) return;
+  session.ctx.event("codes", io::Json{{"linears", sample->linears},
+                                      {"zeros", sample->stats.zeros},
+                                      {"outliers", sample->stats.outliers},
+                                      {"entropy_bits", sample->stats.entropy_bits},
+                                      {"stored_bytes", sample->stored_bytes},
+                                      {"packed_bytes", sample->packed_bytes}}
+                                 .dump());
+  for (const std::string& line : pipeline::describe_codes(plan, *sample)) {
+    session.console.result(line);
+  }
+}
+
 int run(Session& session, Options& options) {
   pipeline::Job& job = options.job;
   if (!options.recipe.empty()) pipeline::read_recipe(options.recipe, job.params);
@@ -44,6 +60,7 @@ int run(Session& session, Options& options) {
   session.ctx.event("plan", plan_event(plan).dump());
   for (const std::string& line : pipeline::describe(plan)) session.console.result(line);
   if (job.run.dry_run) {
+    show_code_sample(session, plan);
     session.console.result("nothing written; run without --dry-run to start");
     return 0;
   }
@@ -66,7 +83,7 @@ Run declare(CLI::App& app) {
                  "YAML file with the options above as `key: value`; flags win over it")
       ->group(how);
   app.add_flag("--dry-run", options->job.run.dry_run,
-               "show what would be done: coverage, size, memory, time")
+               "show what would be done: coverage, size, memory, time, what codes look like")
       ->group(how);
   app.add_option("--max-memory", options->max_memory,
                  "refuse at once when the plan needs more, e.g. 8GiB")

@@ -5,19 +5,18 @@
 #include <fmt/format.h>
 
 #include "calib/observer.h"
-#include "kernels/elementwise.h"
 
 namespace pare::calib {
 namespace {
 
-class ScoreTap final : public model::BlockTap {
+class RangeScorer final : public BlockScorer {
  public:
   void on_input(model::Site site, std::int64_t /*sequence*/, MatrixView<const float> x) override {
     scores_[static_cast<std::size_t>(site)].update(x);
   }
 
-  std::array<float, model::kSites.size()> result() const noexcept {
-    std::array<float, model::kSites.size()> out{};
+  SiteScores result() const override {
+    SiteScores out{};
     std::transform(scores_.begin(), scores_.end(), out.begin(),
                    [](const RangeScore& score) { return score.score(); });
     return out;
@@ -27,27 +26,25 @@ class ScoreTap final : public model::BlockTap {
   std::array<RangeScore, model::kSites.size()> scores_;
 };
 
-float head_score(const Context& ctx, const model::Model& model, const model::Batch& batch) {
-  const std::vector<float> norm =
-      read_floats(model.weights->tensor(model.graph->final_norm + ".weight"));
-  RangeScore score;
+void show_head(const Context& ctx, const model::Model& model, const model::Batch& batch,
+               BlockScorer& scorer) {
+  const model::Norm norm = model::load_norm(*model.weights, model.graph->final_norm);
   std::int64_t row = 0;
   for (const std::int64_t length : batch.lengths) {
     Matrix x(length, batch.hidden.cols());
-    kernels::rms_norm(ctx, batch.hidden.view().rows_from(row, length), norm,
-                      model.graph->config.rms_norm_eps, x.view());
-    score.update(x.view());
+    model::apply_norm(ctx, norm, model.graph->config.rms_norm_eps,
+                      batch.hidden.view().rows_from(row, length), x.view());
+    scorer.on_input(model::Site::attention_input, 0, std::as_const(x).view());
     row += length;
   }
-  return score.score();
 }
 
 }  // namespace
 
-RangeScores rank_inputs(const Context& ctx, const model::Model& model,
-                        std::span<const std::vector<std::int32_t>> sequences) {
-  model::Batch batch =
-      model::embed(model, sequences.first(std::min(sequences.size(), kRankingSamples)));
+RangeScores score_inputs(const Context& ctx, const model::Model& model,
+                         std::span<const std::vector<std::int32_t>> sequences,
+                         const ScorerMaker& make_scorer) {
+  model::Batch batch = model::embed(model, sequences);
   RangeScores scores;
   const std::int64_t layers = model.graph->config.layers;
   for (std::int64_t i = 0; i < layers; ++i) {
@@ -56,13 +53,21 @@ RangeScores rank_inputs(const Context& ctx, const model::Model& model,
                   .total = layers, .note = {}});
     const model::Block block =
         model::load_block(ctx, *model.graph, i, *model.weights, model.compute);
-    ScoreTap tap;
+    const std::unique_ptr<BlockScorer> scorer = make_scorer(i);
     model::forward_block(ctx, model.graph->config, block, batch,
-                         {.compute = model.compute, .tap = &tap});
-    scores.blocks.push_back(tap.result());
+                         {.compute = model.compute, .tap = scorer.get()});
+    scores.blocks.push_back(scorer->result());
   }
-  scores.head = head_score(ctx, model, batch);
+  const std::unique_ptr<BlockScorer> scorer = make_scorer(-1);
+  show_head(ctx, model, batch, *scorer);
+  scores.head = scorer->result()[static_cast<std::size_t>(model::Site::attention_input)];
   return scores;
+}
+
+RangeScores rank_inputs(const Context& ctx, const model::Model& model,
+                        std::span<const std::vector<std::int32_t>> sequences) {
+  return score_inputs(ctx, model, sequences.first(std::min(sequences.size(), kRankingSamples)),
+                      [](std::int64_t) { return std::make_unique<RangeScorer>(); });
 }
 
 std::vector<std::string> highest_scores(std::vector<ScoredLinear> linears, std::size_t count) {

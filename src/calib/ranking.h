@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,16 +14,31 @@
 
 namespace pare::calib {
 
+using SiteScores = std::array<float, model::kSites.size()>;
+
 /// Scores of a block's sites, and of the head's input behind the last block.
 struct RangeScores {
-  std::vector<std::array<float, model::kSites.size()>> blocks;
+  std::vector<SiteScores> blocks;
   float head = 0;
 };
+
+/// Sees the inputs of one block and scores its sites.
+class BlockScorer : public model::BlockTap {
+ public:
+  virtual SiteScores result() const = 0;
+};
+/// A scorer for block 0, 1, …; for -1 one whose Site::attention_input is the head's input.
+using ScorerMaker = std::function<std::unique_ptr<BlockScorer>(std::int64_t block)>;
+
+/// Runs the float model over all of `sequences`, block by block.
+RangeScores score_inputs(const Context& ctx, const model::Model& model,
+                         std::span<const std::vector<std::int32_t>> sequences,
+                         const ScorerMaker& make_scorer);
 
 /// The number of samples the ranking looks at, as msModelSlim does.
 inline constexpr std::size_t kRankingSamples = 5;
 
-/// Runs the float model over the first samples, block by block.
+/// How hard each input is to quantize, by its range, over the first samples.
 /// Source: docs/formats/ascend.md, "Fallback level".
 RangeScores rank_inputs(const Context& ctx, const model::Model& model,
                         std::span<const std::vector<std::int32_t>> sequences);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,10 +41,12 @@ class Shape {
 };
 
 /// Borrowed bytes of a row-major, little-endian tensor. `data` need not be aligned to the element.
+/// `owner` is set when the bytes were made for the reader (decoded): copies of the view keep them.
 struct TensorView {
   DType dtype = DType::u8;
   Shape shape;
   std::span<const std::byte> data;
+  std::shared_ptr<const void> owner = nullptr;
 
   std::int64_t numel() const { return shape.numel(); }
 };

@@ -1,6 +1,7 @@
 #include "export/checkpoint.h"
 
 #include "core/error.h"
+#include "export/norm_copies.h"
 #include "export/stored_linear.h"
 
 #include <fmt/format.h>
@@ -42,24 +43,23 @@ void add_part(Modules& modules, const std::string& tensor, const std::string& ta
   module.has[static_cast<std::size_t>(split->part)] = true;
 }
 
-/// Exactly the parts of its scheme, and perhaps a bias.
-void check_complete(const std::string& name, const Module& module) {
-  std::array<bool, kPartCount> expected{};
-  for (const Part part : parts_of(module.scheme->activations, true)) {
-    expected[static_cast<std::size_t>(part)] = true;
-  }
+/// Exactly the parts of its scheme, and perhaps those that only some linears have.
+void check_complete(const std::string& name, const Module& module, Int4 int4) {
   for (const Part part : kParts) {
-    const auto index = static_cast<std::size_t>(part);
-    if (part == Part::bias || module.has[index] == expected[index]) continue;
+    const Presence presence =
+        presence_of(part, module.scheme->grid, module.scheme->activations, int4);
+    const bool expected = presence == Presence::always;
+    const bool found = module.has[static_cast<std::size_t>(part)];
+    if (presence == Presence::sometimes || found == expected) continue;
     refuse(fmt::format("{} of type {} {} {}", name, module.scheme->ascend_type,
-                       expected[index] ? "lacks" : "cannot have", name_of(part)));
+                       expected ? "lacks" : "cannot have", name_of(part)));
   }
 }
 
-Modules read_modules(const Description& description) {
+Modules read_modules(const Description& description, Int4 int4) {
   Modules modules;
   for (const auto& [tensor, tag] : description.tags) {
-    if (tag != kFloatTag) add_part(modules, tensor, tag);
+    if (tag != kFloatTag && norm_original(tensor).empty()) add_part(modules, tensor, tag);
   }
   for (const auto& [tensor, tag] : description.tags) {
     const auto split = split_part_name(tensor);
@@ -68,7 +68,7 @@ Modules read_modules(const Description& description) {
     if (found != modules.end()) found->second.has[static_cast<std::size_t>(Part::bias)] = true;
   }
   for (const auto& [name, module] : modules)
-    check_complete(name, module);
+    check_complete(name, module, int4);
   return modules;
 }
 
@@ -77,13 +77,16 @@ class Checkpoint final : public QuantizedCheckpoint {
   Checkpoint(std::unique_ptr<formats::TensorSource> source, const Description& description,
              Int4 int4)
       : source_(std::move(source)),
-        modules_(read_modules(description)),
+        modules_(read_modules(description, int4)),
         int4_(int4),
         group_size_(description.group_size) {
     for (const auto& [name, tag] : description.tags) {
-      if (tag == kFloatTag && !belongs_to_linear(name)) floats_.insert(name);
+      const bool own = norm_original(name).empty() && !belongs_to_linear(name);
+      if (tag == kFloatTag && own) floats_.insert(name);
     }
   }
+
+  std::shared_ptr<const formats::TensorSource> stored() const override { return source_; }
 
   std::vector<std::string> linears() const override {
     std::vector<std::string> names;
@@ -97,16 +100,14 @@ class Checkpoint final : public QuantizedCheckpoint {
   std::optional<StoredLinear> linear(std::string_view module) const override {
     const auto entry = modules_.find(module);
     if (entry == modules_.end()) return std::nullopt;
-    FoundLinear found;
-    found.module = entry->first;
-    found.scheme = entry->second.scheme;
-    found.int4 = int4_;
-    found.group_size = group_size_;
-    for_each_part(*entry, [&](Part part, const std::string& name) {
-      source_->populate(name);
-      found[part] = source_->read(name);
-    });
-    return read_linear(found);
+    for_each_part(*entry, [&](Part, const std::string& name) { source_->populate(name); });
+    return read_linear(found_linear(*entry));
+  }
+
+  LinearPlan plan(std::string_view module) const override {
+    const auto entry = modules_.find(module);
+    if (entry == modules_.end()) return QuantizedCheckpoint::plan(module);
+    return plan_linear(found_linear(*entry));
   }
 
   std::optional<TensorView> tensor(std::string_view name) const override {
@@ -121,6 +122,18 @@ class Checkpoint final : public QuantizedCheckpoint {
   }
 
  private:
+  FoundLinear found_linear(const Modules::value_type& entry) const {
+    FoundLinear found;
+    found.module = entry.first;
+    found.scheme = entry.second.scheme;
+    found.int4 = int4_;
+    found.group_size = group_size_;
+    for_each_part(entry, [&](Part part, const std::string& name) {
+      found[part] = source_->read(name);
+    });
+    return found;
+  }
+
   bool belongs_to_linear(std::string_view name) const noexcept {
     const auto split = split_part_name(name);
     return split.has_value() && split->part == Part::bias &&
@@ -135,7 +148,7 @@ class Checkpoint final : public QuantizedCheckpoint {
     }
   }
 
-  std::unique_ptr<formats::TensorSource> source_;
+  std::shared_ptr<const formats::TensorSource> source_;
   Modules modules_;
   std::set<std::string, std::less<>> floats_;
   Int4 int4_;
@@ -149,6 +162,7 @@ std::unique_ptr<QuantizedCheckpoint> make_checkpoint(std::unique_ptr<formats::Te
                                                      const std::filesystem::path& path) {
   check_same_names(description, *source, path);
   try {
+    check_norm_copies(*source);
     return std::make_unique<Checkpoint>(std::move(source), description, int4);
   } catch (Error& error) {
     error.at(path.string());

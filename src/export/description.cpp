@@ -67,6 +67,8 @@ void read_header_entry(Description& description, const std::string& key, const i
 
 void read_tensor_entry(Description& description, const std::string& key, const io::Json& value) {
   std::string type = string_of(key, value);
+  if (type == kPackedTag) return;  // index or info of a packed tensor: no tensor of the model
+  if (type.ends_with(kPackedSuffix)) type.resize(type.size() - kPackedSuffix.size());
   if (type != kFloatTag && scheme_of_type(type) == nullptr) refuse_type(key, type);
   description.tags.emplace_back(key, std::move(type));
 }

@@ -23,6 +23,11 @@ struct Description {
 /// The version that ascend-v1 descriptions carry.
 inline constexpr std::string_view kVersion = "1.0.0";
 
+/// Types in the descriptions of packed folders: of index and info tensors, and what is added to the
+/// type of a coded tensor. Reading takes both away. Source: docs/formats/packed.md
+inline constexpr std::string_view kPackedTag = "PARE1";
+inline constexpr std::string_view kPackedSuffix = "+PARE1";
+
 /// True for the keys that speak of the whole model: no tensor may be called so.
 bool is_header_key(std::string_view name) noexcept;
 

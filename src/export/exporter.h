@@ -26,12 +26,17 @@ struct LinearPlan {
   DType scale_dtype = DType::f32;
   DType activation_dtype = DType::f32;  // of input_scale and input_offset, static activations only
   std::optional<DType> bias_dtype;      // of the float bias, when there is one
+  bool row_parallel = false;            // o_proj, down_proj: engines split the inputs among devices
+  bool has_power = false;               // codes are linear in a power of the weight
+  bool act_order = false;               // columns name their groups: QuantizedLinear::group_index
+  bool symmetric_input = false;         // static activations whose zero point is known to be 0
 };
 
 /// One module of the model in registration order: a quantized linear or a float tensor.
 struct Item {
   std::optional<LinearPlan> linear;
   formats::TensorInfo tensor;  // when not a linear: name, dtype and shape as written
+  std::string tag = {};        // of the tensor in descriptions; "" = float
 };
 
 struct ExportPlan {
@@ -41,6 +46,8 @@ struct ExportPlan {
   /// dtype of the model as config.json says (else of the weights): decides how deq_scale is stored.
   DType model_dtype = DType::f32;
   std::int64_t group_size = 0;  // 0 = none
+  /// Folder with the config.json and tokenizer of the model; empty when there is none.
+  std::filesystem::path source = {};
 };
 
 /// Takes a model's tensors one by one, in any order; each exactly once.
@@ -58,10 +65,12 @@ class ExportWriter {
 
 /// A quantized linear as the files hold it. `effective_bias` [O] is what a loader adds in the end:
 /// for static activations (quant_bias + zero_point * sum(codes)) * deq_scale, else the float bias;
-/// empty when there is nothing to add.
+/// empty when there is nothing to add. `scale_bias` [O, 1 or 16] is what devices with 4-bit weights
+/// and 8-bit activations correct their sums with; empty when the files hold none.
 struct StoredLinear {
   quant::QuantizedLinear linear;
   std::vector<float> effective_bias;
+  std::vector<float> scale_bias;
 };
 
 /// A folder written by an exporter, read back from nothing but its files.
@@ -74,10 +83,27 @@ class QuantizedCheckpoint {
   virtual std::vector<std::string> tensors() const = 0;
   /// nullopt when the module is not quantized. Errors: bad_description, tensor_mismatch.
   virtual std::optional<StoredLinear> linear(std::string_view module) const = 0;
+  /// What `linear` will give. Layouts whose headers, zeros and groups say it read no codes; the
+  /// default asks `linear`. Errors: as `linear`, and tensor_missing when the module is not quantized.
+  virtual LinearPlan plan(std::string_view module) const;
   /// nullopt when there is no such float tensor. Valid as long as the checkpoint.
   virtual std::optional<TensorView> tensor(std::string_view name) const = 0;
   /// Gives mapped pages of a tensor or of a module's tensors back.
   virtual void release(std::string_view name) const noexcept = 0;
+  /// All tensors as the files hold them, under their full names.
+  virtual std::shared_ptr<const formats::TensorSource> stored() const = 0;
+  /// What people should know about the files, such as a label that they contradict; one line each.
+  virtual std::vector<std::string> notes() const { return {}; }
+};
+
+/// The plan that a linear in hand would have had.
+LinearPlan plan_of(const quant::QuantizedLinear& linear);
+
+/// What a layout makes of a norm's bias, which smoothing leaves behind.
+enum class NormBias : std::uint8_t {
+  none,       // no place: smoothing must do without
+  plain,      // norm.weight and norm.bias
+  duplicated  // and both again as norm.module.weight and norm.module.bias, tagged as quantized
 };
 
 struct Exporter {
@@ -98,10 +124,22 @@ struct Exporter {
                                           const ParamMap& params);
   /// Keys to put into (or, when null, to remove from) config.json.
   std::string (*config_patch)(const ExportPlan& plan);  // JSON object as text; "{}" = unchanged
-  /// Whether a folder holds this layout; looks at file names only.
+  /// Whether a folder holds this layout; looks at file names and, where these say too little, at
+  /// the configuration beside the weights.
   bool (*probe)(const std::filesystem::path& folder) noexcept;
   /// Errors: bad_description, scheme_not_supported, and those of the container.
   std::unique_ptr<QuantizedCheckpoint> (*open)(const std::filesystem::path& folder);
+  NormBias norm_bias = NormBias::none;
+  /// The type that weight scales must be exact in; nullopt = that of the source's weight.
+  std::optional<DType> scale_dtype = std::nullopt;
+  /// The type that float tensors and biases are written in; nullopt = that of the source.
+  std::optional<DType> float_dtype = std::nullopt;
+  /// Writes plain float weights: `open` finds float tensors and no quantized linears, and `probe`
+  /// claims no folder.
+  bool plain_floats = false;
+  /// Changes a linear where the layout has no place for it as it is and `params` allow that; null =
+  /// never. Returns the number of groups changed.
+  std::int64_t (*adapt)(quant::QuantizedLinear& linear, const ParamMap& params) = nullptr;
 };
 
 std::span<const Exporter* const> exporters() noexcept;

@@ -16,7 +16,7 @@ namespace pare::export_ {
 /// Source: docs/formats/ascend.md, "Packing".
 enum class Packing { none, inputs, outputs };
 
-/// Rows in pairs when a row has several scales, else inputs in pairs.
+/// Rows in pairs when a row has several scales or two stages of them, else inputs in pairs.
 Packing packing_of(const quant::Scheme& scheme, std::int64_t in) noexcept;
 
 /// The shape of the stored matrix of a weight [O, I]: [O, I], [O, I/2] or [O/2, I].

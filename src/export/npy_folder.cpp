@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 namespace pare::export_ {
@@ -103,7 +102,9 @@ class NpyFolder final : public formats::TensorSource {
 };
 
 std::string_view infer_type(const formats::TensorSource& source, const std::string& module) {
-  if (source.find(tensor_name(module, Part::input_scale)) != nullptr) return "W8A8";
+  const auto has = [&](Part part) { return source.find(tensor_name(module, part)) != nullptr; };
+  if (!has(Part::weight_scale)) return "W8A8S";
+  if (has(Part::input_scale)) return "W8A8";
   const TensorView weight = source.read(tensor_name(module, Part::weight));
   const bool narrow = std::all_of(weight.data.begin(), weight.data.end(), [](std::byte byte) {
     const auto code = static_cast<std::int8_t>(byte);
@@ -113,6 +114,11 @@ std::string_view infer_type(const formats::TensorSource& source, const std::stri
   return narrow ? "W4A16" : "W8A16";
 }
 
+bool is_quantized(const formats::TensorSource& source, std::string_view module) {
+  const auto has = [&](Part part) { return source.find(tensor_name(module, part)) != nullptr; };
+  return has(Part::weight) && (has(Part::weight_scale) || has(Part::deq_scale));
+}
+
 }  // namespace
 
 std::unique_ptr<formats::TensorSource> open_npy_folder(const fs::path& folder) {
@@ -120,8 +126,7 @@ std::unique_ptr<formats::TensorSource> open_npy_folder(const fs::path& folder) {
   for (std::size_t i = 0; i < kNpyFileCount; ++i) {
     const auto file = static_cast<NpyFile>(i);
     const fs::path path = folder / fmt::format("{}.npy", kNpyFileNames[i]);
-    std::error_code unreadable;
-    if (file != NpyFile::quant_weight && !fs::exists(path, unreadable)) continue;
+    if (file != NpyFile::quant_weight && !formats::npy_dict_exists(path)) continue;
     whole->add(file, formats::open_npy_dict(path));
   }
   try {
@@ -139,10 +144,7 @@ Description infer_description(const formats::TensorSource& source) {
   std::string module;
   for (const formats::TensorInfo& info : source.tensors()) {
     const auto split = split_part_name(info.name);
-    const bool of_linear = split.has_value() && split->part != Part::bias &&
-                           source.find(tensor_name(split->module, Part::weight_scale)) != nullptr &&
-                           source.find(tensor_name(split->module, Part::weight)) != nullptr;
-    if (!of_linear) {
+    if (!split.has_value() || split->part == Part::bias || !is_quantized(source, split->module)) {
       description.tags.emplace_back(info.name, kFloatTag);
       continue;
     }

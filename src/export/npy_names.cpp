@@ -19,10 +19,15 @@ std::optional<NpyFile> whole_name_file(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-NpyFile file_of(Part part) noexcept {
+std::optional<NpyFile> file_of(Part part) noexcept {
   switch (part) {
     case Part::weight:
     case Part::bias:
+      return NpyFile::quant_weight;
+    case Part::weight_scale_second:
+    case Part::weight_offset_second:
+    case Part::scale_bias:
+    case Part::weight_power:
       break;
     case Part::weight_scale:
       return NpyFile::weight_scale;
@@ -37,12 +42,14 @@ NpyFile file_of(Part part) noexcept {
     case Part::deq_scale:
       return NpyFile::deq_scale;
   }
-  return NpyFile::quant_weight;
+  return std::nullopt;
 }
 
-NpyPlace place_of_part(std::string_view module, Part part) {
-  if (part == Part::bias) return {NpyFile::quant_weight, tensor_name(module, part)};
-  return {file_of(part), std::string(module)};
+std::optional<NpyPlace> place_of_part(std::string_view module, Part part) {
+  const std::optional<NpyFile> file = file_of(part);
+  if (!file.has_value()) return std::nullopt;
+  if (part == Part::bias) return NpyPlace{*file, tensor_name(module, part)};
+  return NpyPlace{*file, std::string(module)};
 }
 
 }  // namespace

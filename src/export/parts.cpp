@@ -1,6 +1,7 @@
 #include "export/parts.h"
 
 #include "core/error.h"
+#include "export/scale_bias.h"
 #include "export/static_algebra.h"
 
 #include <fmt/format.h>
@@ -10,9 +11,18 @@
 namespace pare::export_ {
 namespace {
 
-constexpr std::array<std::string_view, kPartCount> kPartNames = {
-    "weight",      "bias",         "weight_scale", "weight_offset",
-    "input_scale", "input_offset", "quant_bias",   "deq_scale"};
+constexpr std::array<std::string_view, kPartCount> kPartNames = {"weight",
+                                                                 "bias",
+                                                                 "weight_scale",
+                                                                 "weight_offset",
+                                                                 "weight_scale_second",
+                                                                 "weight_offset_second",
+                                                                 "scale_bias",
+                                                                 "input_scale",
+                                                                 "input_offset",
+                                                                 "quant_bias",
+                                                                 "deq_scale",
+                                                                 "weight_power"};
 
 bool is_static(const quant::Scheme& scheme) noexcept {
   return scheme.activations == quant::Activations::static_tensor;
@@ -26,9 +36,18 @@ bool is_per_tensor(const LinearPlan& linear) noexcept {
   return linear.scheme.granularity == quant::Granularity::tensor;
 }
 
-Shape scale_shape(const LinearPlan& linear) {
+bool is_two_stage(const quant::Scheme& scheme) noexcept {
+  return scheme.grid == quant::WeightGrid::two_stage;
+}
+
+/// Of the scales that weights are multiplied by first: per row, group or tensor.
+Shape group_scale_shape(const LinearPlan& linear) {
   if (is_per_tensor(linear)) return {1};
   return {linear.out, linear.scheme.groups(linear.in)};
+}
+
+Shape scale_shape(const LinearPlan& linear) {
+  return is_two_stage(linear.scheme) ? Shape{linear.out, 1} : group_scale_shape(linear);
 }
 
 DType dtype_of(Part part, const LinearPlan& linear, DType model_dtype) noexcept {
@@ -40,6 +59,12 @@ DType dtype_of(Part part, const LinearPlan& linear, DType model_dtype) noexcept 
     case Part::weight_scale:
     case Part::weight_offset:
       return linear.scale_dtype;
+    case Part::weight_scale_second:
+    case Part::scale_bias:
+    case Part::weight_power:
+      return DType::f32;
+    case Part::weight_offset_second:
+      return DType::i64;
     case Part::input_scale:
     case Part::input_offset:
       return linear.activation_dtype;
@@ -58,8 +83,14 @@ Shape shape_of(Part part, const LinearPlan& linear, Int4 int4) {
     case Part::weight_scale:
     case Part::weight_offset:
       return scale_shape(linear);
+    case Part::weight_scale_second:
+    case Part::weight_offset_second:
+      return group_scale_shape(linear);
+    case Part::scale_bias:
+      return {linear.out, scale_bias_runs(linear.row_parallel)};
     case Part::input_scale:
     case Part::input_offset:
+    case Part::weight_power:
       return {1};
     case Part::deq_scale:
       return {is_per_tensor(linear) ? 1 : linear.out};
@@ -68,6 +99,13 @@ Shape shape_of(Part part, const LinearPlan& linear, Int4 int4) {
       break;
   }
   return {linear.out};
+}
+
+bool has_part(const LinearPlan& linear, Part part, Int4 int4) noexcept {
+  const quant::Scheme& scheme = linear.scheme;
+  const Presence presence = presence_of(part, scheme.grid, scheme.activations, int4);
+  if (presence != Presence::sometimes) return presence == Presence::always;
+  return part == Part::bias ? linear.bias_dtype.has_value() : linear.has_power;
 }
 
 /// Values that must come back exactly: they are what the codes were made with.
@@ -80,6 +118,11 @@ Tensor store_exactly(std::span<const float> values, const formats::TensorInfo& i
   return store_floats(values, info.dtype, info.shape);
 }
 
+Tensor store_whole_numbers(std::span<const float> values, const Shape& shape) {
+  const std::vector<std::int64_t> whole(values.begin(), values.end());
+  return Tensor::from<std::int64_t>(DType::i64, shape, whole);
+}
+
 void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linear) {
   const auto refuse = [&](std::string_view what) {
     throw Error(ErrorCode::internal, fmt::format("{}: {} differs from the plan", q.name, what));
@@ -87,8 +130,11 @@ void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linea
   if (q.scheme != linear.scheme) refuse("scheme");
   if (q.out != linear.out || q.in != linear.in) refuse("shape");
   if (q.codes.size() != static_cast<std::size_t>(q.out * q.in)) refuse("number of codes");
-  const auto scales = static_cast<std::size_t>(scale_shape(linear).numel());
+  const auto scales = static_cast<std::size_t>(group_scale_shape(linear).numel());
   if (q.scales.size() != scales || q.zeros.size() != scales) refuse("number of scales");
+  const std::size_t rows = is_two_stage(q.scheme) ? static_cast<std::size_t>(q.out) : 0;
+  if (q.row_scales.size() != rows) refuse("number of scales per row");
+  if (q.power != 1 && !linear.has_power) refuse("power");
   if (q.bias.has_value() != linear.bias_dtype.has_value()) refuse("presence of a bias");
   if (q.bias.has_value() && q.bias->shape() != Shape{q.out}) refuse("shape of the bias");
   if (q.input.has_value() != is_static(q.scheme)) refuse("presence of activation parameters");
@@ -97,7 +143,8 @@ void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linea
 /// Makes the values of one linear's parts; what several parts need is computed once.
 class PartValues {
  public:
-  PartValues(const quant::QuantizedLinear& q, Packing packing) : q_(q), packing_(packing) {
+  PartValues(const quant::QuantizedLinear& q, Packing packing, bool row_parallel)
+      : q_(q), packing_(packing), row_parallel_(row_parallel) {
     if (!q.input.has_value()) return;
     deq_ = deq_scales(q);
     quant_bias_ = quant_biases(q, deq_);
@@ -118,9 +165,19 @@ class PartValues {
       case Part::weight:
         return pack_int4(q_.codes, q_.out, q_.in, packing_);
       case Part::weight_scale:
-        return store_exactly(q_.scales, info);
+        return store_exactly(is_two_stage(q_.scheme) ? q_.row_scales : q_.scales, info);
       case Part::weight_offset:
-        return store_exactly(q_.zeros, info);
+        return is_two_stage(q_.scheme) ? Tensor(info.dtype, info.shape)
+                                       : store_exactly(q_.zeros, info);
+      case Part::weight_scale_second:
+        return store_exactly(q_.scales, info);
+      case Part::weight_offset_second:
+        return store_whole_numbers(q_.zeros, info.shape);
+      case Part::scale_bias:
+        return store_floats(scale_biases(q_, scale_bias_runs(row_parallel_)), info.dtype,
+                            info.shape);
+      case Part::weight_power:
+        return store_exactly(std::span(&q_.power, 1), info);
       case Part::input_scale:
         return store_exactly(std::span(&q_.input->scale, 1), info);
       case Part::input_offset:
@@ -136,6 +193,7 @@ class PartValues {
 
   const quant::QuantizedLinear& q_;
   Packing packing_;
+  bool row_parallel_;
   std::vector<float> deq_;
   std::vector<std::int32_t> quant_bias_;
 };
@@ -157,20 +215,38 @@ std::optional<PartName> split_part_name(std::string_view tensor) noexcept {
   return std::nullopt;
 }
 
-std::vector<Part> parts_of(quant::Activations activations, bool has_bias) {
-  std::vector<Part> parts;
-  for (const Part part : kParts) {
-    const bool for_static = part >= Part::input_scale;
-    if (part == Part::bias && !has_bias) continue;
-    if (for_static && activations != quant::Activations::static_tensor) continue;
-    parts.push_back(part);
+Presence presence_of(Part part, quant::WeightGrid grid, quant::Activations activations,
+                     Int4 int4) noexcept {
+  const auto always_if = [](bool so) { return so ? Presence::always : Presence::never; };
+  switch (part) {
+    case Part::weight:
+      break;
+    case Part::bias:
+      return Presence::sometimes;
+    case Part::weight_scale:
+    case Part::weight_offset:
+      // deq_scale / input_scale says the same where a device needs nothing else.
+      return always_if(grid != quant::WeightGrid::outliers);
+    case Part::weight_scale_second:
+    case Part::weight_offset_second:
+      return always_if(grid == quant::WeightGrid::two_stage);
+    case Part::scale_bias:
+      return always_if(grid == quant::WeightGrid::two_stage && int4 == Int4::packed);
+    case Part::input_scale:
+    case Part::input_offset:
+    case Part::quant_bias:
+    case Part::deq_scale:
+      return always_if(activations == quant::Activations::static_tensor);
+    case Part::weight_power:
+      return grid == quant::WeightGrid::outliers ? Presence::sometimes : Presence::never;
   }
-  return parts;
+  return Presence::always;
 }
 
 std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype, Int4 int4) {
   std::vector<DeclaredTensor> tensors;
-  for (const Part part : parts_of(linear.scheme.activations, linear.bias_dtype.has_value())) {
+  for (const Part part : kParts) {
+    if (!has_part(linear, part, int4)) continue;
     DeclaredTensor tensor;
     tensor.info = {tensor_name(linear.name, part), dtype_of(part, linear, model_dtype),
                    shape_of(part, linear, int4)};
@@ -186,7 +262,8 @@ std::vector<DeclaredTensor> declare_items(const ExportPlan& plan, Int4 int4) {
   std::vector<DeclaredTensor> tensors;
   for (const Item& item : plan.items) {
     if (!item.linear.has_value()) {
-      tensors.push_back({.info = item.tensor, .tag = std::string(kFloatTag)});
+      const std::string tag = item.tag.empty() ? std::string(kFloatTag) : item.tag;
+      tensors.push_back({.info = item.tensor, .tag = tag});
       continue;
     }
     for (DeclaredTensor& tensor : declare_linear(*item.linear, plan.model_dtype, int4)) {
@@ -200,7 +277,7 @@ void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& linear, DTyp
                  Int4 int4, const TensorTaker& take) {
   check_against_plan(q, linear);
   try {
-    const PartValues values(q, packing_in(linear, int4));
+    const PartValues values(q, packing_in(linear, int4), linear.row_parallel);
     for (const DeclaredTensor& tensor : declare_linear(linear, model_dtype, int4)) {
       values.give(tensor, take);
     }

@@ -21,15 +21,28 @@ enum class Part : std::uint8_t {
   bias,
   weight_scale,
   weight_offset,
+  weight_scale_second,
+  weight_offset_second,
+  scale_bias,
   input_scale,
   input_offset,
   quant_bias,
-  deq_scale
+  deq_scale,
+  weight_power
 };
-inline constexpr std::size_t kPartCount = 8;
-inline constexpr std::array<Part, kPartCount> kParts = {
-    Part::weight,      Part::bias,         Part::weight_scale, Part::weight_offset,
-    Part::input_scale, Part::input_offset, Part::quant_bias,   Part::deq_scale};
+inline constexpr std::size_t kPartCount = 12;
+inline constexpr std::array<Part, kPartCount> kParts = {Part::weight,
+                                                        Part::bias,
+                                                        Part::weight_scale,
+                                                        Part::weight_offset,
+                                                        Part::weight_scale_second,
+                                                        Part::weight_offset_second,
+                                                        Part::scale_bias,
+                                                        Part::input_scale,
+                                                        Part::input_offset,
+                                                        Part::quant_bias,
+                                                        Part::deq_scale,
+                                                        Part::weight_power};
 
 /// "weight_scale"
 std::string_view name_of(Part part) noexcept;
@@ -43,14 +56,16 @@ struct PartName {
 };
 std::optional<PartName> split_part_name(std::string_view tensor) noexcept;
 
-/// The parts of a linear, in order: the last four are for static activations.
-std::vector<Part> parts_of(quant::Activations activations, bool has_bias);
+/// Whether 4-bit weights share bytes in a layout.
+enum class Int4 { unpacked, packed };
+
+/// Whether linears have a part: some have a bias, or codes that are linear in a power.
+enum class Presence : std::uint8_t { never, sometimes, always };
+Presence presence_of(Part part, quant::WeightGrid grid, quant::Activations activations,
+                     Int4 int4) noexcept;
 
 /// The tag of float tensors in descriptions.
 inline constexpr std::string_view kFloatTag = "FLOAT";
-
-/// Whether 4-bit weights share bytes in a layout.
-enum class Int4 { unpacked, packed };
 
 /// One tensor of the output.
 struct DeclaredTensor {

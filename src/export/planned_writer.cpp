@@ -1,6 +1,7 @@
 #include "export/planned_writer.h"
 
 #include "core/error.h"
+#include "export/scale_bias.h"
 #include "io/file.h"
 
 #include <fmt/format.h>
@@ -111,10 +112,40 @@ std::string refuse_packing(const LinearPlan& linear) {
   return "";
 }
 
+/// Runs of inputs that engines split among devices must be whole.
+std::string refuse_runs(const LinearPlan& linear) {
+  if (linear.scheme.grid != quant::WeightGrid::two_stage) return "";
+  const std::int64_t runs = scale_bias_runs(linear.row_parallel);
+  if (linear.in % runs == 0) return "";
+  return fmt::format(
+      "{} has {} inputs, which {} does not divide: its scale_bias is made of that many sums; keep "
+      "it with --disable-names, or choose --format ascend",
+      linear.name, linear.in, runs);
+}
+
 std::string refuse_linear(const LinearPlan& linear, Int4 int4) {
   const std::string reason = refuse_scheme(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
-  return int4 == Int4::packed ? refuse_packing(linear) : "";
+  if (linear.act_order) {
+    return fmt::format(
+        "{}: the layout has no place for the order of its columns (act-order); choose --format "
+        "gptq, gptq-v2 or compressed-tensors",
+        linear.name);
+  }
+  if (int4 == Int4::unpacked) return "";
+  const std::string odd = refuse_packing(linear);
+  return odd.empty() ? refuse_runs(linear) : odd;
+}
+
+constexpr const char* kBareCodes =
+    "with 8-bit activations the device multiplies bare codes: weights must be symmetric";
+
+std::string refuse_two_stage(const quant::Scheme& scheme) {
+  if (!scheme.symmetric) return kBareCodes;
+  if (scheme.granularity != quant::Granularity::group || scheme.group_size < 1) {
+    return "the second stage has one scale per group: add --group-size";
+  }
+  return "";
 }
 
 }  // namespace
@@ -129,10 +160,9 @@ std::string refuse_scheme(const quant::Scheme& scheme) {
   if (quant::ascend_type_of(scheme).empty()) {
     return fmt::format("the description has no type for {}", scheme.text());
   }
+  if (scheme.grid == quant::WeightGrid::two_stage) return refuse_two_stage(scheme);
   if (scheme.activations == quant::Activations::none) return "";
-  if (!scheme.symmetric) {
-    return "with 8-bit activations the device multiplies bare codes: weights must be symmetric";
-  }
+  if (!scheme.symmetric) return kBareCodes;
   if (scheme.granularity == quant::Granularity::group) {
     return "with 8-bit activations the device scales whole rows: weights cannot have groups";
   }

@@ -35,8 +35,8 @@ std::unique_ptr<ExportWriter> make_planned_writer(const ExportPlan& plan, Int4 i
 /// What no layout of this family can hold: "" or the reason. Covers schemes.
 std::string refuse_scheme(const quant::Scheme& scheme);
 
-/// The same for a plan: two tensors of one name, a tensor called like a key of the description, or
-/// an odd number of 4-bit codes to pack.
+/// The same for a plan: two tensors of one name, a tensor called like a key of the description, an
+/// odd number of 4-bit codes to pack, or inputs that do not divide into the runs of scale_bias.
 std::string refuse_plan(const ExportPlan& plan, Int4 int4);
 
 /// Permissions of the files: only the owner reads weights, only the owner changes descriptions.

@@ -34,6 +34,17 @@ std::int32_t quant_bias_of_row(double bias, double deq, double zero_point, std::
       .hint("keep this layer in float with --disable-names, or use w8a8-dynamic");
 }
 
+/// The f32 that times `factor` rounds to `product`, or the nearest to it when there is none.
+float factor_of(float product, float factor) noexcept {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float quotient = product / factor;
+  for (const float near :
+       {quotient, std::nextafter(quotient, 0.0F), std::nextafter(quotient, kInfinity)}) {
+    if (factor * near == product) return near;
+  }
+  return quotient;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> code_sums(const quant::QuantizedLinear& q) {
@@ -60,6 +71,13 @@ std::vector<float> deq_scales(const quant::QuantizedLinear& q) {
     deq.push_back(product);
   }
   return deq;
+}
+
+std::vector<float> weight_scales_of(std::span<const float> deq, float input_scale) {
+  std::vector<float> scales(deq.size());
+  std::transform(deq.begin(), deq.end(), scales.begin(),
+                 [&](float product) { return factor_of(product, input_scale); });
+  return scales;
 }
 
 std::vector<std::int32_t> quant_biases(const quant::QuantizedLinear& q,

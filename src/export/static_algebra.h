@@ -24,6 +24,13 @@ std::vector<std::int64_t> code_sums(const quant::QuantizedLinear& q);
 /// Errors: out_of_range when a product is no positive number of f32.
 std::vector<float> deq_scales(const quant::QuantizedLinear& q);
 
+/// The weight scales that stand behind deq_scale where the files hold no others.
+/// Math: the s among fl(deq / input_scale) and its two neighbours with fl(input_scale * s) = deq. A
+///       product rounds by at most half its last place, so any s behind deq lies less than one last
+///       place of its own from the quotient, and is one of the three.
+/// A deq that is no such product (msModelSlim multiplies in half precision) gives the quotient.
+std::vector<float> weight_scales_of(std::span<const float> deq, float input_scale);
+
 /// [O], computed in f64 and rounded half to even; without a bias in the source it counts as 0.
 /// Errors: out_of_range (naming the row) when a value does not fit 32 bits.
 std::vector<std::int32_t> quant_biases(const quant::QuantizedLinear& q, std::span<const float> deq);

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kObjectHeader = "{'descr':'|O','fortran_order':False,'shape':(),}";
 
 /// Bytes up to the pickle, the header checked.
-std::size_t skip_header(std::span<const std::byte> file) {
+std::size_t checked_header_bytes(std::span<const std::byte> file) {
   constexpr std::string_view kMagic = "\x93NUMPY";
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (!text.starts_with(kMagic)) fail("not an npy file");
@@ -118,7 +118,7 @@ class NpyDictSource final : public TensorSource {
 
   void load() {
     std::vector<NpyDictEntry> entries =
-        read_npy_dict_pickle(file_.bytes().subspan(skip_header(file_.bytes())));
+        read_npy_dict_pickle(file_.bytes().subspan(checked_header_bytes(file_.bytes())));
     std::sort(entries.begin(), entries.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
     for (NpyDictEntry& entry : entries) {
@@ -163,7 +163,25 @@ class NpyDictSource final : public TensorSource {
 
 }  // namespace
 
+std::size_t npy_dict_header_bytes(std::span<const std::byte> file) {
+  return checked_header_bytes(file);
+}
+
+bool npy_dict_exists(const fs::path& path) noexcept {
+  std::error_code unreadable;
+  return fs::exists(path, unreadable) || fs::exists(packed_npy_name(path), unreadable);
+}
+
+fs::path packed_npy_name(const fs::path& path) {
+  return path.parent_path() / (path.filename().string() + std::string(kPackedNpyEnding));
+}
+
 std::unique_ptr<TensorSource> open_npy_dict(const fs::path& path) {
+  std::error_code unreadable;
+  const fs::path packed = packed_npy_name(path);
+  if (!fs::exists(path, unreadable) && fs::exists(packed, unreadable)) {
+    return open_checkpoint(packed);
+  }
   return std::make_unique<NpyDictSource>(path);
 }
 

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kExtension = ".safetensors";
 constexpr std::string_view kIndexExtension = ".safetensors.index.json";
+constexpr std::string_view kPackedNpy = ".npy.safetensors";
 constexpr int kMaxShards = 100'000;
 constexpr std::size_t kMaxListed = 5;
 
@@ -73,12 +74,14 @@ std::optional<ShardName> parse_shard_name(std::string_view file) {
   return ShardName{std::string(stem.substr(0, dash)), *k, *n, number.size()};
 }
 
-/// Names of the regular files (links followed) with an ending, sorted.
+/// Names of the regular files (links followed) with an ending, sorted; packed `.npy` dictionaries
+/// are no shards.
 std::vector<std::string> names_ending(const fs::path& folder, std::string_view ending) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (!name.ends_with(ending) || name.starts_with('.') || !entry.is_regular_file()) continue;
+    if (name.ends_with(kPackedNpy)) continue;
     names.push_back(name);
   }
   std::sort(names.begin(), names.end());

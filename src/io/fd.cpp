@@ -66,6 +66,10 @@ void write_at(const Fd& fd, const std::filesystem::path& path, std::span<const s
   }
 }
 
+void cut_file(const Fd& fd, const std::filesystem::path& path, std::size_t size) {
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) fail_write(path, errno, size);
+}
+
 void finish_file(Fd& fd, const std::filesystem::path& path, unsigned mode) {
   if (::fchmod(fd.get(), static_cast<mode_t>(mode)) != 0) fail_write(path, errno, 0);
   if (!fd.close()) fail_write(path, errno, 0);

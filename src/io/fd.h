@@ -49,6 +49,9 @@ Fd create_file(const std::filesystem::path& path);
 void write_at(const Fd& fd, const std::filesystem::path& path, std::span<const std::byte> bytes,
               std::size_t offset, std::size_t file_bytes);
 
+/// Cuts the file to `size` bytes. Errors: output_not_writable.
+void cut_file(const Fd& fd, const std::filesystem::path& path, std::size_t size);
+
 /// Sets the permissions, whatever the umask, and closes. Errors: output_not_writable.
 void finish_file(Fd& fd, const std::filesystem::path& path, unsigned mode);
 

@@ -35,7 +35,7 @@ fs::path sibling_name(const fs::path& target, std::string_view purpose) {
 
 bool is_output_marker(const fs::path& file) {
   const std::string name = file.filename().string();
-  return name == "report.json" ||
+  return name == "report.json" || name == "pare_packed.json" || name == "pare_dat.json" ||
          (name.starts_with("quant_model_description") && name.ends_with(".json"));
 }
 
@@ -74,8 +74,8 @@ void check_target(const fs::path& target, bool overwrite) {
   if (may_replace(target, error)) return;
   if (error) refuse(target, "cannot look into it: " + error.message(), "choose another folder");
   refuse(target,
-         "it holds files but no report.json or quant_model_description*.json, so Pare did "
-         "not write it and will not delete it",
+         "it holds files but no report.json, quant_model_description*.json, pare_packed.json or "
+         "pare_dat.json, so Pare did not write it and will not delete it",
          "choose another folder, or remove this one yourself");
 }
 

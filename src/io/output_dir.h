@@ -11,9 +11,10 @@ namespace pare::io {
 class OutputDir {
  public:
   /// With `overwrite` an existing folder is replaced, but only an empty one or one that an earlier
-  /// run made (it holds report.json or quant_model_description*.json). Errors: output_exists when
-  /// the target is there and may not be replaced (never a file, a link, the root, home or current
-  /// folder); output_not_writable when the parent is missing or read-only.
+  /// run made (it holds report.json, quant_model_description*.json, pare_packed.json or
+  /// pare_dat.json). Errors: output_exists when the target is there and may not be replaced (never a
+  /// file, a link, the root, home or current folder); output_not_writable when the parent is missing
+  /// or read-only.
   OutputDir(const std::filesystem::path& target, bool overwrite);
   ~OutputDir();
   OutputDir(const OutputDir&) = delete;

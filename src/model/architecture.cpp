@@ -116,7 +116,11 @@ class TensorChecker {
     if (shape.bias) need(module + ".bias", Shape{shape.out});
   }
 
-  void forgive(const std::string& name) { seen_.insert(name); }
+  /// A norm may have a bias, which no config speaks of: smoothing leaves one.
+  void need_norm(const std::string& module, const Shape& shape) {
+    need(module + ".weight", shape);
+    if (source_.find(module + ".bias") != nullptr) need(module + ".bias", shape);
+  }
 
   void refuse_leftovers() const {
     std::vector<std::string> left;
@@ -151,8 +155,8 @@ void check_block(TensorChecker& checker, const ModelConfig& config, const BlockN
   for (const LinearRole role : kLinearRoles) {
     checker.need_linear(names.linear(role), linear_shape(config, role));
   }
-  checker.need(names.input_norm + ".weight", Shape{config.hidden_size});
-  checker.need(names.mlp_norm + ".weight", Shape{config.hidden_size});
+  checker.need_norm(names.input_norm, Shape{config.hidden_size});
+  checker.need_norm(names.mlp_norm, Shape{config.hidden_size});
   if (!config.attention.qk_norm) return;
   checker.need(names.q_norm + ".weight", Shape{config.attention.head_dim});
   checker.need(names.k_norm + ".weight", Shape{config.attention.head_dim});
@@ -166,7 +170,7 @@ void check_tensors(const ModelGraph& graph, const formats::TensorSource& source)
   const Shape vocabulary{config.vocab_size, config.hidden_size};
   checker.need(graph.embedding + ".weight", vocabulary);
   for (const BlockNames& block : graph.blocks) check_block(checker, config, block);
-  checker.need(graph.final_norm + ".weight", Shape{config.hidden_size});
+  checker.need_norm(graph.final_norm, Shape{config.hidden_size});
   const std::string head = graph.head + ".weight";
   if (!config.tied_head || source.find(head) != nullptr) checker.need(head, vocabulary);
   checker.refuse_leftovers();

@@ -148,8 +148,7 @@ void attend(const Context& ctx, const ModelConfig& config, const Block& block, c
 void attention_half(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
                     const BlockRun& run, Workspace& ws) {
   ws.normed.reshape(batch.tokens(), config.hidden_size);
-  kernels::rms_norm(ctx, batch.hidden.view(), block.input_norm, config.rms_norm_eps,
-                    ws.normed.view());
+  apply_norm(ctx, block.input_norm, config.rms_norm_eps, batch.hidden.view(), ws.normed.view());
   tap_sequences(run, Site::attention_input, batch, ws.normed);
   apply_together(ctx, ws.normed.view(), ws,
                  std::array<Output, 3>{{{&block.linear(LinearRole::q), &ws.q},
@@ -160,12 +159,16 @@ void attention_half(const Context& ctx, const ModelConfig& config, const Block& 
   add_linear(ctx, block.linear(LinearRole::o), ws.attended.view(), ws, batch.hidden.view());
 }
 
+void norm_before_mlp(const Context& ctx, const ModelConfig& config, const Block& block,
+                     const Batch& batch, const BlockRun& run, Workspace& ws) {
+  ws.normed.reshape(batch.tokens(), config.hidden_size);
+  apply_norm(ctx, block.mlp_norm, config.rms_norm_eps, batch.hidden.view(), ws.normed.view());
+  tap_sequences(run, Site::mlp_input, batch, ws.normed);
+}
+
 void mlp_half(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
               const BlockRun& run, Workspace& ws) {
-  ws.normed.reshape(batch.tokens(), config.hidden_size);
-  kernels::rms_norm(ctx, batch.hidden.view(), block.mlp_norm, config.rms_norm_eps,
-                    ws.normed.view());
-  tap_sequences(run, Site::mlp_input, batch, ws.normed);
+  norm_before_mlp(ctx, config, block, batch, run, ws);
   apply_together(ctx, ws.normed.view(), ws,
                  std::array<Output, 2>{{{&block.linear(LinearRole::gate), &ws.gate},
                                         {&block.linear(LinearRole::up), &ws.up}}});
@@ -194,13 +197,13 @@ Block load_block(const Context& ctx, const ModelGraph& graph, std::int64_t index
     block.linear(role) = pack_linear(ctx, weights.linear(ctx, names.linear(role)), compute);
     weights.release(names.linear(role));
   }
-  const auto norm = [&](const std::string& module) {
+  const auto head_norm = [&](const std::string& module) {
     return module.empty() ? std::vector<float>{} : read_floats(weights.tensor(module + ".weight"));
   };
-  block.input_norm = norm(names.input_norm);
-  block.mlp_norm = norm(names.mlp_norm);
-  block.q_norm = norm(names.q_norm);
-  block.k_norm = norm(names.k_norm);
+  block.input_norm = load_norm(weights, names.input_norm);
+  block.mlp_norm = load_norm(weights, names.mlp_norm);
+  block.q_norm = head_norm(names.q_norm);
+  block.k_norm = head_norm(names.k_norm);
   block.window = graph.config.windows[static_cast<std::size_t>(index)];
   return block;
 }
@@ -218,6 +221,12 @@ void forward_block(const Context& ctx, const ModelConfig& config, const Block& b
                    const BlockRun& run, Workspace& workspace) {
   attention_half(ctx, config, block, batch, run, workspace);
   mlp_half(ctx, config, block, batch, run, workspace);
+}
+
+void forward_to_mlp(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
+                    const BlockRun& run, Workspace& workspace) {
+  attention_half(ctx, config, block, batch, run, workspace);
+  norm_before_mlp(ctx, config, block, batch, run, workspace);
 }
 
 void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,

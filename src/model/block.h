@@ -10,6 +10,7 @@
 #include "core/tensor.h"
 #include "kernels/gemm.h"
 #include "model/graph.h"
+#include "model/norm.h"
 #include "model/weights.h"
 
 namespace pare::model {
@@ -29,8 +30,8 @@ void apply_linear(const Context& ctx, const Linear& linear, MatrixView<const flo
 
 struct Block {
   std::array<Linear, kLinearRoles.size()> linears;
-  std::vector<float> input_norm;
-  std::vector<float> mlp_norm;
+  Norm input_norm;
+  Norm mlp_norm;
   std::vector<float> q_norm;
   std::vector<float> k_norm;
   std::int64_t window = 0;
@@ -89,6 +90,11 @@ void forward_block(const Context& ctx, const ModelConfig& config, const Block& b
                    const BlockRun& run, Workspace& workspace);
 void forward_block(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
                    const BlockRun& run);
+
+/// The first half of forward_block: hidden becomes what the norm of the MLP reads. The tap sees the
+/// sites up to Site::mlp_input.
+void forward_to_mlp(const Context& ctx, const ModelConfig& config, const Block& block, Batch& batch,
+                    const BlockRun& run, Workspace& workspace);
 
 /// What a Workspace and the kernels' own buffers come to for batches of `tokens` rows, in bytes.
 std::size_t forward_bytes(const ModelConfig& config, std::int64_t tokens, int threads,

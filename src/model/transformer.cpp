@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "kernels/elementwise.h"
 
 namespace pare::model {
 
@@ -41,7 +40,7 @@ const std::string& head_module(const ModelGraph& graph, const WeightSource& weig
 }
 
 Head::Head(const Context& ctx, const Model& model)
-    : norm_(read_floats(model.weights->tensor(model.graph->final_norm + ".weight"))),
+    : norm_(load_norm(*model.weights, model.graph->final_norm)),
       eps_(model.graph->config.rms_norm_eps) {
   const std::string& module = head_module(*model.graph, *model.weights);
   linear_ = pack_linear(ctx, model.weights->linear(ctx, module), model.compute);
@@ -50,7 +49,7 @@ Head::Head(const Context& ctx, const Model& model)
 
 void Head::logits(const Context& ctx, MatrixView<const float> hidden, MatrixView<float> out) const {
   Matrix x(hidden.rows, hidden.cols);
-  kernels::rms_norm(ctx, hidden, norm_, eps_, x.view());
+  apply_norm(ctx, norm_, eps_, hidden, x.view());
   apply_linear(ctx, linear_, x.view(), out);
 }
 

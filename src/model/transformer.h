@@ -36,7 +36,7 @@ class Head {
   std::int64_t vocab_size() const noexcept { return linear_.weight.out(); }
 
  private:
-  std::vector<float> norm_;
+  Norm norm_;
   float eps_;
   Linear linear_;
 };

@@ -1,6 +1,7 @@
 // Where a model's numbers come from, whatever they are stored as.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,29 @@ class FloatWeights final : public WeightSource {
 
  private:
   const formats::TensorSource& source_;
+};
+
+/// Another source with some of its tensors replaced, or joined, by tensors in memory.
+/// Threads: as WeightSource while no patch is put or taken away.
+class PatchedWeights final : public WeightSource {
+ public:
+  /// `base` must outlive this object.
+  explicit PatchedWeights(const WeightSource& base) : base_(base) {}
+
+  void put(const std::string& name, Tensor tensor) { patches_[name] = std::move(tensor); }
+  void clear() noexcept { patches_.clear(); }
+  /// nullptr when the base has the last word.
+  const Tensor* patch(const std::string& name) const;
+
+  /// Linears of float bases: weight and bias are replaced one by one.
+  LinearWeights linear(const Context& ctx, const std::string& module) const override;
+  TensorView tensor(const std::string& name) const override;
+  bool has(const std::string& name) const override;
+  void release(const std::string& name) const noexcept override { base_.release(name); }
+
+ private:
+  const WeightSource& base_;
+  std::map<std::string, Tensor> patches_;
 };
 
 }  // namespace pare::model

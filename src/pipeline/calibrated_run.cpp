@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "kernels/elementwise.h"
 #include "pipeline/batches.h"
+#include "pipeline/float_content.h"
+#include "pipeline/made_tensors.h"
+#include "pipeline/smoothing.h"
 #include "pipeline/source_items.h"
 
 namespace pare::pipeline {
@@ -23,16 +25,16 @@ std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& mo
 
 class CalibratedRun {
  public:
-  CalibratedRun(const Context& ctx, const Plan& plan, export_::ExportWriter& writer)
-      : ctx_(ctx), plan_(plan), writer_(writer), weights_(*plan.source),
-        model_{&*plan.graph, &weights_, plan.compute},
+  CalibratedRun(const Context& ctx, const Plan& plan, export_::ExportWriter& writer,
+                QuantizeResult& result)
+      : ctx_(ctx), plan_(plan), writer_(writer), result_(result), source_weights_(*plan.source),
+        weights_(source_weights_), model_{&*plan.graph, &weights_, plan.compute},
         log_(ctx, static_cast<std::int64_t>(plan.quantized_count())) {}
 
-  std::vector<LinearResult> run() {
+  void run() {
     batches_ = embed_samples(plan_, model_);
     for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i) run_block(i);
     run_head();
-    return std::move(results_);
   }
 
  private:
@@ -58,6 +60,7 @@ class CalibratedRun {
     ctx_.progress({.stage = "calibrating", .item = fmt::format("block {}", index), .done = index,
                    .total = plan_.graph->config.layers, .note = {}});
     model::Block block = model::load_block(ctx_, *plan_.graph, index, weights_, plan_.compute);
+    smooth(index, block);
     calib::StatsTap tap = make_tap(index);
     observe(block, tap);
     for (const LinearEntry& linear : plan_.linears) {
@@ -70,6 +73,43 @@ class CalibratedRun {
       model::forward_block(ctx_, plan_.graph->config, block, batch, {.compute = plan_.compute},
                            workspace_);
     }
+    weights_.clear();
+  }
+
+  /// Smooths the block's norms in `weights_` and in the block, and writes what came of it. The
+  /// inputs are those of the quantized model so far, as everywhere; inside, the block is float.
+  void smooth(std::int64_t index, model::Block& block) {
+    const std::vector<model::Site> sites = smoothed_sites(plan_, index);
+    if (sites.empty()) return;
+    const transform::NormTap tap = observe_norms(index, block);
+    const model::BlockNames& names = plan_.graph->blocks[static_cast<std::size_t>(index)];
+    const transform::SmoothSettings settings = smooth_settings(plan_);
+    for (const model::Site site : sites) {
+      ctx_.check_cancelled();
+      result_.smoothed.push_back(transform::smooth_norm(ctx_, transform::smooth_site(names, site),
+                                                        tap.at(site), settings, weights_));
+    }
+    block.input_norm = model::load_norm(weights_, names.input_norm);
+    block.mlp_norm = model::load_norm(weights_, names.mlp_norm);
+    for (const model::LinearRole role : model::kLinearRoles) {
+      if (std::find(sites.begin(), sites.end(), model::site_of(role)) == sites.end()) continue;
+      block.linear(role) =
+          model::pack_linear(ctx_, weights_.linear(ctx_, names.linear(role)), plan_.compute);
+    }
+    put_made_tensors(ctx_, plan_, index, weights_, writer_, result_.made);
+  }
+
+  transform::NormTap observe_norms(std::int64_t index, const model::Block& block) {
+    const std::int64_t tokens = smooth_tokens(plan_);
+    transform::NormTap tap(fmt::format("block {}", index), tokens, smooth_rows(plan_));
+    for (const model::Batch& batch : batches_) {
+      if (tap.at(model::Site::mlp_input).tokens_seen >= tokens) break;
+      ctx_.check_cancelled();
+      model::Batch copy = batch;
+      model::forward_to_mlp(ctx_, plan_.graph->config, block, copy,
+                            {.compute = plan_.compute, .tap = &tap}, workspace_);
+    }
+    return tap;
   }
 
   /// Runs copies of the batches through the float block; the inputs stay for the quantized one.
@@ -85,16 +125,18 @@ class CalibratedRun {
   /// Quantizes one linear, writes it, and puts what was written in its place in the block.
   void replace_linear(const LinearEntry& entry, model::Linear& in_block,
                       const calib::SiteStats& stats) {
-    quant::QuantizedLinear quantized = quantize_linear(ctx_, plan_, entry);
+    const FloatLinear source = float_linear(plan_, entry, &weights_);
+    quant::QuantizedLinear quantized = quantize_linear(ctx_, plan_, entry, source);
     if (stats.observer != nullptr) quantized.input = static_params(entry, *stats.observer);
-    LinearResult result = weight_result(ctx_, plan_, entry, quantized);
+    LinearResult result = weight_result(ctx_, entry, source, quantized);
+    note_float_content(plan_, quantized, result);
     plan_.source->release(entry.weight_source);
     writer_.put_linear(quantized);
     model::Linear replacement = pack_quantized(ctx_, quantized, plan_.compute);
     result.output = output_distortion(ctx_, in_block, replacement, stats);
     in_block = std::move(replacement);
     log_.done(result);
-    results_.push_back(std::move(result));
+    result_.linears.push_back(std::move(result));
   }
 
   quant::ActivationParams static_params(const LinearEntry& entry,
@@ -115,19 +157,18 @@ class CalibratedRun {
     calib::StatsTap tap("the head", plan_.calibration->tokens(), kSampleRows);
     calib::SiteStats& stats = tap.site(model::Site::attention_input);
     add_observer(stats, head);
-    const std::vector<float> norm =
-        read_floats(weights_.tensor(plan_.graph->final_norm + ".weight"));
+    const model::Norm norm = model::load_norm(weights_, plan_.graph->final_norm);
     for (const model::Batch& batch : batches_) observe_head(batch, norm, tap);
     replace_linear(head, linear, stats);
   }
 
-  void observe_head(const model::Batch& batch, std::span<const float> norm,
+  void observe_head(const model::Batch& batch, const model::Norm& norm,
                     calib::StatsTap& tap) const {
     std::int64_t row = 0;
     for (const std::int64_t length : batch.lengths) {
       Matrix x(length, batch.hidden.cols());
-      kernels::rms_norm(ctx_, batch.hidden.view().rows_from(row, length), norm,
-                        plan_.graph->config.rms_norm_eps, x.view());
+      model::apply_norm(ctx_, norm, plan_.graph->config.rms_norm_eps,
+                        batch.hidden.view().rows_from(row, length), x.view());
       tap.on_input(model::Site::attention_input, 0, std::as_const(x).view());
       row += length;
     }
@@ -136,19 +177,20 @@ class CalibratedRun {
   const Context& ctx_;
   const Plan& plan_;
   export_::ExportWriter& writer_;
-  model::FloatWeights weights_;
+  QuantizeResult& result_;
+  model::FloatWeights source_weights_;
+  model::PatchedWeights weights_;
   model::Model model_;
   LinearLog log_;
   std::vector<model::Batch> batches_;
   model::Workspace workspace_;
-  std::vector<LinearResult> results_;
 };
 
 }  // namespace
 
-std::vector<LinearResult> run_calibrated(const Context& ctx, const Plan& plan,
-                                         export_::ExportWriter& writer) {
-  return CalibratedRun(ctx, plan, writer).run();
+void run_calibrated(const Context& ctx, const Plan& plan, export_::ExportWriter& writer,
+                    QuantizeResult& result) {
+  CalibratedRun(ctx, plan, writer, result).run();
 }
 
 std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
@@ -158,8 +200,10 @@ std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
   for (const LinearEntry& linear : plan.linears) {
     if (!linear.quantized()) continue;
     ctx.check_cancelled();
-    const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear);
-    LinearResult result = weight_result(ctx, plan, linear, quantized);
+    const FloatLinear source = float_linear(plan, linear);
+    const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, source);
+    LinearResult result = weight_result(ctx, linear, source, quantized);
+    note_float_content(plan, quantized, result);
     plan.source->release(linear.weight_source);
     writer.put_linear(quantized);
     log.done(result);

@@ -8,10 +8,11 @@
 
 namespace pare::pipeline {
 
-/// Quantizes every linear of the plan that is not kept and puts it into `writer`.
+/// Quantizes every linear of the plan that is not kept and puts it into `writer`, and so every
+/// tensor that smoothing makes. Fills linears, made and smoothed of the result.
 /// Memory: one packed block, the hidden states of all samples, one linear in hand.
-std::vector<LinearResult> run_calibrated(const Context& ctx, const Plan& plan,
-                                         export_::ExportWriter& writer);
+void run_calibrated(const Context& ctx, const Plan& plan, export_::ExportWriter& writer,
+                    QuantizeResult& result);
 
 /// The same without running the model: needs no calibration data.
 std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,

@@ -11,10 +11,11 @@ namespace {
 std::string memory_line(const MemoryEstimate& m) {
   return fmt::format(
       "  memory     peak {} = program {} + the larger of copying {} and hidden states {} + block {} + "
-      "statistics {} + forward {} + one linear {}",
+      "statistics {} + forward {} + one linear {}{}",
       human_bytes(m.total()), human_bytes(m.program), human_bytes(m.copy), human_bytes(m.hidden),
       human_bytes(m.block), human_bytes(m.statistics), human_bytes(m.forward),
-      human_bytes(m.linear));
+      human_bytes(m.linear),
+      m.smoothing > 0 ? fmt::format(" + smoothing {}", human_bytes(m.smoothing)) : "");
 }
 
 /// Kept linears grouped by reason, so that a long list stays readable.

@@ -12,6 +12,7 @@
 #include "kernels/quantize.h"
 #include "model/block.h"
 #include "pipeline/batches.h"
+#include "pipeline/smoothing.h"
 
 namespace pare::pipeline {
 namespace {
@@ -87,6 +88,68 @@ std::int64_t longest_batch(const text::Dataset& data) {
   return longest;
 }
 
+/// The linears that smoothing changes in one block, as outputs and weights per site.
+struct SmoothedSite {
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  std::size_t folded_bytes = 0;
+};
+
+std::vector<SmoothedSite> smoothed_work(const Plan& plan, std::int64_t block) {
+  std::vector<SmoothedSite> work;
+  for (const model::Site which : smoothed_sites(plan, block)) {
+    SmoothedSite site;
+    for (const LinearEntry& linear : plan.linears) {
+      if (linear.block != block || model::site_of(*linear.role) != which) continue;
+      site.out += linear.out;
+      site.in = linear.in;
+      site.folded_bytes += plan.source->find(linear.weight_source)->nbytes();
+    }
+    work.push_back(site);
+  }
+  return work;
+}
+
+/// Folded tensors of a block, rows of both norms, and the search for the larger of its sites.
+std::size_t smoothing_bytes(const Plan& plan) {
+  std::size_t most = 0;
+  const bool row_by_row = plan.intent.scheme.granularity != quant::Granularity::tensor;
+  const bool searches = !plan.job.params.given("smooth_alpha");
+  for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) {
+    std::size_t folded = 0;
+    std::size_t search = 0;
+    for (const SmoothedSite& site : smoothed_work(plan, block)) {
+      const std::int64_t rows = smooth_rows(plan);
+      folded += site.folded_bytes + static_cast<std::size_t>(rows * site.in) * sizeof(float);
+      if (!searches) continue;
+      search = std::max(search, static_cast<std::size_t>(rows * site.in) * sizeof(float) +
+                                    transform::search_bytes(rows, site.out, site.in, row_by_row));
+    }
+    most = std::max(most, folded + search);
+  }
+  return most;
+}
+
+/// Multiply-adds of the searches, and of the forward passes over attention before them.
+double smoothing_products(const Plan& plan) {
+  double products = 0;
+  const bool searches = !plan.job.params.given("smooth_alpha");
+  for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) {
+    for (const SmoothedSite& site : smoothed_work(plan, block)) {
+      const auto weights = static_cast<double>(site.out * site.in);
+      if (searches) {
+        products += weights * static_cast<double>(smooth_rows(plan)) *
+                    transform::search_products(transform::kSearchIntervals);
+      }
+    }
+    const double side = static_cast<double>(plan.graph->config.hidden_size);
+    if (!smoothed_sites(plan, block).empty()) {
+      products += 4 * side * side * static_cast<double>(smooth_tokens(plan));
+    }
+  }
+  return products;
+}
+
 }  // namespace
 
 MemoryEstimate estimate_memory(const Plan& plan, int threads) {
@@ -105,6 +168,7 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   memory.forward = model::forward_bytes(config, rows, threads, plan.compute) + copied_batch;
   memory.statistics =
       floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
+  memory.smoothing = smoothing_bytes(plan);
   return memory;
 }
 
@@ -119,6 +183,8 @@ double estimate_seconds(const Context& ctx, const Plan& plan) {
   constexpr double kBesideProducts = 1.3;  // attention, norms, observers
   const double products = kForwards * kBesideProducts * static_cast<double>(block_weights) *
                           static_cast<double>(plan.calibration->tokens());
+  const double smoothing = smoothing_products(plan);
+  if (smoothing > 0) seconds += smoothing / probe_products(ctx, kernels::Compute::f32);
   return seconds + products / probe_products(ctx, plan.compute);
 }
 

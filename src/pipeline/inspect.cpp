@@ -6,11 +6,13 @@
 
 #include "core/error.h"
 #include "export/exporter.h"
+#include "formats/packed_file.h"
 #include "model/architecture.h"
 #include "pipeline/finite.h"
 #include "pipeline/job.h"
 #include "pipeline/plan.h"
 #include "pipeline/source_items.h"
+#include "pipeline/weight_source.h"
 
 namespace pare::pipeline {
 namespace {
@@ -28,7 +30,7 @@ void read_architecture(Inspection& out, const std::filesystem::path& folder) {
   out.model_label = json.is_object() ? model::architecture_label(config) : "unknown model";
   try {
     model::ModelGraph graph = model::read_graph(folder);
-    model::check_tensors(graph, *out.source);
+    if (out.quantized.empty()) model::check_tensors(graph, *out.source);
     out.tied_head = graph.config.tied_head || out.source->find(graph.head + ".weight") == nullptr;
     out.graph = std::move(graph);
   } catch (const Error& problem) {
@@ -83,6 +85,17 @@ void add_size(Inspection& inspection, const quant::NamedScheme& named, std::int6
   if (smallest) inspection.sizes.push_back(*smallest);
 }
 
+/// The files of a quantized folder, and what they say of themselves.
+void open_quantized(Inspection& out, const export_::Exporter& exporter,
+                    const std::filesystem::path& folder) {
+  const auto checkpoint = exporter.open(folder);
+  const std::vector<std::string> linears = checkpoint->linears();
+  const std::string scheme =
+      linears.empty() ? "" : checkpoint->linear(linears.front())->linear.scheme.text();
+  out.quantized = fmt::format("{} linears as {}, format {}", linears.size(), scheme, exporter.id);
+  out.source = checkpoint->stored();
+}
+
 /// Rows (output channels) and columns (input channels) of a matrix that hold nothing but zeros.
 struct DeadChannels {
   std::int64_t rows = 0;
@@ -134,18 +147,39 @@ void scan_values(const Context& ctx, Inspection& out) {
   }
 }
 
+/// nullopt when none of the files is packed.
+std::optional<PackedSizes> packed_sizes(const formats::TensorSource& source) {
+  PackedSizes sizes;
+  bool any = false;
+  for (const std::filesystem::path& path : source.files()) {
+    const std::size_t stored = std::filesystem::file_size(path);
+    const bool packed = formats::is_packed_file(path);
+    sizes.packed_bytes += stored;
+    sizes.original_bytes += packed ? formats::PackedFile(path).manifest().size : stored;
+    any = any || packed;
+  }
+  return any ? std::optional(sizes) : std::nullopt;
+}
+
 }  // namespace
 
 Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool scan) {
   Inspection out;
-  out.source = formats::open_checkpoint(model);
+  if (const export_::Exporter* exporter = export_::exporter_of(model); exporter != nullptr) {
+    open_quantized(out, *exporter, model);
+  } else {
+    out.source = open_weight_source(model);
+  }
+  out.packed = packed_sizes(*out.source);
   for (const formats::TensorInfo& info : out.source->tensors()) {
     out.parameters += info.shape.numel();
     out.bytes += info.nbytes();
   }
   read_architecture(out, model);
-  out.linears = out.graph.has_value() ? linears_of(*out.graph, *out.source)
-                                      : linears_by_name(*out.source);
+  if (out.quantized.empty()) {
+    out.linears = out.graph.has_value() ? linears_of(*out.graph, *out.source)
+                                        : linears_by_name(*out.source);
+  }
   if (out.linears.size() > 1) {
     for (const quant::NamedScheme& named : quant::named_schemes()) {
       add_size(out, named, 0);

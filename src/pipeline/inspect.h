@@ -30,11 +30,19 @@ struct Finding {
   std::string what;  // "holds NaN or infinity", "2 of 640 rows are all zero"
 };
 
+/// What compression of the weight files saves.
+struct PackedSizes {
+  std::size_t original_bytes = 0;
+  std::size_t packed_bytes = 0;
+};
+
 struct Inspection {
   std::string model_label;
   std::optional<model::ModelGraph> graph;
   std::string graph_problem;   // why there is no graph, or "" when there is
+  std::string quantized;       // "42 linears as w8a8s, format ascend"; "" for a float model
   std::shared_ptr<const formats::TensorSource> source;
+  std::optional<PackedSizes> packed;  // of a folder that `pare compress` made
   std::vector<LinearEntry> linears;
   std::vector<SchemeSize> sizes;
   std::vector<Finding> findings;  // only of a scan

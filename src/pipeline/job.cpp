@@ -16,8 +16,8 @@ namespace {
 constexpr std::array kJobParams = {
     ParamSpec{.name = "scheme", .type = ParamType::text,
               .help = "what to quantize to (see `pare list schemes`)"},
-    ParamSpec{.name = "method", .type = ParamType::text, .default_value = "minmax",
-              .help = "how weights become codes (see `pare list methods`)"},
+    ParamSpec{.name = "method", .type = ParamType::text,
+              .help = "how weights become codes (see `pare list methods`; default: the scheme's own)"},
     ParamSpec{.name = "format", .type = ParamType::text, .default_value = "ascend",
               .help = "layout of the output (see `pare list exporters`)"},
     ParamSpec{.name = "group_size", .type = ParamType::integer, .choices = "32|64|128|256",
@@ -39,6 +39,14 @@ constexpr std::array kJobParams = {
     ParamSpec{.name = "act_method", .type = ParamType::integer, .default_value = "1",
               .choices = "1|2|3",
               .help = "range of static activations: 1 min-max, 2 histogram, 3 auto"},
+    ParamSpec{.name = "do_smooth", .type = ParamType::flag,
+              .help = "shift and scale the channels of norms so that activations quantize better; the "
+                      "linears behind them undo it"},
+    ParamSpec{.name = "smooth_samples", .type = ParamType::integer, .min = 0, .max = 1e9,
+              .help = "samples that do_smooth looks at: 1 = the first, as msModelSlim does; 0 = all "
+                      "(default: all)"},
+    ParamSpec{.name = "smooth_alpha", .type = ParamType::number, .min = 0, .max = 1,
+              .help = "strength of do_smooth, the same for all norms (default: searched for each)"},
     ParamSpec{.name = "disable_names", .type = ParamType::list,
               .help = "linears to keep in float: names, or patterns with * and ?"},
     ParamSpec{.name = "disable_level", .type = ParamType::text, .default_value = "L0",
@@ -95,11 +103,12 @@ Intent read_intent(const ParamMap& params) {
   Intent intent;
   intent.scheme.weight_bits = named.weight_bits;
   intent.scheme.activations = named.activations;
+  intent.scheme.grid = named.grid;
   intent.scheme.symmetric = !params.flag("asym");
   intent.scheme.granularity = read_granularity(params);
   intent.scheme.group_size = params.integer("group_size");
   intent.type_tag = named.ascend_type;
-  intent.method = &quant::find_method(params.text("method"));
+  intent.method = &quant::find_method(params.text("method", std::string(named.default_method)));
   intent.exporter = &export_::find_exporter(params.text("format"));
   const std::string_view method_reason = intent.method->refuses(intent.scheme);
   const std::string reason = method_reason.empty() ? intent.exporter->refuses(intent.scheme)

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "export/static_algebra.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "pipeline/source_items.h"
 #include "quant/affine.h"
 
 namespace pare::pipeline {
@@ -47,17 +52,43 @@ quant::ActivationParams activation_params(calib::Range range, DType stored) {
   return params;
 }
 
+FloatLinear float_linear(const Plan& plan, const LinearEntry& linear,
+                         const model::PatchedWeights* patches) {
+  const auto read = [&](const std::string& name) {
+    const Tensor* patch = patches != nullptr ? patches->patch(name) : nullptr;
+    return patch != nullptr ? patch->view() : plan.source->read(name);
+  };
+  const std::string bias = linear.name + ".bias";
+  FloatLinear found{.weight = read(linear.weight_source), .bias = std::nullopt};
+  const bool patched = patches != nullptr && patches->patch(bias) != nullptr;
+  if (patched || plan.source->find(bias) != nullptr) found.bias = read(bias);
+  return found;
+}
+
+namespace {
+
+/// As in the source, or rounded once to the type that the format holds biases in.
+Tensor stored_bias(const TensorView& bias, std::optional<DType> dtype) {
+  if (dtype.value_or(bias.dtype) == bias.dtype) {
+    return Tensor::from<std::byte>(bias.dtype, bias.shape, bias.data);
+  }
+  return store_floats(read_floats(bias), *dtype, bias.shape);
+}
+
+}  // namespace
+
 quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
-                                       const LinearEntry& linear) {
-  const TensorView weight = plan.source->read(linear.weight_source);
+                                       const LinearEntry& linear, const FloatLinear& source) {
   try {
     quant::QuantizedLinear quantized = plan.intent.method->quantize(
-        ctx, weight, plan.intent.scheme, weight.dtype, plan.job.params);
+        ctx, source.weight, plan.intent.scheme,
+        scale_dtype(plan.intent, source.weight.dtype), plan.job.params);
     quantized.name = linear.name;
-    const std::string bias = linear.name + ".bias";
-    if (const auto* info = plan.source->find(bias); info != nullptr) {
-      const TensorView view = plan.source->read(bias);
-      quantized.bias = Tensor::from<std::byte>(info->dtype, info->shape, view.data);
+    if (const auto& bias = source.bias; bias.has_value()) {
+      quantized.bias = stored_bias(*bias, plan.intent.exporter->float_dtype);
+    }
+    if (const auto adapt = plan.intent.exporter->adapt; adapt != nullptr) {
+      adapt(quantized, plan.job.params);
     }
     return quantized;
   } catch (Error& error) {
@@ -73,42 +104,56 @@ double bits_per_weight(const quant::QuantizedLinear& q) {
   const auto weights = static_cast<double>(q.out * q.in);
   const auto scales = static_cast<double>(q.scales.size());
   const double parts = q.scheme.symmetric ? 1 : 2;
+  const double values = scales * parts + static_cast<double>(q.row_scales.size());
   return static_cast<double>(q.scheme.weight_bits) +
-         scales * parts * static_cast<double>(size_of(q.scale_dtype)) * 8 / weights;
+         values * static_cast<double>(size_of(q.scale_dtype)) * 8 / weights;
 }
 
 /// Largest distance of a weight from the source that rounding to the grid can explain: half a step
 /// of the coarsest row, and what rounding the scale to its stored type cuts off at the ends.
+/// Means nothing for methods that clip, and for codes that are linear in a power of the weight.
 double error_bound(const quant::QuantizedLinear& q) {
+  if (q.scheme.grid != quant::WeightGrid::uniform) return std::numeric_limits<double>::infinity();
   const float largest = *std::max_element(q.scales.begin(), q.scales.end());
   const double cut_off = q.scale_dtype == DType::f32 ? 1e-3 : 1.0 / 128;
   const double levels = std::ldexp(1.0, q.scheme.weight_bits);
   return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
 }
 
-std::uint64_t hash_of(const void* data, std::size_t bytes) {
-  return io::xxh3({static_cast<const std::byte*>(data), bytes});
+template <typename T>
+std::uint64_t hash_of(std::span<const T> values) {
+  return io::xxh3(std::as_bytes(values));
+}
+
+/// The scales as far as files hold them: sparse ones only in products with the input scale.
+std::vector<float> stored_scales(const quant::QuantizedLinear& q) {
+  const bool in_products = q.scheme.grid == quant::WeightGrid::outliers && q.input.has_value();
+  return in_products ? export_::deq_scales(q) : q.scales;
 }
 
 }  // namespace
 
 std::uint64_t content_hash(const quant::QuantizedLinear& linear) {
-  const std::array<std::uint64_t, 3> parts = {
-      hash_of(linear.codes.data(), linear.codes.size()),
-      hash_of(linear.scales.data(), linear.scales.size() * sizeof(float)),
-      hash_of(linear.zeros.data(), linear.zeros.size() * sizeof(float))};
-  return hash_of(parts.data(), sizeof parts);
+  const std::vector<float> scales = stored_scales(linear);
+  std::vector<float> bias;
+  if (linear.bias.has_value()) bias = read_floats(linear.bias->view());
+  const std::array<std::uint64_t, 7> parts = {
+      hash_of<std::int8_t>(linear.codes), hash_of<float>(scales),
+      hash_of<float>(linear.zeros),       hash_of<float>(linear.row_scales),
+      hash_of<float>(bias),               std::bit_cast<std::uint32_t>(linear.power),
+      hash_of<std::int32_t>(linear.group_index)};
+  return hash_of<std::uint64_t>(parts);
 }
 
-LinearResult weight_result(const Context& ctx, const Plan& plan, const LinearEntry& linear,
+LinearResult weight_result(const Context& ctx, const LinearEntry& linear, const FloatLinear& source,
                            const quant::QuantizedLinear& quantized) {
   LinearResult result;
   result.name = linear.name;
   result.out = linear.out;
   result.in = linear.in;
-  result.weight =
-      quant::weight_distortion(ctx, plan.source->read(linear.weight_source), quantized);
+  result.weight = quant::weight_distortion(ctx, source.weight, quantized);
   result.bits_per_weight = bits_per_weight(quantized);
+  result.codes = code_stats(count_codes(ctx, quantized.codes));
   result.input = quantized.input;
   result.error_bound = error_bound(quantized);
   result.content = content_hash(quantized);

@@ -33,13 +33,22 @@ class LinearLog {
 /// Errors: out_of_range when the scale does not fit the type.
 quant::ActivationParams activation_params(calib::Range range, DType stored);
 
+/// The float tensors a linear is quantized from: the source's, or what smoothing made of them.
+struct FloatLinear {
+  TensorView weight;
+  std::optional<TensorView> bias;
+};
+/// `patches` may be null. The views are valid as long as source and patches are.
+FloatLinear float_linear(const Plan& plan, const LinearEntry& linear,
+                         const model::PatchedWeights* patches = nullptr);
+
 /// Quantizes one linear of the plan; name and bias are filled in.
 /// Errors: not_finite and others of the method, naming the linear.
 quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
-                                       const LinearEntry& linear);
+                                       const LinearEntry& linear, const FloatLinear& source);
 
-/// Everything known without running the model.
-LinearResult weight_result(const Context& ctx, const Plan& plan, const LinearEntry& linear,
+/// Everything known without running the model; distortion is against `source`.
+LinearResult weight_result(const Context& ctx, const LinearEntry& linear, const FloatLinear& source,
                            const quant::QuantizedLinear& quantized);
 
 /// The linear as the output will compute it, packed.

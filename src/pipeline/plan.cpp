@@ -8,6 +8,8 @@
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "pipeline/estimate.h"
+#include "pipeline/fallback.h"
+#include "pipeline/smoothing.h"
 #include "pipeline/source_items.h"
 #include "text/tokenizer.h"
 
@@ -116,39 +118,29 @@ void check_groups(const Plan& plan) {
   }
 }
 
-/// Ranks inputs when the fallback level or the automatic observer asks for it.
-void rank(const Context& ctx, Plan& plan) {
-  const std::size_t level = parse_level(plan.job.params.text("disable_level", "L0"));
-  const bool automatic = needs_statistics(plan.intent) &&
-                         plan.job.params.integer("act_method") ==
-                             static_cast<int>(calib::ActMethod::automatic);
-  if (!plan.calibration.has_value()) {
-    if (level > 0) ctx.warning("disable_level needs calibration data and acts like L0 without it");
-    return;
-  }
-  if (level == 0 && !automatic) return;
-  const model::FloatWeights weights(*plan.source);
-  const model::Model model{&*plan.graph, &weights, plan.compute};
-  plan.scores = calib::rank_inputs(ctx, model, plan.calibration->sequences);
-  std::vector<calib::ScoredLinear> candidates;
-  for (const LinearEntry& linear : plan.linears) {
-    if (!linear.quantized()) continue;
-    candidates.push_back({linear.name, score_of(plan.scores, linear)});
-  }
-  const std::vector<std::string> kept = calib::highest_scores(std::move(candidates), level);
-  for (LinearEntry& linear : plan.linears) {
-    if (std::find(kept.begin(), kept.end(), linear.name) == kept.end()) continue;
-    linear.kept_because = fmt::format("disable_level L{} (score {:.1f})", level,
-                                      static_cast<double>(score_of(plan.scores, linear)));
-  }
-}
-
 void warn_of_split_fusions(const Context& ctx, const Plan& plan) {
   const std::vector<std::string> lines = split_fusions(plan.linears);
   if (lines.empty()) return;
   ctx.warning(fmt::format("{} fused sets are split, which vLLM-like engines refuse ({}{}); keep or "
                           "quantize q, k and v together, and gate and up",
                           lines.size(), lines.front(), lines.size() > 1 ? "; …" : ""));
+}
+
+/// Lets the method look at the values it was given.
+void check_method_params(const Context& ctx, const Plan& plan) {
+  if (plan.intent.method->check == nullptr) return;
+  const std::string warning = plan.intent.method->check(plan.job.params);
+  if (!warning.empty()) ctx.warning(warning);
+}
+
+void warn_of_power(const Context& ctx, const Plan& plan) {
+  const auto has_power = [](const export_::Item& item) {
+    return item.linear.has_value() && item.linear->has_power;
+  };
+  if (std::none_of(plan.output.items.begin(), plan.output.items.end(), has_power)) return;
+  ctx.warning(
+      "codes of --nonuniform are linear in a power of the weights: engines that multiply code by "
+      "scale compute noise from them; only Pare reads the power (weight_power) and computes right");
 }
 
 void refuse_nothing_to_do(const Plan& plan) {
@@ -176,6 +168,8 @@ Plan make_plan(const Context& ctx, const Job& job) {
   plan.job = job;
   plan.intent = read_intent(job.params);
   refuse_foreign_params(job.params, plan.intent);
+  check_method_params(ctx, plan);
+  check_smoothing(job.params, plan.intent);
   parse_level(job.params.text("disable_level", "L0"));
   open_model(plan);
   keep_requested(plan);
@@ -186,10 +180,11 @@ Plan make_plan(const Context& ctx, const Job& job) {
   load_calibration(plan);
   plan.memory = estimate_memory(plan, ctx.threads());
   check_memory(plan);
-  rank(ctx, plan);
+  apply_fallback_level(ctx, plan);
   refuse_nothing_to_do(plan);
   warn_of_split_fusions(ctx, plan);
   fill_output(plan);
+  warn_of_power(ctx, plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);
   plan.seconds_planning = watch.seconds();
   return plan;

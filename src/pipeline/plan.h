@@ -32,6 +32,13 @@ struct CopiedTensor {
   std::string source;
 };
 
+/// A float output tensor that smoothing makes: tensor `patch` of its block, once that is smoothed.
+struct MadeTensor {
+  std::string name;
+  std::string patch;
+  std::int64_t block = 0;
+};
+
 /// Peak memory by part, in bytes: the formula that --dry-run prints.
 struct MemoryEstimate {
   std::size_t program = 0;      // the process itself, code and tables
@@ -41,8 +48,9 @@ struct MemoryEstimate {
   std::size_t forward = 0;      // working memory of one batch going through it; kept in between
   std::size_t statistics = 0;   // sampled rows, histograms
   std::size_t linear = 0;       // the largest linear while it is quantized and written
+  std::size_t smoothing = 0;    // folded tensors of the block, and the search for their strength
   std::size_t total() const noexcept {
-    return program + std::max(copy, hidden + block + statistics + forward + linear);
+    return program + std::max(copy, hidden + block + statistics + forward + linear + smoothing);
   }
 };
 
@@ -54,6 +62,7 @@ struct Plan {
   std::string model_label;                 // "LlamaForCausalLM"
   std::vector<LinearEntry> linears;
   std::vector<CopiedTensor> copied;
+  std::vector<MadeTensor> made;
   std::vector<DroppedTensor> dropped;
   export_::ExportPlan output;
   std::optional<text::Dataset> calibration;

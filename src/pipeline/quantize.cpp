@@ -10,6 +10,7 @@
 #include "pipeline/calibrated_run.h"
 #include "pipeline/companions.h"
 #include "pipeline/finite.h"
+#include "pipeline/made_tensors.h"
 #include "pipeline/recipe.h"
 #include "pipeline/report.h"
 #include "pipeline/verify.h"
@@ -52,17 +53,21 @@ QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
   {
     const auto writer = plan.intent.exporter->create(plan.output, out.path(), plan.job.params);
     copy_tensors(ctx, plan, *writer);
-    result.linears = plan.calibration.has_value() ? run_calibrated(ctx, plan, *writer)
-                                                  : run_data_free(ctx, plan, *writer);
+    if (plan.calibration.has_value()) {
+      run_calibrated(ctx, plan, *writer, result);
+    } else {
+      result.linears = run_data_free(ctx, plan, *writer);
+    }
     result.files = writer->finish();
   }
   result.seconds_quantizing = watch.seconds();
+  write_companions(plan, out.path());  // config.json says how some layouts are to be read
   result.verified_tensors = verify_output(ctx, plan, result.linears, out.path());
+  verify_made(plan, result.made, out.path());
   result.seconds_verifying = watch.seconds() - result.seconds_quantizing;
   result.output_bytes = weight_bytes_on_disk(out.path(), result.files);
   result.effective_bits =
       static_cast<double>(result.output_bytes) * 8 / static_cast<double>(plan.parameters);
-  write_companions(plan, out.path());
   io::write_text(out.path() / "recipe.yaml", recipe_text(plan.job.params, params_of(plan.intent)), 0640);
   result.peak_rss = peak_rss_bytes();
   result.seconds_planning = plan.seconds_planning;

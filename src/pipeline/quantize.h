@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "core/context.h"
+#include "pipeline/code_stats.h"
 #include "pipeline/plan.h"
 #include "quant/distortion.h"
+#include "transform/smooth_block.h"
 
 namespace pare::pipeline {
 
@@ -22,12 +24,21 @@ struct LinearResult {
   std::optional<quant::Distortion> output;  // on sampled calibration rows
   std::optional<quant::ActivationParams> input;
   double bits_per_weight = 0;               // codes, scales and zeros
+  CodeStats codes;
   double error_bound = 0;                   // what rounding to the grid can explain
-  std::uint64_t content = 0;                // hash of codes, scales and zeros as meant
+  std::uint64_t content = 0;                // content_hash of what was meant
+};
+
+/// A float tensor that was made, not copied.
+struct WrittenTensor {
+  std::string name;
+  std::uint64_t values = 0;  // hash of its values as f32
 };
 
 struct QuantizeResult {
   std::vector<LinearResult> linears;        // in the order of the model
+  std::vector<WrittenTensor> made;          // and biases of smoothed linears
+  std::vector<transform::SmoothedNorm> smoothed;
   std::vector<std::string> files;
   std::size_t output_bytes = 0;             // of the weight files as they lie on disk
   double effective_bits = 0;                // output_bytes * 8 / parameters
@@ -43,7 +54,8 @@ struct QuantizeResult {
 /// nothing stays on disk.
 QuantizeResult run_plan(const Context& ctx, const Plan& plan);
 
-/// Hash of what a quantized linear holds, equal for equal codes, scales and zeros.
+/// Hash of what files hold of a quantized linear, equal for equal codes, scales, zeros, power and
+/// bias. Of sparse linears with activation parameters: the products with the input scale.
 std::uint64_t content_hash(const quant::QuantizedLinear& linear);
 
 }  // namespace pare::pipeline

@@ -46,13 +46,13 @@ QuantizedWeights::QuantizedWeights(const export_::QuantizedCheckpoint& checkpoin
       const model::LinearShape shape = linear_shape(config, role);
       expect_linear(block.linear(role), shape.out, shape.in, shape.bias);
     }
-    expect_tensor(block.input_norm + ".weight", Shape{config.hidden_size});
-    expect_tensor(block.mlp_norm + ".weight", Shape{config.hidden_size});
+    expect_norm(block.input_norm, Shape{config.hidden_size});
+    expect_norm(block.mlp_norm, Shape{config.hidden_size});
     if (!config.attention.qk_norm) continue;
     expect_tensor(block.q_norm + ".weight", Shape{config.attention.head_dim});
     expect_tensor(block.k_norm + ".weight", Shape{config.attention.head_dim});
   }
-  expect_tensor(graph.final_norm + ".weight", Shape{config.hidden_size});
+  expect_norm(graph.final_norm, Shape{config.hidden_size});
   if (!config.tied_head || has(graph.head + ".weight")) {
     expect_linear(graph.head, config.vocab_size, config.hidden_size, false);
   }
@@ -69,7 +69,14 @@ void QuantizedWeights::expect_linear(const std::string& module, std::int64_t out
     return;
   }
   expect_tensor(module + ".weight", shape);
-  if (bias) expect_tensor(module + ".bias", Shape{out});
+  // A smoothed linear that is kept in float has a bias that config.json does not speak of.
+  if (bias || has(module + ".bias")) expect_tensor(module + ".bias", Shape{out});
+}
+
+/// Norms have a bias when they were smoothed.
+void QuantizedWeights::expect_norm(const std::string& module, const Shape& shape) {
+  expect_tensor(module + ".weight", shape);
+  if (has(module + ".bias")) expect_tensor(module + ".bias", shape);
 }
 
 void QuantizedWeights::expect_tensor(const std::string& name, const Shape& shape) {

@@ -31,6 +31,7 @@ class QuantizedWeights final : public model::WeightSource {
  private:
   void expect_linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
   void expect_tensor(const std::string& name, const Shape& shape);
+  void expect_norm(const std::string& module, const Shape& shape);
   void refuse_leftovers() const;
 
   const export_::QuantizedCheckpoint& checkpoint_;

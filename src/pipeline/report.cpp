@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "pipeline/code_sample.h"
 
 namespace pare::pipeline {
 namespace {
@@ -18,12 +19,41 @@ io::Json decibels(const quant::Distortion& d) {
   return std::isfinite(db) ? io::Json(std::round(db * 100) / 100) : io::Json(nullptr);
 }
 
+double rounded(double value, double steps) { return std::round(value * steps) / steps; }
+
+/// Shares of zeros and outliers, entropy, and bits per weight once compressed.
+io::Json codes_json(const CodeStats& codes, bool sparse) {
+  io::Json json = {{"zeros", rounded(codes.zeros, 1e6)},
+                   {"entropy_bits", rounded(codes.entropy_bits, 1e4)},
+                   {"packed_bits", rounded(codes.coded_bits, 1e4)}};
+  if (sparse) json["outliers"] = rounded(codes.outliers, 1e6);
+  return json;
+}
+
+bool is_sparse(const Plan& plan) {
+  return plan.intent.scheme.grid == quant::WeightGrid::outliers;
+}
+
+CodeTotals code_totals(const QuantizeResult& result) {
+  CodeTotals totals;
+  for (const LinearResult& r : result.linears) totals.add(r.codes, r.out * r.in);
+  return totals;
+}
+
+/// Bytes of the weight files when their codes are compressed and all else stays as it is.
+std::size_t packed_size(const Plan& plan, const QuantizeResult& result) {
+  const std::size_t codes = std::min(stored_code_bytes(plan), result.output_bytes);
+  return result.output_bytes - codes +
+         code_totals(result).packed_bytes(plan.quantized_weights());
+}
+
 io::Json linear_json(const Plan& plan, const LinearResult& r) {
   io::Json json = {{"name", r.name}, {"shape", {r.out, r.in}},
                    {"scheme", plan.intent.scheme.text()},
                    {"bits", std::round(r.bits_per_weight * 1e4) / 1e4},
                    {"weight_sqnr_db", decibels(r.weight)},
                    {"weight_max_error", r.weight.max_abs_error}};
+  json["codes"] = codes_json(r.codes, is_sparse(plan));
   json["output_sqnr_db"] = r.output.has_value() ? decibels(*r.output) : io::Json(nullptr);
   if (r.input.has_value()) {
     json["input_scale"] = r.input->scale;
@@ -63,6 +93,15 @@ io::Json recipe_json(const ParamMap& params, std::span<const ParamSpec> specs) {
   return json;
 }
 
+io::Json smoothed_json(const QuantizeResult& result) {
+  io::Json norms = io::Json::array();
+  for (const transform::SmoothedNorm& norm : result.smoothed) {
+    const double alpha = std::round(static_cast<double>(norm.alpha) * 1e4) / 1e4;
+    norms.push_back({{"norm", norm.norm}, {"alpha", alpha}});
+  }
+  return norms;
+}
+
 std::string config_hash(const Plan& plan) {
   const std::filesystem::path file = plan.job.model / "config.json";
   return std::filesystem::exists(file) ? io::sha256_hex(io::read_text(file)) : "";
@@ -87,7 +126,9 @@ std::string report_json(const Plan& plan, const QuantizeResult& result) {
   json["recipe"] = recipe_json(plan.job.params, params_of(plan.intent));
   json["parameters"] = plan.parameters;
   json["effective_bits"] = std::round(result.effective_bits * 1e4) / 1e4;
-  json["size_bytes"] = {{"input", plan.input_bytes}, {"output", result.output_bytes}};
+  json["size_bytes"] = {{"input", plan.input_bytes}, {"output", result.output_bytes},
+                        {"packed_estimate", packed_size(plan, result)}};
+  json["codes"] = codes_json(code_totals(result).mean(), is_sparse(plan));
   json["coverage"] = {{"linears", plan.linears.size()},
                       {"quantized", plan.quantized_count()},
                       {"weights_quantized", plan.quantized_weights()},
@@ -105,6 +146,7 @@ std::string report_json(const Plan& plan, const QuantizeResult& result) {
   json["hashes"] = {{"config_sha256", config_hash(plan)}};
   if (plan.calibration.has_value()) json["calibration"] = calibration_json(*plan.calibration);
   json["kept"] = kept_json(plan);
+  if (!result.smoothed.empty()) json["smoothed"] = smoothed_json(result);
   json["dropped"] = io::Json::array();
   for (const DroppedTensor& d : plan.dropped) {
     json["dropped"].push_back({{"name", d.name}, {"rule", d.rule}});
@@ -124,6 +166,9 @@ std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& r
   lines.push_back(fmt::format("  size       {} -> {}, {:.2f} bits per parameter over all files",
                               human_bytes(plan.input_bytes), human_bytes(result.output_bytes),
                               result.effective_bits));
+  lines.push_back(fmt::format("  codes      {}; `pare compress` would make about {} of it",
+                              code_stats_text(code_totals(result).mean(), is_sparse(plan)),
+                              human_bytes(packed_size(plan, result))));
   std::vector<const LinearResult*> worst;
   for (const LinearResult& r : result.linears) worst.push_back(&r);
   std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {

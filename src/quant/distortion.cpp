@@ -31,8 +31,7 @@ Distortion row_distortion(const TensorView& weight, const QuantizedLinear& q, st
     const std::int64_t index = row * q.in + first;
     kernels::widen_row(weight.dtype, weight.data.data() + static_cast<std::size_t>(index) * width,
                        count, original.data());
-    kernels::dequantize_row(q.codes.data() + index, count, q.scale_at(row, group),
-                            q.zero_at(row, group), approximation.data());
+    dequantize_columns(q, row, first, count, approximation.data());
     const auto n = static_cast<std::size_t>(count);
     sum.add({original.data(), n}, {approximation.data(), n});
     first += count;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/context.h"
@@ -32,6 +33,12 @@ struct Method {
   /// Whether a weight may end up further from its source than half a step, on purpose. The check
   /// after writing then leaves that bound out.
   bool may_clip = false;
+  /// Looks at the values of `params` before any work; null when their ranges say everything.
+  /// Returns a warning, "" when there is nothing to say. Errors: bad_option_value.
+  std::string (*check)(const ParamMap& params) = nullptr;
+  /// Fallback levels (`disable_level`) keep the linears with the largest inputs, after smoothing,
+  /// instead of those with the widest range for their deviation.
+  bool level_by_largest_input = false;
 };
 
 std::span<const Method* const> methods() noexcept;

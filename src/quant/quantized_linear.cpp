@@ -1,5 +1,6 @@
 #include "quant/quantized_linear.h"
 
+#include "kernels/power.h"
 #include "kernels/quantize.h"
 
 #include <sys/mman.h>
@@ -21,6 +22,16 @@ void prefer_huge_pages(const void* data, std::size_t bytes) noexcept {
   madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish: may be refused
 }
 
+/// Columns of act-order: each has a group of its own.
+void dequantize_scattered(const QuantizedLinear& q, std::int64_t row, std::int64_t first,
+                          std::int64_t count, float* out) noexcept {
+  const std::int8_t* codes = q.codes.data() + row * q.in + first;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t group = group_of(q, first + i);
+    out[i] = (static_cast<float>(codes[i]) - q.zero_at(row, group)) * q.scale_at(row, group);
+  }
+}
+
 }  // namespace
 
 void allocate(QuantizedLinear& q) {
@@ -28,11 +39,44 @@ void allocate(QuantizedLinear& q) {
   const std::int64_t scales = one_scale ? 1 : q.out * q.scheme.groups(q.in);
   q.scales.assign(static_cast<std::size_t>(scales), 0.0F);
   q.zeros.assign(static_cast<std::size_t>(scales), 0.0F);
+  q.row_scales.assign(
+      q.scheme.grid == WeightGrid::two_stage ? static_cast<std::size_t>(q.out) : 0, 0.0F);
   const auto codes = static_cast<std::size_t>(q.out * q.in);
   q.codes.clear();
   q.codes.reserve(codes);
   prefer_huge_pages(q.codes.data(), codes);
   q.codes.resize(codes);
+}
+
+std::int64_t group_of(const QuantizedLinear& q, std::int64_t column) noexcept {
+  if (q.group_index.empty()) return column / q.scheme.group_columns(q.in);
+  return q.group_index[static_cast<std::size_t>(column)];
+}
+
+void drop_plain_group_index(QuantizedLinear& q) noexcept {
+  const std::int64_t columns = q.scheme.group_columns(q.in);
+  for (std::size_t i = 0; i < q.group_index.size(); ++i) {
+    if (q.group_index[i] != static_cast<std::int64_t>(i) / columns) return;
+  }
+  q.group_index.clear();
+}
+
+void dequantize_columns(const QuantizedLinear& q, std::int64_t row, std::int64_t first,
+                        std::int64_t count, float* out) noexcept {
+  if (count == 0) return;
+  if (q.group_index.empty()) {
+    const std::int64_t group = first / q.scheme.group_columns(q.in);
+    kernels::dequantize_row(q.codes.data() + row * q.in + first, count, q.scale_at(row, group),
+                            q.zero_at(row, group), out);
+  } else {
+    dequantize_scattered(q, row, first, count, out);
+  }
+  if (!q.row_scales.empty()) {
+    const float row_scale = q.row_scales[static_cast<std::size_t>(row)];
+    for (std::int64_t i = 0; i < count; ++i)
+      out[i] *= row_scale;
+  }
+  if (q.power != 1) kernels::signed_power(out, count, static_cast<double>(1.0F / q.power), out);
 }
 
 void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> out) {
@@ -44,10 +88,8 @@ void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> 
   ctx.parallel_for(tasks, [&](std::int64_t task) {
     const std::int64_t end = std::min(q.out, (task + 1) * rows_per_task);
     for (std::int64_t row = task * rows_per_task; row < end; ++row) {
-      const std::int8_t* codes = q.codes.data() + row * q.in;
       for (std::int64_t g = 0; g < groups; ++g) {
-        kernels::dequantize_row(codes + g * columns, columns, q.scale_at(row, g), q.zero_at(row, g),
-                                out.row(row) + g * columns);
+        dequantize_columns(q, row, g * columns, columns, out.row(row) + g * columns);
       }
     }
   });

@@ -14,17 +14,26 @@ namespace {
 
 constexpr std::array kNamedSchemes = {
     NamedScheme{"w8a8", "8-bit weights, 8-bit activations with one scale from calibration", 8,
-                Activations::static_tensor, "W8A8"},
+                Activations::static_tensor, WeightGrid::uniform, "W8A8", "minmax"},
     NamedScheme{"w8a8-dynamic", "8-bit weights, 8-bit activations scaled per token at run time", 8,
-                Activations::dynamic_token, "W8A8_DYNAMIC"},
-    NamedScheme{"w8a16", "8-bit weights, float activations", 8, Activations::none, "W8A16"},
-    NamedScheme{"w4a16", "4-bit weights, float activations", 4, Activations::none, "W4A16"},
+                Activations::dynamic_token, WeightGrid::uniform, "W8A8_DYNAMIC", "minmax"},
+    NamedScheme{"w8a8s",
+                "sparse: weights on a 4-bit grid with a few 8-bit outliers, 8-bit activations; "
+                "made to be compressed",
+                8, Activations::static_tensor, WeightGrid::outliers, "W8A8S", "co-sparse"},
+    NamedScheme{"w8a16", "8-bit weights, float activations", 8, Activations::none,
+                WeightGrid::uniform, "W8A16", "minmax"},
+    NamedScheme{"w4a16", "4-bit weights, float activations", 4, Activations::none,
+                WeightGrid::uniform, "W4A16", "minmax"},
+    NamedScheme{"w4a8-dynamic",
+                "4-bit weights with two stages of scales, 8-bit activations scaled per token", 4,
+                Activations::dynamic_token, WeightGrid::two_stage, "W4A8_DYNAMIC", "two-stage"},
 };
 
 const NamedScheme* named_scheme_of(const Scheme& scheme) noexcept {
   for (const NamedScheme& named : kNamedSchemes) {
-    const bool same =
-        named.weight_bits == scheme.weight_bits && named.activations == scheme.activations;
+    const bool same = named.weight_bits == scheme.weight_bits &&
+                      named.activations == scheme.activations && named.grid == scheme.grid;
     if (same) return &named;
   }
   return nullptr;

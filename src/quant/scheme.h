@@ -16,12 +16,20 @@ enum class Activations {
   dynamic_token   // int8, one scale per token at run time
 };
 
+/// How codes stand for weights.
+enum class WeightGrid {
+  uniform,   // code * scale
+  outliers,  // sparse: most weights on a 4-bit grid, a few outliers on the int8 grid of the same scale
+  two_stage  // code * group scale * row scale; group scales are whole numbers
+};
+
 struct Scheme {
   int weight_bits = 8;
   bool symmetric = true;
   Granularity granularity = Granularity::channel;
   std::int64_t group_size = 0;  // input columns per scale; only for Granularity::group
   Activations activations = Activations::none;
+  WeightGrid grid = WeightGrid::uniform;
 
   /// Scales per row for a matrix with `in` input columns.
   std::int64_t groups(std::int64_t in) const noexcept {
@@ -40,13 +48,15 @@ struct Scheme {
   friend bool operator==(const Scheme&, const Scheme&) = default;
 };
 
-/// A scheme users name: `w8a8`, `w8a8-dynamic`, `w8a16`, `w4a16`.
+/// A scheme users name: `w8a8`, `w8a8s`, `w4a16`, …
 struct NamedScheme {
   std::string_view id;
   std::string_view summary;
   int weight_bits;
   Activations activations;
+  WeightGrid grid;
   std::string_view ascend_type;  // "W8A8_DYNAMIC": the tag in Ascend descriptions
+  std::string_view default_method;
 };
 
 /// The table of named schemes; Errors (find): unknown_entry with a near match.

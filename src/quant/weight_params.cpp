@@ -32,16 +32,6 @@ float smallest_positive(DType dtype) noexcept {
   return 0x1p-149F;
 }
 
-float stored_scale(float scale, float min, float max, DType dtype) {
-  const float stored = round_through(scale, dtype);
-  if (stored == 0) return smallest_positive(dtype);
-  if (std::isfinite(stored)) return stored;
-  throw Error(ErrorCode::out_of_range, fmt::format("weights in [{}, {}] need the scale {}, which "
-                                                   "{} cannot hold",
-                                                   min, max, scale, name_of(dtype)))
-      .hint("keep this layer in float, or store scales as F32");
-}
-
 AffineParams widened_params(const Scheme& scheme, float min, float max, DType dtype) {
   const AffineParams exact = affine_params(scheme.weight_bits, min, max, scheme.symmetric);
   const float scale = stored_scale(exact.scale, min, max, dtype);
@@ -99,6 +89,16 @@ void check_row_finite(const TensorView& weight, std::int64_t row, std::int64_t f
   throw Error(ErrorCode::not_finite,
               fmt::format("row {}, column {} is {}", row, first + (bad - values.begin()), *bad))
       .hint("the checkpoint is damaged here: fetch it again, or keep this layer in float");
+}
+
+float stored_scale(float scale, float min, float max, DType dtype) {
+  const float stored = round_through(scale, dtype);
+  if (stored == 0) return smallest_positive(dtype);
+  if (std::isfinite(stored)) return stored;
+  throw Error(ErrorCode::out_of_range, fmt::format("weights in [{}, {}] need the scale {}, which "
+                                                   "{} cannot hold",
+                                                   min, max, scale, name_of(dtype)))
+      .hint("keep this layer in float, or store scales as F32");
 }
 
 AffineParams weight_params(const Scheme& scheme, float min, float max, DType scale_dtype) {

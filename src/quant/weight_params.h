@@ -37,6 +37,11 @@ void check_row_finite(const TensorView& weight, std::int64_t row, std::int64_t f
 /// Errors: out_of_range when the scale is infinite in scale_dtype.
 AffineParams weight_params(const Scheme& scheme, float min, float max, DType scale_dtype);
 
+/// `scale` as scale_dtype will hold it: the smallest positive value where it would round to 0.
+/// min and max are the weights it was made for, named in the error.
+/// Errors: out_of_range when it is infinite in scale_dtype.
+float stored_scale(float scale, float min, float max, DType scale_dtype);
+
 /// The smallest code a method may give: -qmax when symmetric, so that codes are symmetric too.
 inline int lowest_code(const Scheme& scheme) noexcept {
   return scheme.symmetric ? -scheme.qmax() : scheme.qmin();

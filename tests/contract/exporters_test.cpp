@@ -30,7 +30,8 @@ std::vector<quant::Scheme> all_schemes() {
     for (const bool symmetric : {true, false}) {
       quant::Scheme scheme{.weight_bits = named.weight_bits,
                            .symmetric = symmetric,
-                           .activations = named.activations};
+                           .activations = named.activations,
+                           .grid = named.grid};
       schemes.push_back(scheme);
       scheme.granularity = quant::Granularity::tensor;
       schemes.push_back(scheme);

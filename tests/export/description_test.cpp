@@ -80,7 +80,7 @@ TEST(Description, TagsFollowTheOrderOfTheFiles) {
 }
 
 TEST(Description, RefusesWhatItDoesNotKnow) {
-  expect_refused(R"({"model_quant_type": "W8A8S"})", ErrorCode::scheme_not_supported, "W8A8S");
+  expect_refused(R"({"model_quant_type": "W8A8SC"})", ErrorCode::scheme_not_supported, "W8A8SC");
   expect_refused(R"({"model_quant_type": "W8A8", "a.weight": "NF4"})",
                  ErrorCode::scheme_not_supported, "a.weight");
   expect_refused(R"({"model_quant_type": "W8A8", "kv_cache_type": "C8"})",

@@ -244,6 +244,68 @@ TEST(Hostile, StaticActivationsWithWeightZeros) {
   files.expect_refused(ErrorCode::tensor_mismatch, "symmetric");
 }
 
+TEST(Hostile, SparseLinears) {
+  const quant::Scheme sparse{.activations = quant::Activations::static_tensor,
+                             .grid = quant::WeightGrid::outliers};
+  Files(sparse).expect_accepted();
+  for (const Shape& shape : {Shape{1, 6}, Shape{5}, Shape{6, 1}, Shape{}, Shape{0}}) {
+    Files files(sparse);
+    files.tensors[kLinear + ".deq_scale"] = Tensor(DType::i64, shape);
+    files.expect_refused(ErrorCode::tensor_mismatch, "deq_scale");
+  }
+  Files negative(sparse);
+  negative.set_floats("deq_scale", {1, 1, 1, -1, 1, 1}, {6});
+  negative.expect_refused(ErrorCode::tensor_mismatch, "deq_scale, value 3");
+  Files large(sparse);
+  large.set_floats("deq_scale", std::vector<float>(6, 3e38F), {6});
+  large.expect_refused(ErrorCode::tensor_mismatch, "deq_scale, value 0");
+  Files scaled(sparse);
+  scaled.set_floats("weight_scale", std::vector<float>(6, 0.1F), {6, 1});
+  scaled.description[kLinear + ".weight_scale"] = "W8A8S";
+  scaled.expect_refused(ErrorCode::bad_description, "cannot have weight_scale");
+  for (const float power : {0.0F, -0.5F}) {
+    Files files(sparse);
+    files.set_floats("weight_power", {power}, {1});
+    files.description[kLinear + ".weight_power"] = "W8A8S";
+    files.expect_refused(ErrorCode::tensor_mismatch, "weight_power");
+  }
+}
+
+TEST(Hostile, TwoStages) {
+  const quant::Scheme two_stage{.weight_bits = 4,
+                                .granularity = quant::Granularity::group,
+                                .group_size = 32,
+                                .activations = quant::Activations::dynamic_token,
+                                .grid = quant::WeightGrid::two_stage};
+  Files(two_stage, "ascend-v1").expect_accepted();
+  const auto refused = [&](const std::string& part, const Tensor& tensor, ErrorCode code,
+                           const std::string& word) {
+    Files files(two_stage, "ascend-v1");
+    files.tensors[kLinear + "." + part] = tensor;
+    files.expect_refused(code, word);
+  };
+  const auto wrong = ErrorCode::tensor_mismatch;
+  refused("weight_scale_second", Tensor(DType::f32, {5, 2}), wrong, "weight_scale_second");
+  refused("weight_scale_second", Tensor(DType::f32, {6, 7}), wrong, "weight_scale_second");
+  refused("weight_scale", Tensor(DType::f32, {6, 2}), wrong, "weight_scale");
+  refused("weight_offset_second", Tensor(DType::f32, {6, 2}), wrong, "weight_offset_second");
+  refused("weight_offset_second", Tensor(DType::i64, {6, 1}), wrong, "weight_offset_second");
+  const std::vector<std::int64_t> ones(12, 1);
+  refused("weight_offset_second", Tensor::from<std::int64_t>(DType::i64, {6, 2}, ones), wrong,
+          "offset");
+  refused("scale_bias", Tensor(DType::f32, {6, 2}), wrong, "scale_bias");
+  refused("scale_bias", Tensor(DType::f32, {6, 1}), ErrorCode::bad_description,
+          "scale_bias, value 0 is 0");
+  refused("scale_bias", Tensor(DType::f32, {6, 16}), ErrorCode::bad_description, "scale_bias");
+  Files grouped(two_stage, "ascend-v1");
+  grouped.description["group_size"] = 64;
+  grouped.expect_refused(ErrorCode::bad_description, "group_size is 64");
+  Files without(two_stage, "ascend-v1");
+  without.tensors.erase(kLinear + ".scale_bias");
+  without.description.erase(kLinear + ".scale_bias");
+  without.expect_refused(ErrorCode::bad_description, "lacks scale_bias");
+}
+
 TEST(Hostile, CodesWiderThanTheirType) {
   Files files({.weight_bits = 4});
   Tensor& weight = files.tensors[kLinear + ".weight"];
@@ -270,15 +332,16 @@ TEST(Hostile, OtherVersion) {
 
 TEST(Hostile, ForeignModel) {
   Files files;
-  files.description["model_quant_type"] = "W8A8S";
-  files.expect_refused(ErrorCode::scheme_not_supported, "W8A8S");
+  files.description["model_quant_type"] = "W8A8SC";
+  files.expect_refused(ErrorCode::scheme_not_supported, "W8A8SC");
   files.description["model_quant_type"] = "../../etc";
   files.expect_refused(ErrorCode::scheme_not_supported, "../../etc");
 }
 
 TEST(Writer, HoldsWhatArrivesAgainstThePlan) {
   const test::MadeUpModel model = test::made_up_model(kStatic, DType::f32);
-  for (const Exporter* exporter : exporters()) {
+  for (const char* id : {"ascend", "ascend-v1", "npy"}) {
+    const Exporter* exporter = &find_exporter(id);
     const test::TemporaryFolder folder;
     const auto writer = exporter->create(model.plan, folder.path(), test::defaults_of(*exporter));
     const Tensor& norm = model.tensors.at("model.norm.weight");

@@ -250,7 +250,8 @@ TEST(Config, WhatEachLayoutAsksFor) {
 }
 
 TEST(Refusals, Schemes) {
-  for (const Exporter* exporter : exporters()) {
+  for (const char* id : {"ascend", "ascend-v1", "npy"}) {
+    const Exporter* exporter = &find_exporter(id);
     EXPECT_EQ(exporter->refuses(kStatic), "");
     EXPECT_EQ(exporter->refuses(kInt4Groups), "");
     quant::Scheme asymmetric = kStatic;

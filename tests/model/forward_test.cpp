@@ -45,6 +45,69 @@ TEST(Forward, SameBytesForAnyThreadCount) {
   EXPECT_EQ(one, hidden_of(tiny, {{1, 2, 3, 4, 5}, {9, 8, 7}}, 7));
 }
 
+TEST(Forward, ANormWithABiasOfZerosChangesNoBit) {
+  const Tiny plain;
+  Tiny zeros;
+  for (const BlockNames& names : zeros.graph.blocks) {
+    for (const std::string& norm : {names.input_norm, names.mlp_norm}) {
+      zeros.source->put(norm + ".bias", Tensor(DType::f32, {32}));
+    }
+  }
+  const Sequences sequences = {{1, 2, 3, 4, 5}};
+  EXPECT_EQ(hidden_of(plain, sequences, 1), hidden_of(zeros, sequences, 1));
+}
+
+TEST(Forward, ANormBiasIsWhatTheLinearsBehindItCouldAdd) {
+  // x + b reaches the linears: the same as a bias of W b in each of them. Through final norms, too.
+  Tiny shifted;
+  Tiny folded;
+  Rng rng(5);
+  const Tensor bias = testing::random_tensor(rng, {32}, 0.5);
+  const std::vector<float> b = read_floats(bias.view());
+  const BlockNames& names = shifted.graph.blocks[1];
+  for (const bool mlp : {false, true}) {
+    const std::string& norm = mlp ? names.mlp_norm : names.input_norm;
+    shifted.source->put(norm + ".bias", bias);
+    for (const LinearRole role : kLinearRoles) {
+      if (site_of(role) != (mlp ? Site::mlp_input : Site::attention_input)) continue;
+      const Tensor& w = folded.source->at(names.linear(role) + ".weight");
+      const std::vector<float> weight = read_floats(w.view());
+      std::vector<float> sums(weight.size() / 32);
+      for (std::size_t i = 0; i < weight.size(); ++i) sums[i / 32] += weight[i] * b[i % 32];
+      const auto out = static_cast<std::int64_t>(sums.size());
+      folded.source->put(names.linear(role) + ".bias", store_floats(sums, DType::f32, {out}));
+    }
+  }
+  const Sequences sequences = {{1, 2, 3, 4, 5}};
+  const std::vector<float> one = hidden_of(shifted, sequences, 1);
+  const std::vector<float> other = hidden_of(folded, sequences, 1);
+  EXPECT_NE(one, hidden_of(Tiny{}, sequences, 1));
+  for (std::size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], other[i], 2e-5F) << i;
+}
+
+TEST(CheckTensors, ANormMayHaveABiasOfItsShape) {
+  const Tiny tiny;
+  tiny.source->put(tiny.graph.final_norm + ".bias", Tensor(DType::f32, {32}));
+  EXPECT_NO_THROW(check_tensors(tiny.graph, *tiny.source));
+  tiny.source->put(tiny.graph.final_norm + ".bias", Tensor(DType::f32, {31}));
+  EXPECT_THROW(check_tensors(tiny.graph, *tiny.source), Error);
+}
+
+TEST(Head, AppliesTheBiasOfTheFinalNorm) {
+  const Tiny tiny;
+  const Context ctx(1);
+  Matrix hidden(1, 32), before(1, 50), after(1, 50);
+  hidden.values()[3] = 1;
+  Head(ctx, tiny.model).logits(ctx, std::as_const(hidden).view(), before.view());
+  tiny.source->put(tiny.graph.final_norm + ".bias",
+                   store_floats(std::vector<float>(32, 1.0F), DType::f32, {32}));
+  Head(ctx, tiny.model).logits(ctx, std::as_const(hidden).view(), after.view());
+  const std::vector<float> weight = read_floats(tiny.source->at(tiny.graph.head + ".weight").view());
+  double sum = 0;
+  for (std::size_t c = 0; c < 32; ++c) sum += static_cast<double>(weight[c]);
+  EXPECT_NEAR(after.values()[0] - before.values()[0], sum, 1e-5);
+}
+
 TEST(Forward, LaterTokensDoNotChangeEarlierOnes) {
   const Tiny tiny;
   const std::vector<float> longer = hidden_of(tiny, {{1, 2, 3, 4, 5}}, 1);

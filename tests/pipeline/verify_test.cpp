@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <cstdint>
 #include <fstream>
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -87,6 +90,77 @@ TEST_F(Verify, FindsAWeightFartherOffThanItsStep) {
   linear.weight.max_abs_error = std::nextafter(linear.error_bound, 1e9);
   EXPECT_EQ(failure(), ErrorCode::verify_failed);
 }
+
+/// The demo's schemes whose files hold more than codes and scales.
+class VerifyDerived : public ::testing::TestWithParam<std::pair<const char*, const char*>> {
+ protected:
+  void SetUp() override {
+    const auto model = std::filesystem::path(PARE_SOURCE_DIR) / "tests/golden/models/llama-gqa";
+    job_.model = model;
+    job_.out = dir_.path() / "out";
+    set("scheme", GetParam().first);
+    set("format", "ascend-v1");
+    if (std::string(GetParam().first) == "w8a8s") {
+      set("calib", (model / "input_ids.jsonl").string());
+    } else {
+      set("group_size", "32");
+    }
+    job_.params.fill_defaults(recipe_params());
+    plan_ = make_plan(ctx_, job_);
+    result_ = run_plan(ctx_, plan_);
+  }
+
+  void set(std::string_view name, const std::string& value) {
+    for (const ParamSpec& spec : recipe_params()) {
+      if (spec.name == name) job_.params.set(spec, value, "test");
+    }
+  }
+
+  test::TempDir dir_;
+  Context ctx_{2};
+  Job job_;
+  Plan plan_;
+  QuantizeResult result_;
+};
+
+/// Flips the lowest bit of the first value of a tensor in the written file.
+void flip_lowest_bit(const std::filesystem::path& folder, const std::string& part) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::filesystem::permissions(entry.path(), std::filesystem::perms(0600));
+    std::fstream stream(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    std::uint64_t length = 0;
+    stream.read(reinterpret_cast<char*>(&length), 8);
+    std::string header(length, ' ');
+    stream.read(header.data(), static_cast<std::streamsize>(length));
+    const std::size_t name = header.find("q_proj." + part);
+    const std::size_t offsets = header.find("data_offsets\":[", name) + 15;
+    const std::streamoff at = 8 + static_cast<std::streamoff>(length) +
+                              std::stoll(header.substr(offsets));
+    stream.seekg(at);
+    const int byte = stream.get();
+    stream.seekp(at);
+    stream.put(static_cast<char>(byte ^ 1));
+  }
+}
+
+TEST_P(VerifyDerived, FindsTheLowestBitOfWhatFollowsFromCodesAndScales) {
+  EXPECT_GT(verify_output(ctx_, plan_, result_.linears, plan_.job.out), 0U);
+  flip_lowest_bit(plan_.job.out, GetParam().second);
+  try {
+    verify_output(ctx_, plan_, result_.linears, plan_.job.out);
+    FAIL() << "accepted a flipped bit of " << GetParam().second;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::verify_failed) << error.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Parts, VerifyDerived,
+    ::testing::Values(std::pair{"w8a8s", "deq_scale"}, std::pair{"w8a8s", "quant_bias"},
+                      std::pair{"w4a8-dynamic", "scale_bias"},
+                      std::pair{"w4a8-dynamic", "weight_scale"},
+                      std::pair{"w4a8-dynamic", "weight\""}));
 
 }  // namespace
 }  // namespace pare::pipeline

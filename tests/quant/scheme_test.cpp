@@ -35,11 +35,12 @@ TEST(Scheme, TextSaysWhatIsNotTheDefault) {
 }
 
 TEST(Scheme, NamedSchemesAndTheirTags) {
-  EXPECT_EQ(named_scheme_choices(), "w8a8|w8a8-dynamic|w8a16|w4a16");
+  EXPECT_EQ(named_scheme_choices(), "w8a8|w8a8-dynamic|w8a8s|w8a16|w4a16|w4a8-dynamic");
   for (const NamedScheme& named : named_schemes()) {
     Scheme scheme;
     scheme.weight_bits = named.weight_bits;
     scheme.activations = named.activations;
+    scheme.grid = named.grid;
     EXPECT_EQ(&find_named_scheme(named.id), &named);
     EXPECT_EQ(scheme.text(), named.id);
     EXPECT_EQ(ascend_type_of(scheme), named.ascend_type);
@@ -63,7 +64,8 @@ TEST(Scheme, UnknownNameFarFromAllListsThem) {
     find_named_scheme("something-else");
     FAIL() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("w8a8, w8a8-dynamic, w8a16, w4a16"));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("w8a8, w8a8-dynamic, w8a8s, w8a16, w4a16, w4a8-dynamic"));
   }
 }
 

@@ -63,7 +63,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
   q.scheme = scheme;
   q.out = out;
   q.in = in;
-  q.scale_dtype = dtype;
+  q.scale_dtype = scheme.grid == quant::WeightGrid::uniform ? dtype : DType::f32;
   const auto range = static_cast<std::uint64_t>(scheme.qmax() - scheme.qmin() + 1);
   const auto code = [&] { return scheme.qmin() + static_cast<int>(rng.next() % range); };
   q.codes.resize(static_cast<std::size_t>(out * in));
@@ -71,8 +71,14 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
     c = static_cast<std::int8_t>(code());
   const bool one_scale = scheme.granularity == quant::Granularity::tensor;
   q.scales.resize(one_scale ? 1 : static_cast<std::size_t>(out * scheme.groups(in)));
-  for (float& scale : q.scales)
-    scale = round_through(between(rng, 0.001, 0.05), dtype);
+  const bool two_stage = scheme.grid == quant::WeightGrid::two_stage;
+  for (float& scale : q.scales) {
+    scale = two_stage ? static_cast<float>(1 + rng.next() % 17)
+                      : round_through(between(rng, 0.001, 0.05), q.scale_dtype);
+  }
+  q.row_scales.resize(two_stage ? static_cast<std::size_t>(out) : 0);
+  for (float& scale : q.row_scales)
+    scale = round_through(between(rng, 0.0001, 0.005), q.scale_dtype);
   q.zeros.resize(q.scales.size());
   for (float& zero : q.zeros)
     zero = scheme.symmetric ? 0.0F : static_cast<float>(code());
@@ -106,6 +112,8 @@ struct MadeUpModel {
     item.scale_dtype = q.scale_dtype;
     if (q.input.has_value()) item.activation_dtype = q.input->stored_dtype;
     if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
+    item.row_parallel = q.name.ends_with("o_proj");
+    item.has_power = q.power != 1;
     plan.items.push_back({.linear = std::move(item), .tensor = {}});
     linears[q.name] = std::move(q);
   }
@@ -152,6 +160,20 @@ inline std::vector<std::byte> bytes_of(const TensorView& view) {
   return {view.data.begin(), view.data.end()};
 }
 
+/// Sparse linears keep their scales in products with the input scale, whose bits come back.
+inline void expect_same_scales(const quant::QuantizedLinear& meant,
+                               const quant::QuantizedLinear& found) {
+  if (meant.scheme.grid != quant::WeightGrid::outliers) {
+    EXPECT_EQ(found.scales, meant.scales);
+    return;
+  }
+  ASSERT_EQ(found.scales.size(), meant.scales.size());
+  for (std::size_t i = 0; i < meant.scales.size(); ++i) {
+    EXPECT_FLOAT_EQ(found.scales[i], meant.scales[i]) << i;
+    EXPECT_EQ(found.input->scale * found.scales[i], meant.input->scale * meant.scales[i]) << i;
+  }
+}
+
 /// Everything that decides what a linear computes. `widened`: bf16 came back as f32.
 inline void expect_same_linear(const quant::QuantizedLinear& meant,
                                const quant::QuantizedLinear& found, bool widened) {
@@ -160,8 +182,10 @@ inline void expect_same_linear(const quant::QuantizedLinear& meant,
   EXPECT_EQ(found.out, meant.out);
   EXPECT_EQ(found.in, meant.in);
   EXPECT_EQ(found.codes, meant.codes);
-  EXPECT_EQ(found.scales, meant.scales);
+  expect_same_scales(meant, found);
   EXPECT_EQ(found.zeros, meant.zeros);
+  EXPECT_EQ(found.row_scales, meant.row_scales);
+  EXPECT_EQ(found.power, meant.power);
   EXPECT_EQ(found.scale_dtype, widened ? DType::f32 : meant.scale_dtype);
   ASSERT_EQ(found.bias.has_value(), meant.bias.has_value());
   if (meant.bias.has_value()) {

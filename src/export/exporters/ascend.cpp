@@ -70,6 +70,7 @@ constinit const Exporter ascend_exporter = {
     config_patch,
     probe,
     open,
+    NormBias::duplicated,
 };
 
 }  // namespace pare::export_

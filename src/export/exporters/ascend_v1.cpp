@@ -65,6 +65,7 @@ constinit const Exporter ascend_v1_exporter = {
     config_patch,
     probe,
     open,
+    NormBias::plain,
 };
 
 }  // namespace pare::export_

@@ -6,6 +6,7 @@
 #include "export/npy_names.h"
 #include "export/planned_writer.h"
 #include "export/safetensors_files.h"
+#include "formats/npy_reader.h"
 #include "formats/npy_writer.h"
 
 #include <fmt/format.h>
@@ -32,9 +33,24 @@ formats::NpyValues values_of(const ParamMap& params) {
                                                        : formats::NpyValues::numpy;
 }
 
+std::string refuses(const quant::Scheme& scheme) {
+  if (scheme.grid == quant::WeightGrid::two_stage) {
+    return "the npy files have no place for a second stage of scales, and no loader would look for "
+           "one; choose --format ascend or ascend-v1";
+  }
+  return refuse_scheme(scheme);
+}
+
 std::string check(const ExportPlan& plan) {
   const std::string reason = refuse_plan(plan, Int4::unpacked);
   if (!reason.empty()) return reason;
+  for (const Item& item : plan.items) {
+    if (!item.linear.has_value() || !item.linear->has_power) continue;
+    return fmt::format(
+        "{}: the npy files have no place for the power its codes are linear in, and without it "
+        "they mean nothing; choose --format ascend, or leave out --nonuniform",
+        item.linear->name);
+  }
   for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpacked)) {
     if (npy_place(tensor).has_value()) continue;
     return fmt::format(
@@ -109,8 +125,7 @@ std::unique_ptr<ExportWriter> create(const ExportPlan& plan, const fs::path& fol
 std::string config_patch(const ExportPlan& /*plan*/) { return "{}"; }
 
 bool probe(const fs::path& folder) noexcept {
-  std::error_code unreadable;
-  return fs::exists(folder / "quant_weight.npy", unreadable);
+  return formats::npy_dict_exists(folder / "quant_weight.npy");
 }
 
 std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
@@ -130,10 +145,11 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
 extern const Exporter npy_exporter;
 constinit const Exporter npy_exporter = {
     "npy",   "pickled dictionaries in .npy files, one per kind of tensor",
-    kParams, refuse_scheme,
+    kParams, refuses,
     check,   declare,
     create,  config_patch,
     probe,   open,
+    NormBias::plain,
 };
 
 }  // namespace pare::export_

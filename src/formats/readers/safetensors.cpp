@@ -1,6 +1,7 @@
 // Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
 #include "core/error.h"
 #include "formats/in_quotes.h"
+#include "formats/packed_file.h"
 #include "formats/safetensors_header.h"
 #include "formats/shard_files.h"
 #include "formats/tensor_source.h"
@@ -10,9 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <fstream>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 namespace pare::formats {
@@ -20,10 +23,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Where a tensor lies: a run of a plain file, or number `begin` of a packed one.
 struct Place {
   std::size_t file = 0;
   std::size_t begin = 0;
   std::size_t size = 0;
+};
+
+/// One of the two.
+struct SourceFile {
+  std::optional<io::MappedFile> plain;
+  std::optional<PackedFile> packed;
+
+  const fs::path& path() const noexcept { return plain ? plain->path() : packed->path(); }
 };
 
 class SafetensorsSource final : public TensorSource {
@@ -48,21 +60,26 @@ class SafetensorsSource final : public TensorSource {
     const TensorInfo* info = find(name);
     if (info == nullptr) fail_missing(name);
     const Place& place = place_of(*info);
-    return {info->dtype, info->shape, files_[place.file].bytes().subspan(place.begin, place.size)};
+    const SourceFile& file = files_[place.file];
+    if (file.packed) return file.packed->read(place.begin);
+    return {info->dtype, info->shape, file.plain->bytes().subspan(place.begin, place.size)};
   }
 
   void release(std::string_view name) const noexcept override {
     const TensorInfo* info = find(name);
     if (info == nullptr) return;
     const Place& place = place_of(*info);
-    files_[place.file].release(place.begin, place.size);
+    const SourceFile& file = files_[place.file];
+    if (file.packed) return file.packed->release(place.begin);
+    file.plain->release(place.begin, place.size);
   }
 
   void populate(std::string_view name) const noexcept override {
     const TensorInfo* info = find(name);
     if (info == nullptr) return;
     const Place& place = place_of(*info);
-    files_[place.file].populate(place.begin, place.size);
+    const SourceFile& file = files_[place.file];
+    if (file.plain) file.plain->populate(place.begin, place.size);
   }
 
   std::string file_of(std::string_view name) const override {
@@ -72,7 +89,7 @@ class SafetensorsSource final : public TensorSource {
 
   std::vector<fs::path> files() const override {
     std::vector<fs::path> paths;
-    for (const io::MappedFile& file : files_)
+    for (const SourceFile& file : files_)
       paths.push_back(file.path());
     return paths;
   }
@@ -83,18 +100,34 @@ class SafetensorsSource final : public TensorSource {
   }
 
   void add_file(const fs::path& path) {
-    const io::MappedFile& file = files_.emplace_back(path);
-    SafetensorsHeader header = parse_safetensors_header(file.bytes(), path.string());
-    file.release(0, header.header_bytes);
-    if (infos_.size() + header.entries.size() > kMaxSafetensorsTensors) {
-      throw Error(ErrorCode::bad_safetensors,
-                  fmt::format("more than {} tensors in the shards", kMaxSafetensorsTensors))
-          .at(path.string());
-    }
+    SourceFile& file = files_.emplace_back();
+    io::MappedFile& mapped = file.plain.emplace(path);
+    SafetensorsHeader header = parse_safetensors_header(mapped.bytes(), path.string());
+    mapped.release(0, header.header_bytes);
+    refuse_too_many(header.entries.size(), path);
+    if (is_packed(header)) return add_packed(file, path);
     for (SafetensorsEntry& entry : header.entries) {
       infos_.push_back(std::move(entry.info));
       places_.push_back({files_.size() - 1, entry.begin, entry.end - entry.begin});
     }
+  }
+
+  void add_packed(SourceFile& file, const fs::path& path) {
+    file.plain.reset();
+    const PackedFile& packed = file.packed.emplace(path);
+    const std::vector<PackedRange>& ranges = packed.manifest().ranges;
+    refuse_too_many(ranges.size(), path);
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      infos_.push_back(ranges[i].info);
+      places_.push_back({files_.size() - 1, i, 0});
+    }
+  }
+
+  void refuse_too_many(std::size_t more, const fs::path& path) const {
+    if (infos_.size() + more <= kMaxSafetensorsTensors) return;
+    throw Error(ErrorCode::bad_safetensors,
+                fmt::format("more than {} tensors in the shards", kMaxSafetensorsTensors))
+        .at(path.string());
   }
 
   void sort_by_name() {
@@ -121,20 +154,38 @@ class SafetensorsSource final : public TensorSource {
         .hint("the files come from different saves: fetch them again");
   }
 
+  /// The tensors as they lie on disk, with their files: what an index speaks of.
+  std::map<std::string_view, std::string> stored_tensors() const {
+    std::map<std::string_view, std::string> stored;
+    for (const TensorInfo& info : infos_) {
+      const SourceFile& file = files_[place_of(info).file];
+      if (file.plain) stored.emplace(info.name, file.path().filename().string());
+    }
+    for (const SourceFile& file : files_) {
+      if (!file.packed) continue;
+      for (const std::string& name : file.packed->stored_names()) {
+        stored.emplace(name, file.path().filename().string());
+      }
+    }
+    return stored;
+  }
+
   /// Index and files must name the same tensors in the same places.
   void check_index(const ShardFiles& shards) const {
+    const std::map<std::string_view, std::string> stored = stored_tensors();
     for (const auto& [tensor, file] : shards.file_of) {
-      if (find(tensor) == nullptr || file_of(tensor) != file) {
+      const auto found = stored.find(tensor);
+      if (found == stored.end() || found->second != file) {
         throw Error(ErrorCode::bad_index, fmt::format("{} is not in {}", in_quotes(tensor), file))
             .at(shards.index.string())
             .hint("the index is stale or a file was replaced: fetch both again");
       }
     }
-    if (shards.file_of.size() == infos_.size()) return;
-    for (const TensorInfo& info : infos_) {
-      if (shards.file_of.contains(info.name)) continue;
-      throw Error(ErrorCode::bad_index, fmt::format("{} of {} is not in the weight_map",
-                                                    in_quotes(info.name), file_of(info.name)))
+    if (shards.file_of.size() == stored.size()) return;
+    for (const auto& [tensor, file] : stored) {
+      if (shards.file_of.contains(std::string(tensor))) continue;
+      throw Error(ErrorCode::bad_index,
+                  fmt::format("{} of {} is not in the weight_map", in_quotes(tensor), file))
           .at(shards.index.string())
           .hint("the index is incomplete or a file was replaced: fetch both again");
     }
@@ -151,7 +202,7 @@ class SafetensorsSource final : public TensorSource {
     throw std::move(error).hint(fmt::format("did you mean \"{}\"?", near));
   }
 
-  std::vector<io::MappedFile> files_;
+  std::deque<SourceFile> files_;
   std::vector<TensorInfo> infos_;
   std::vector<Place> places_;  // of infos_, same order
 };

@@ -1,0 +1,198 @@
+// TensorEncoder: tiles in parallel, in groups, and what stands around them.
+#include "codec/codec.h"
+
+#include "codec/coding_plan.h"
+#include "codec/little_endian.h"
+#include "codec/sampler.h"
+#include "codec/tile_encoder.h"
+#include "core/error.h"
+#include "io/hash.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace pare::codec {
+
+using detail::CodingPlan;
+using detail::RansTable;
+using detail::TileCoding;
+using detail::TileEncoder;
+using detail::Transform;
+
+namespace {
+
+constexpr std::int64_t kGroup = 16;  // tiles that one thread encodes before they are put together
+constexpr std::size_t kMostPayload = std::numeric_limits<std::uint32_t>::max();
+
+// What one index of the parallel loop makes.
+struct Piece {
+  TileEncoder encoder;
+  std::vector<std::byte> bytes;
+  std::vector<TileEntry> entries;  // offsets from the start of the piece
+
+  Piece() { bytes.reserve((kTileBytes + 1) * kGroup); }
+};
+
+}  // namespace
+
+struct TensorEncoder::State {
+  TensorView tensor;
+  Transform transform{};
+  CodingPlan plan;
+  std::vector<RansTable> tables;  // never moves: sized at once
+  std::vector<bool> made;
+  std::vector<TileEntry> index;
+  std::vector<std::unique_ptr<Piece>> pieces;
+  std::int64_t next = 0;
+  std::size_t payload_bytes = 0;
+  bool too_large = false;
+  io::Xxh3 hash;
+
+  std::int64_t tiles() const {
+    return static_cast<std::int64_t>((tensor.data.size() + kTileBytes - 1) / kTileBytes);
+  }
+  void make_tables(const Context& ctx, std::int64_t end);
+  void encode_piece(Piece& piece, std::int64_t first, std::int64_t end) const;
+  void append(const Piece& piece, std::size_t start, std::vector<std::byte>& payload);
+  void encode_group(const Context& ctx, std::int64_t end, std::vector<std::byte>& payload);
+  std::vector<std::byte> index_bytes() const;
+};
+
+TensorEncoder::TensorEncoder(const Context& /*ctx*/, const TensorView& tensor, Tier tier,
+                             Content content)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  if (tensor.data.size() != static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype)) {
+    throw Error(ErrorCode::internal, "a tensor's bytes do not match its shape");
+  }
+  s.tensor = tensor;
+  s.transform = detail::transform_for(tensor.dtype, content);
+  s.plan = detail::plan_coding(tensor, s.transform, tier);
+  const std::int64_t per = s.plan.tiles_per_table;
+  if (s.plan.table) s.tables.resize(static_cast<std::size_t>((s.tiles() + per - 1) / per));
+  s.made.resize(s.tables.size());
+  s.index.reserve(static_cast<std::size_t>(s.tiles()));
+}
+
+TensorEncoder::~TensorEncoder() = default;
+
+std::int64_t TensorEncoder::tiles() const noexcept { return state_->tiles(); }
+
+// Tables of all runs that start before tile `end`.
+void TensorEncoder::State::make_tables(const Context& ctx, std::int64_t end) {
+  if (tables.empty()) return;
+  const std::int64_t per = plan.tiles_per_table;
+  const std::int64_t first = next / per;
+  ctx.parallel_for((end - 1) / per - first + 1, [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(first + i);
+    if (made[at]) return;
+    tables[at] = plan.per_run ? detail::table_of_run(tensor, transform, (first + i) * per, tiles(),
+                                                     *plan.table)
+                              : *plan.table;
+  });
+  for (std::int64_t run = first; run <= (end - 1) / per; ++run) {
+    made[static_cast<std::size_t>(run)] = true;
+  }
+}
+
+void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::int64_t end) const {
+  piece.bytes.clear();
+  piece.entries.clear();
+  for (std::int64_t tile = first; tile < end; ++tile) {
+    TileCoding coding{nullptr, plan.nibble_base};
+    if (!tables.empty()) {
+      coding.table = &tables[static_cast<std::size_t>(tile / plan.tiles_per_table)];
+    }
+    const auto bytes = piece.encoder.encode(transform, size_of(tensor.dtype), coding,
+                                            detail::tile_of(tensor, tile));
+    piece.entries.push_back({static_cast<std::uint32_t>(piece.bytes.size()),
+                             static_cast<std::uint32_t>(io::xxh3(bytes))});
+    piece.bytes.insert(piece.bytes.end(), bytes.begin(), bytes.end());
+  }
+}
+
+void TensorEncoder::State::append(const Piece& piece, std::size_t start,
+                                  std::vector<std::byte>& payload) {
+  too_large = too_large || piece.bytes.size() > kMostPayload - start;
+  if (too_large) return;
+  for (TileEntry entry : piece.entries) {
+    entry.offset += static_cast<std::uint32_t>(start);
+    index.push_back(entry);
+  }
+  payload.insert(payload.end(), piece.bytes.begin(), piece.bytes.end());
+  payload_bytes = start + piece.bytes.size();
+}
+
+// Tiles [next, end): one piece a thread, and the hash of the plain bytes beside them.
+void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end,
+                                        std::vector<std::byte>& payload) {
+  const std::int64_t count = (end - next + kGroup - 1) / kGroup;
+  while (static_cast<std::int64_t>(pieces.size()) < count) {
+    pieces.push_back(std::make_unique<Piece>());
+  }
+  // Others wait for the hash, so it begins first; a thread alone finds the bytes in its cache when
+  // the hash comes last.
+  const std::int64_t hashing = ctx.threads() > 1 ? 0 : count;
+  ctx.parallel_for(count + 1, [&](std::int64_t i) {
+    if (i == hashing) {
+      const std::size_t from = static_cast<std::size_t>(next) * kTileBytes;
+      const std::size_t to = std::min(static_cast<std::size_t>(end) * kTileBytes, tensor.data.size());
+      hash.update(tensor.data.subspan(from, to - from));
+      return;
+    }
+    const std::int64_t piece = hashing == 0 ? i - 1 : i;
+    const std::int64_t first = next + piece * kGroup;
+    encode_piece(*pieces[static_cast<std::size_t>(piece)], first, std::min(first + kGroup, end));
+  });
+  for (std::int64_t i = 0; i < count; ++i) {
+    append(*pieces[static_cast<std::size_t>(i)], payload_bytes, payload);
+  }
+  next = end;
+}
+
+void TensorEncoder::encode(const Context& ctx, std::int64_t count,
+                           std::vector<std::byte>& payload) {
+  State& s = *state_;
+  const std::int64_t end = std::min(s.next + std::max<std::int64_t>(count, 0), s.tiles());
+  if (s.next == end) return;
+  s.make_tables(ctx, end);
+  const std::int64_t step = kGroup * ctx.threads();
+  while (s.next < end) {
+    ctx.check_cancelled();
+    s.encode_group(ctx, std::min(s.next + step, end), payload);
+  }
+}
+
+std::vector<std::byte> TensorEncoder::State::index_bytes() const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(index.size() * detail::kIndexRow);
+  for (const TileEntry& entry : index) {
+    detail::append(bytes, entry.offset, 4);
+    detail::append(bytes, entry.checksum, 4);
+  }
+  return bytes;
+}
+
+bool TensorEncoder::worthwhile() const noexcept {
+  const State& s = *state_;
+  if (s.too_large || s.next != s.tiles()) return false;
+  const std::size_t around = s.index.size() * detail::kIndexRow + info().size();
+  return s.payload_bytes + around < s.tensor.data.size();
+}
+
+std::vector<TileEntry> TensorEncoder::index() const { return state_->index; }
+
+std::vector<std::byte> TensorEncoder::info() const {
+  const State& s = *state_;
+  detail::StreamInfo info;
+  info.dtype = s.tensor.dtype;
+  info.shape = s.tensor.shape;
+  info.transform = s.transform;
+  info.payload_bytes = s.payload_bytes;
+  info.tiles_per_table = s.plan.tiles_per_table;
+  info.tables = s.tables;
+  info.content_hash = s.hash.value();
+  return detail::write_info(info, s.index_bytes());
+}
+
+}  // namespace pare::codec

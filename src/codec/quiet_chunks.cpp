@@ -1,0 +1,106 @@
+#include "codec/quiet_chunks.h"
+
+#include "codec/chunk_index.h"
+#include "codec/table_choice.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace pare::codec::detail {
+
+namespace {
+
+constexpr unsigned kStateEnd = 65536;
+
+struct Entry {
+  unsigned freq;
+  unsigned start;
+};
+
+Entry entry_of(const EncodeTable& t, std::uint8_t index) {
+  return {std::max(1U, unsigned{t.freq[index]}), t.start[index]};
+}
+
+unsigned stepped(unsigned x, Entry e) { return (x / e.freq << 8U) + x % e.freq + e.start; }
+
+// The smallest state that steps to `least` or more.
+unsigned unstepped(unsigned least, Entry e) {
+  const unsigned slot = least & 255U;
+  const unsigned whole = (least >> 8U) * e.freq;
+  if (slot <= e.start) return whole;
+  return whole + std::min(slot - e.start, e.freq);
+}
+
+constexpr std::size_t kMostTried = 2;  // quiet chunks; more rarely fit
+
+// Indices of the last chunks, in order.
+using Indices = std::array<std::array<std::uint8_t, kChunk>, kMostTried + 2>;
+
+struct Ending {
+  std::size_t chunks;  // in Indices
+  std::size_t seeds;
+  std::size_t quiet;
+};
+
+// The state of one lane: the least valid one that holds the seeds in its low bits.
+unsigned lane_state(const EncodeTable& t, const Indices& indices, const Ending& end,
+                    std::size_t lane) {
+  const auto bits = static_cast<unsigned>(std::bit_width(unsigned{t.escape}));
+  const std::size_t to = end.chunks - end.seeds;
+  const std::size_t from = to - end.quiet;
+  unsigned x = kStateMin;
+  for (std::size_t c = from; c < to; ++c) x = unstepped(x, entry_of(t, indices[c][lane]));
+  unsigned seeds = 0;
+  for (std::size_t c = to; c < end.chunks; ++c) seeds = seeds << bits | indices[c][lane];
+  const unsigned unit = 1U << bits * static_cast<unsigned>(end.seeds);
+  const unsigned units = x > seeds ? (x - seeds + unit - 1) / unit : 0;
+  x = seeds + units * unit;
+  for (std::size_t c = to; c-- > from && x < kStateEnd;) {
+    x = stepped(x, entry_of(t, indices[c][lane]));
+  }
+  return x;
+}
+
+bool try_ending(const EncodeTable& t, const Indices& indices, const Ending& end,
+                std::uint8_t* states) {
+  const std::size_t lanes = t.pair != 0 ? 32 : 64;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    const unsigned x = lane_state(t, indices, end, lane);
+    if (x >= kStateEnd) return false;
+    states[2 * lane] = static_cast<std::uint8_t>(x);
+    states[2 * lane + 1] = static_cast<std::uint8_t>(x >> 8U);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::size_t quiet_target(const RansTable& table) noexcept {
+  std::uint64_t units = 1;  // of one index, times 256
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(table.n); ++i) {
+    units += table.freqs[i] * units_of_freq(table.freqs[i]);
+  }
+  // What the seeds leave of 16 bits, and a margin for rare symbols.
+  const int seeds = table.n < kSeedPairs ? 2 : 1;
+  const auto room = static_cast<std::uint64_t>(16 - seeds * table.seed_bits()) * kUnitsPerBit;
+  constexpr std::uint64_t kMargin = kUnitsPerBit * 43 / 10;
+  return std::min<std::size_t>((room - kMargin) * kScale / units, kMostTried);
+}
+
+std::size_t encode_quiet(const EncodeTable& table, const std::uint8_t* symbols, std::size_t chunks,
+                         std::size_t target, std::uint8_t* states) noexcept {
+  Ending end{};
+  end.seeds = seed_chunks(table.escape, chunks);
+  end.quiet = std::min({target, chunks - end.seeds, kMostTried});
+  end.chunks = end.seeds + end.quiet;
+  Indices indices{};
+  for (std::size_t c = 0; c < end.chunks; ++c) {
+    std::uint8_t u[kChunk];
+    index_chunk(table, symbols + kChunk * (chunks - end.chunks + c), u, indices[c].data());
+  }
+  while (!try_ending(table, indices, end, states)) --end.quiet;  // none at all always fits
+  return end.quiet;
+}
+
+}  // namespace pare::codec::detail

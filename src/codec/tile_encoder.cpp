@@ -1,0 +1,162 @@
+#include "codec/tile_encoder.h"
+
+#include "codec/chunk_index.h"
+#include "codec/kernel_choice.h"
+#include "codec/little_endian.h"
+#include "codec/quiet_chunks.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pare::codec::detail {
+
+namespace {
+
+constexpr std::size_t kMostSymbols = 2 * kTileBytes;
+constexpr std::size_t kNibbleBlock = 128;
+constexpr std::size_t kMostCount = 65535;  // the header's counts have 16 bits
+// Room for whatever a tile of every section can come to, before it is compared with raw.
+constexpr std::size_t kOutRoom = 5 * kMostSymbols + 1024;
+
+const std::uint8_t* as_u8(std::span<const std::byte> bytes) {
+  return reinterpret_cast<const std::uint8_t*>(bytes.data());
+}
+
+bool all_equal(std::span<const std::byte> bytes) {
+  return std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+// The symbol that fills a last chunk in the fewest bits.
+std::uint8_t padding_symbol(const RansTable& table) {
+  const auto* best = std::max_element(table.freqs.begin(), table.freqs.begin() + table.n);
+  const auto index = static_cast<std::size_t>(best - table.freqs.begin());
+  const unsigned u = table.pair ? table.pairs[index] >> 3U
+                                : static_cast<unsigned>(index) << static_cast<unsigned>(table.shift);
+  return static_cast<std::uint8_t>(table.base + u);
+}
+
+}  // namespace
+
+SymbolBuffer::SymbolBuffer() : symbols_(kMostSymbols), low_store_(kTileBytes) {}
+
+std::span<const std::uint8_t> SymbolBuffer::split(Transform transform, std::size_t element,
+                                                  std::span<const std::byte> bytes) {
+  const CodecKernels& kernels = current_kernels();
+  const std::size_t count = symbols_in(transform, element, bytes.size());
+  low_ = std::span(low_store_).first(low_bytes_in(transform, element, bytes.size()));
+  if (transform == Transform::bytes) return {as_u8(bytes), count};
+  if (transform == Transform::nibbles) {
+    kernels.split_nibbles(as_u8(bytes), bytes.size(), symbols_.data());
+  } else {
+    kernels.split_floats(as_u8(bytes), count, static_cast<int>(element), symbols_.data(),
+                         low_store_.data());
+  }
+  return std::span(symbols_).first(count);
+}
+
+TileEncoder::TileEncoder()
+    : pad_(kMostSymbols),
+      renorm_(kMostSymbols + kSlack),
+      escapes_(kMostSymbols + kSlack),
+      sections_(2 * kMostSymbols + kSlack),
+      extras_(kMostSymbols + kSlack),
+      planes_(3 * kMostSymbols / 8),
+      out_(kOutRoom) {}
+
+std::size_t TileEncoder::put(std::size_t at, const std::uint8_t* bytes, std::size_t count) {
+  if (count != 0) std::memcpy(out_.data() + at, bytes, count);
+  return at + count;
+}
+
+// `symbols` themselves when they are whole blocks, else a copy filled up.
+const std::uint8_t* TileEncoder::padded(std::span<const std::uint8_t> symbols, std::size_t block,
+                                        std::uint8_t with) {
+  const std::size_t whole = (symbols.size() + block - 1) / block * block;
+  if (whole == symbols.size()) return symbols.data();
+  std::copy(symbols.begin(), symbols.end(), pad_.begin());
+  std::fill(pad_.begin() + static_cast<std::ptrdiff_t>(symbols.size()),
+            pad_.begin() + static_cast<std::ptrdiff_t>(whole), with);
+  return pad_.data();
+}
+
+std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count) {
+  const CodecKernels& kernels = current_kernels();
+  if (form == 0) return put(at, escapes_.data(), count);
+  if (form == 2) {
+    return put(at, sections_.data(),
+               kernels.split_escapes(escapes_.data(), count, sections_.data()));
+  }
+  const std::size_t extra =
+      kernels.pack_escapes(escapes_.data(), count, sections_.data(), extras_.data());
+  at = put(at, sections_.data(), (count + 1) / 2);
+  return put(at, extras_.data(), extra);
+}
+
+// Size of the encoded tile without the low bytes; 0 when the table or the header has no room.
+std::size_t TileEncoder::encode_rans(const RansTable& table,
+                                     std::span<const std::uint8_t> symbols) {
+  const CodecKernels& kernels = current_kernels();
+  if (expanded_ != &table) {
+    expand(table, table_);
+    quiet_target_ = quiet_target(table);
+  }
+  expanded_ = &table;
+  RansEncoding tile{};
+  tile.chunks = (symbols.size() + kChunk - 1) / kChunk;
+  tile.symbols = padded(symbols, kChunk, padding_symbol(table));
+  tile.states = out_.data() + kRansHeader;
+  const std::size_t quiet =
+      encode_quiet(table_, tile.symbols, tile.chunks, quiet_target_, tile.states);
+  tile.done = quiet + seed_chunks(table.n, tile.chunks);
+  tile.renorm_end = renorm_.data() + renorm_.size();
+  tile.escapes = escapes_.data();
+  tile.planes = planes_.data();
+  kernels.encode_rans(&table_, &tile);
+  if (tile.renorm_bytes > kMostCount || tile.escape_count > kMostCount) return 0;
+  if (tile.escape_count != 0 && table.freqs[static_cast<std::size_t>(table.n)] == 0) return 0;
+
+  out_[0] = static_cast<std::uint8_t>(TileKind::rans);
+  out_[1] = static_cast<std::uint8_t>(quiet);
+  store(out_.data() + 2, tile.renorm_bytes, 2);
+  store(out_.data() + 4, tile.escape_count, 2);
+  std::size_t at = kRansHeader + 2 * static_cast<std::size_t>(table.lanes());
+  at = put(at, tile.renorm_end - tile.renorm_bytes, tile.renorm_bytes);
+  at = put_escapes(at, table.escape_form, tile.escape_count);
+  return put(at, planes_.data(), static_cast<std::size_t>(table.shift) * tile.chunks * 8);
+}
+
+std::size_t TileEncoder::encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols) {
+  const std::size_t blocks = (symbols.size() + kNibbleBlock - 1) / kNibbleBlock;
+  const std::size_t escapes =
+      current_kernels().encode_nibbles(padded(symbols, kNibbleBlock, base), blocks, base,
+                                       out_.data() + kNibbleHeader, escapes_.data());
+  if (escapes > kMostCount) return 0;
+  out_[0] = static_cast<std::uint8_t>(TileKind::nibbles);
+  out_[1] = base;
+  store(out_.data() + 2, escapes, 2);
+  return put(kNibbleHeader + blocks * kNibbleBlock / 2, escapes_.data(), escapes);
+}
+
+std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
+                                               const TileCoding& coding,
+                                               std::span<const std::byte> bytes) {
+  std::size_t size = 0;
+  if (all_equal(bytes)) {
+    out_[0] = static_cast<std::uint8_t>(TileKind::constant);
+    out_[1] = std::to_integer<std::uint8_t>(bytes[0]);
+    return std::as_bytes(std::span(out_)).first(2);
+  }
+  if (coding.table != nullptr || coding.nibble_base) {
+    const auto symbols = split_.split(transform, element, bytes);
+    size = coding.table != nullptr ? encode_rans(*coding.table, symbols)
+                                   : encode_nibbles(*coding.nibble_base, symbols);
+    if (size != 0) size = put(size, split_.low().data(), split_.low().size());
+  }
+  if (size == 0 || size > bytes.size()) {
+    out_[0] = static_cast<std::uint8_t>(TileKind::raw);
+    size = put(1, as_u8(bytes), bytes.size());
+  }
+  return std::as_bytes(std::span(out_)).first(size);
+}
+
+}  // namespace pare::codec::detail

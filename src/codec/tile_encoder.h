@@ -1,0 +1,65 @@
+// Encodes one tile: its symbols, the kind that is smallest, its bytes.
+#pragma once
+
+#include "codec/stream_info.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace pare::codec::detail {
+
+/// Symbols and low bytes of stored bytes, in memory that is used again and again.
+class SymbolBuffer {
+ public:
+  SymbolBuffer();
+  /// The symbols of `bytes` (a tile or a part of one; whole elements). Valid until the next call.
+  std::span<const std::uint8_t> split(Transform transform, std::size_t element,
+                                      std::span<const std::byte> bytes);
+  /// Beside the symbols of the last split: empty but for floats.
+  std::span<const std::uint8_t> low() const noexcept { return low_; }
+
+ private:
+  std::vector<std::uint8_t> symbols_;
+  std::vector<std::uint8_t> low_store_;
+  std::span<const std::uint8_t> low_;
+};
+
+/// How the tiles of a run are coded. Neither: raw, or constant.
+struct TileCoding {
+  const RansTable* table = nullptr;             // dense
+  std::optional<std::uint8_t> nibble_base{};    // fast
+};
+
+/// Memory for one tile at a time.
+class TileEncoder {
+ public:
+  TileEncoder();
+  /// The encoded bytes, at most one more than `bytes`; valid until the next call.
+  std::span<const std::byte> encode(Transform transform, std::size_t element,
+                                    const TileCoding& coding, std::span<const std::byte> bytes);
+
+ private:
+  std::size_t encode_rans(const RansTable& table, std::span<const std::uint8_t> symbols);
+  std::size_t encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols);
+  const std::uint8_t* padded(std::span<const std::uint8_t> symbols, std::size_t block,
+                             std::uint8_t with);
+  std::size_t put_escapes(std::size_t at, int form, std::size_t count);
+  std::size_t put(std::size_t at, const std::uint8_t* bytes, std::size_t count);
+
+  SymbolBuffer split_;
+  std::vector<std::uint8_t> pad_;
+  std::vector<std::uint8_t> renorm_;
+  std::vector<std::uint8_t> escapes_;
+  std::vector<std::uint8_t> sections_;
+  std::vector<std::uint8_t> extras_;
+  std::vector<std::uint8_t> planes_;
+  std::vector<std::uint8_t> out_;
+  const RansTable* expanded_ = nullptr;  // the table that table_ holds
+  EncodeTable table_{};
+  std::size_t quiet_target_ = 1;
+};
+
+}  // namespace pare::codec::detail

@@ -1,0 +1,78 @@
+#include "pipeline/code_sample.h"
+
+#include "pipeline/linear_step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace pare::pipeline {
+namespace {
+
+constexpr std::int64_t kRows = 64;
+constexpr std::size_t kLinears = 64;
+
+/// At most kLinears of those that will be quantized, evenly spread over the model.
+std::vector<const LinearEntry*> choose_linears(const Plan& plan) {
+  std::vector<const LinearEntry*> all;
+  for (const LinearEntry& linear : plan.linears) {
+    if (linear.quantized()) all.push_back(&linear);
+  }
+  std::vector<const LinearEntry*> chosen;
+  const std::size_t count = std::min(kLinears, all.size());
+  for (std::size_t i = 0; i < count; ++i)
+    chosen.push_back(all[i * all.size() / count]);
+  return chosen;
+}
+
+CodeStats sample_linear(const Context& ctx, const Plan& plan, const LinearEntry& linear) {
+  const TensorView whole = float_linear(plan, linear).weight;
+  const std::int64_t rows = std::min(kRows, linear.out);
+  const auto bytes = static_cast<std::size_t>(rows * linear.in) * size_of(whole.dtype);
+  const FloatLinear first{.weight = {whole.dtype, {rows, linear.in}, whole.data.first(bytes)},
+                          .bias = std::nullopt};
+  const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, first);
+  plan.source->release(linear.weight_source);
+  return code_stats(count_codes(ctx, quantized.codes));
+}
+
+}  // namespace
+
+std::optional<CodeSample> sample_codes(const Context& ctx, const Plan& plan) {
+  if (plan.intent.method->needs != quant::Needs::weights_only) return std::nullopt;
+  CodeTotals totals;
+  const std::vector<const LinearEntry*> linears = choose_linears(plan);
+  for (const LinearEntry* linear : linears) {
+    ctx.check_cancelled();
+    totals.add(sample_linear(ctx, plan, *linear), linear->weights());
+  }
+  return CodeSample{.stats = totals.mean(),
+                    .linears = linears.size(),
+                    .stored_bytes = stored_code_bytes(plan),
+                    .packed_bytes = totals.packed_bytes(plan.quantized_weights())};
+}
+
+std::size_t stored_code_bytes(const Plan& plan) {
+  std::set<std::string> codes;
+  for (const LinearEntry& linear : plan.linears) {
+    if (linear.quantized()) codes.insert(linear.name + ".weight");
+  }
+  std::size_t sum = 0;
+  for (const formats::TensorInfo& info :
+       plan.intent.exporter->declare(plan.output, plan.job.params)) {
+    sum += codes.contains(info.name) ? info.nbytes() : 0;
+  }
+  return sum;
+}
+
+std::vector<std::string> describe_codes(const Plan& plan, const CodeSample& sample) {
+  const bool sparse = plan.intent.scheme.grid == quant::WeightGrid::outliers;
+  return {
+      fmt::format("  codes      {} (first {} rows of {} linears); compressed about {} instead "
+                  "of {}",
+                  code_stats_text(sample.stats, sparse), kRows, sample.linears,
+                  human_bytes(sample.packed_bytes), human_bytes(sample.stored_bytes))};
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,98 @@
+// Sparse quantization with one limit for the whole tensor: larger weights are outliers, and use the
+// int8 grid of the scale that puts all others on 4 bits. What comes out compresses well.
+#include "core/error.h"
+#include "quant/method.h"
+#include "quant/outliers.h"
+#include "quant/power_quant.h"
+#include "quant/sparse_params.h"
+#include "quant/weight_params.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+#include <string>
+
+namespace pare::quant {
+namespace {
+
+constexpr std::array kParams = {
+    kFractionParam,
+    ParamSpec{.name = "nonuniform",
+              .type = ParamType::flag,
+              .help = "round a power of the weights, found by search, so that small weights get "
+                      "finer steps"},
+    ParamSpec{.name = "pr",
+              .type = ParamType::number,
+              .default_value = "1",
+              .help = "chance that a value is quantized during calibration; 1 and above always"},
+};
+
+std::string_view refuses(const Scheme& scheme) noexcept {
+  if (scheme.grid != WeightGrid::outliers) return "it makes sparse weights only: w8a8s";
+  if (scheme.granularity == Granularity::group) {
+    return "sparse scales are per channel or per tensor: the integer sum over a row has one scale";
+  }
+  if (!scheme.symmetric) return "its codes are symmetric around 0";
+  return "";
+}
+
+std::string check(const ParamMap& params) {
+  const double pr = params.number("pr", 1);
+  if (pr < 1) {
+    throw Error(ErrorCode::bad_option_value, fmt::format("pr = {}", pr))
+        .hint(
+            "below 1 the result would depend on chance: the original draws for every value "
+            "whether it is quantized, and has no seed; leave it out, or give 1 or more");
+  }
+  return fraction_warning(params);
+}
+
+QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
+                         DType scale_dtype, const ParamMap& params) {
+  const std::string_view reason = refuses(scheme);
+  if (!reason.empty()) {
+    throw Error(ErrorCode::scheme_not_supported,
+                fmt::format("co-sparse cannot do {}: {}", scheme.text(), reason));
+  }
+  check_weight(weight, scheme, scale_dtype);
+  check(params);
+  QuantizedLinear q;
+  q.scheme = scheme;
+  q.out = weight.shape[0];
+  q.in = weight.shape[1];
+  q.scale_dtype = DType::f32;  // sparse files hold no weight scale, only what follows from it
+  allocate(q);
+  OutlierOptions options;
+  options.fraction = params.number("fraction", options.fraction);
+  options.per_channel = scheme.granularity == Granularity::channel;
+  if (params.flag("nonuniform")) {
+    const float limit = tensor_limit(ctx, weight, options.fraction);
+    q.power = find_power(ctx, weight, {limit, options.per_channel});
+  }
+  const auto write = [&](std::int64_t row, std::span<const float> values,
+                         const kernels::SplitGrid& grid) {
+    write_split_codes(values, grid, q.power, q.codes.data() + row * q.in);
+  };
+  const OutlierGrids grids = tensor_outliers(ctx, weight, options, q.power, write);
+  for (std::size_t i = 0; i < q.scales.size() && i < grids.size(); ++i)
+    q.scales[i] = grids[i].inlier_scale;
+  return q;
+}
+
+}  // namespace
+
+extern const Method co_sparse_method;
+constinit const Method co_sparse_method = {
+    .id = "co-sparse",
+    .summary = "sparse: 4-bit codes, and 8-bit ones for the largest weights of the tensor",
+    .paper = "docs/sparse-quantization.md, co-sparse; nonuniform: Yvinec et al., arXiv:2301.09858",
+    .needs = Needs::weights_only,
+    .params = kParams,
+    .refuses = refuses,
+    .quantize = quantize,
+    .may_clip = true,
+    .check = check,
+};
+
+}  // namespace pare::quant

@@ -1,0 +1,115 @@
+// Low-bit quantization: for sparse weights outliers are found row by row, by rank or by standard
+// deviation; other schemes get plain rounding of the range that the weights have.
+#include "core/error.h"
+#include "kernels/quantize.h"
+#include "quant/method.h"
+#include "quant/outliers.h"
+#include "quant/sparse_params.h"
+#include "quant/uniform.h"
+#include "quant/weight_params.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+#include <string>
+
+namespace pare::quant {
+namespace {
+
+constexpr std::array kParams = {
+    ParamSpec{.name = "use_sigma",
+              .type = ParamType::flag,
+              .help = "outliers are weights beyond sigma_factor standard deviations of their row's "
+                      "magnitudes, instead of a fraction of the row"},
+    ParamSpec{.name = "sigma_factor",
+              .type = ParamType::number,
+              .default_value = "3.0",
+              .min = 3.0,
+              .max = 4.0,
+              .help = "with use_sigma: smaller means more outliers, better accuracy, larger files"},
+    kFractionParam,
+};
+
+std::string_view refuses(const Scheme& scheme) noexcept {
+  if (scheme.grid == WeightGrid::two_stage) return "two stages of scales are method two-stage";
+  if (scheme.grid == WeightGrid::uniform) {
+    const std::string_view reason = refuses_uniform(scheme);
+    if (!reason.empty()) return reason;
+    if (scheme.granularity == Granularity::tensor && !scheme.symmetric) {
+      return "asymmetric weights have a zero point for each row or group";
+    }
+    return "";
+  }
+  if (scheme.granularity == Granularity::group) {
+    return "sparse scales are per channel or per tensor: the integer sum over a row has one scale";
+  }
+  if (!scheme.symmetric) return "sparse codes are symmetric around 0";
+  return "";
+}
+
+std::string check(const ParamMap& params) {
+  return params.flag("use_sigma") ? "" : fraction_warning(params);
+}
+
+/// Codes are plain roundings with the inlier scale: the same as split codes, but that outliers
+/// below -127.5 steps get -128.
+QuantizedLinear quantize_sparse(const Context& ctx, const TensorView& weight, const Scheme& scheme,
+                                DType scale_dtype, const ParamMap& params) {
+  check_weight(weight, scheme, scale_dtype);
+  QuantizedLinear q;
+  q.scheme = scheme;
+  q.out = weight.shape[0];
+  q.in = weight.shape[1];
+  q.scale_dtype = DType::f32;  // sparse files hold no weight scale, only what follows from it
+  allocate(q);
+  OutlierOptions options;
+  options.fraction = params.number("fraction", options.fraction);
+  options.per_channel = scheme.granularity == Granularity::channel;
+  const RowRule rule{params.flag("use_sigma"), params.number("sigma_factor", 3)};
+  const auto write = [&](std::int64_t row, std::span<const float> values,
+                         const kernels::SplitGrid& grid) {
+    kernels::quantize_row(DType::f32, std::as_bytes(values).data(), q.in, grid.inlier_scale, 0,
+                          -128, 127, q.codes.data() + row * q.in);
+  };
+  const OutlierGrids grids = row_outliers(ctx, weight, options, rule, write);
+  for (std::size_t i = 0; i < q.scales.size() && i < grids.size(); ++i)
+    q.scales[i] = grids[i].inlier_scale;
+  return q;
+}
+
+QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
+                         DType scale_dtype, const ParamMap& params) {
+  const std::string_view reason = refuses(scheme);
+  if (!reason.empty()) {
+    throw Error(ErrorCode::scheme_not_supported,
+                fmt::format("lowbit cannot do {}: {}", scheme.text(), reason));
+  }
+  if (scheme.grid == WeightGrid::outliers) {
+    return quantize_sparse(ctx, weight, scheme, scale_dtype, params);
+  }
+  // A row is a group as wide as the row: the range is the weights' own, not widened to hold 0.
+  Scheme range_scheme = scheme;
+  range_scheme.granularity = Granularity::group;
+  return quantize_uniform(ctx, weight, scheme, scale_dtype, [&](float min, float max) {
+    return weight_params(range_scheme, min, max, scale_dtype);
+  });
+}
+
+}  // namespace
+
+extern const Method lowbit_method;
+constinit const Method lowbit_method = {
+    .id = "lowbit",
+    .summary = "sparse with outliers found row by row; plain rounding for other schemes",
+    .paper = "docs/sparse-quantization.md, lowbit",
+    .needs = Needs::weights_only,
+    .params = kParams,
+    .refuses = refuses,
+    .quantize = quantize,
+    .may_clip = true,
+    .check = check,
+    .level_by_largest_input = true,
+};
+
+}  // namespace pare::quant

@@ -1,0 +1,201 @@
+// The stream byte by byte, worked out by hand, and what a decoder accepts that this encoder never
+// writes.
+#include "codec/codec.h"
+#include "codec/encoded.h"
+#include "codec/little_endian.h"
+#include "codec/tile_encoder.h"
+#include "io/hash.h"
+#include "support/expect_error.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pare::codec::detail {
+namespace {
+
+using test::Bytes;
+
+Bytes from_hex(std::string_view hex) {
+  Bytes out;
+  unsigned value = 0;
+  int digits = 0;
+  for (const char c : hex) {
+    if (c == ' ') continue;
+    value = value << 4U | static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10);
+    if (++digits % 2 == 0) out.push_back(static_cast<std::byte>(value));
+  }
+  return out;
+}
+
+Bytes operator+(Bytes a, const Bytes& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+Bytes times(std::size_t count, const Bytes& what) {
+  Bytes out;
+  for (std::size_t i = 0; i < count; ++i) out = out + what;
+  return out;
+}
+
+// Single, no shift, base 0, one listed symbol (0) with 255 of the 256 slots, escapes as nibbles.
+RansTable small_table() {
+  RansTable table;
+  table.n = 1;
+  table.freqs[0] = 255;
+  table.freqs[1] = 1;
+  table.escape_form = 1;
+  return table;
+}
+
+// Three chunks of zeros, with a 5 in lane 0 of the first and in lane 63 of the last.
+Bytes small_tensor() {
+  Bytes symbols(192, std::byte{0});
+  symbols[0] = std::byte{5};
+  symbols[191] = std::byte{5};
+  return symbols;
+}
+
+// Two seed chunks (n < 16) in fields of one bit (n = 1), one quiet chunk before them.
+//   Escapes: hi = 5, above = 5 - n = 4, below = 255 - 5 = 250, so c = 2 * 4 = 8, twice: nibbles 88.
+//   Lanes 1..62: seeds 0, 0. The smallest x with x mod 4 = 0 that steps to 256 or more: a step by
+//     index 0 is (x / 255) * 256 + x mod 255, so x = 255 would do, 256 it is: 256 + 1 = 257 = 0101.
+//   Lane 63: the last chunk's index is 1, so x mod 4 = 1: 257 steps to 256 + 2 = 258 = 0102.
+//   Lane 0: the step is by index 1 (frequency 1, start 255): x * 256 + 255. x = 4: 1279 = 04ff.
+const char* const kSmallStates = "ff04";
+
+Bytes small_tile() {
+  return from_hex("02 01 0000 0200") + from_hex(kSmallStates) + times(62, from_hex("0101")) +
+         from_hex("0201") + from_hex("88");
+}
+
+// The same without a quiet chunk. All lanes begin with 256 but lane 63, with 257.
+//   Lane 0: 256 / 256 >= frequency 1, so the byte 00 goes out and x = 1, which steps to 511 = 01ff.
+Bytes renormalised_tile() {
+  return from_hex("02 00 0100 0200") + from_hex("ff01") + times(62, from_hex("0101")) +
+         from_hex("0201") + from_hex("00") + from_hex("88");
+}
+
+struct Stream {
+  Bytes info, index;
+};
+
+// The description of 192 int8 codes in one tile, under the small table.
+Stream describe(const Bytes& tile, const std::string& table_hex, std::uint64_t content_hash) {
+  Stream out;
+  append(out.index, 0, 4);
+  append(out.index, io::xxh3(tile) & 0xFFFFFFFFU, 4);
+  out.info = from_hex("50415243 0100 00 01 4938000000000000 01 00000000000000 c000000000000000");
+  append(out.info, tile.size(), 8);
+  out.info = out.info + from_hex("00800000 01000000 01000000 01000000") + from_hex(table_hex);
+  append(out.info, content_hash, 8);
+  append(out.info, io::xxh3(out.info + out.index), 8);
+  return out;
+}
+
+// Length 5: flags (escapes as nibbles: 1 << 3), base, n, frequencies.
+const char* const kSmallTable = "0500 08 00 01 ff 01";
+
+Bytes decode(const Stream& stream, const Bytes& payload) {
+  const TensorDecoder decoder(stream.info, stream.index, payload);
+  Bytes out(decoder.bytes());
+  decoder.decode(Context(1), out);
+  return out;
+}
+
+TEST(CodecStream, EncodesWhatIsWorkedOutByHand) {
+  const RansTable table = small_table();
+  TileEncoder encoder;
+  const Bytes symbols = small_tensor();
+  const auto tile = encoder.encode(Transform::bytes, 1, {.table = &table}, symbols);
+  EXPECT_EQ(Bytes(tile.begin(), tile.end()), small_tile());
+  EXPECT_EQ(stored(table), from_hex(kSmallTable + 4));
+}
+
+TEST(CodecStream, DecodesWhatIsWorkedOutByHand) {
+  const std::uint64_t hash = io::xxh3(small_tensor());
+  for (const Bytes& tile : {small_tile(), renormalised_tile()}) {
+    EXPECT_EQ(decode(describe(tile, kSmallTable, hash), tile), small_tensor());
+  }
+}
+
+TEST(CodecStream, InfoIsWhatIsWorkedOutByHand) {
+  const Bytes tile = small_tile();
+  const Stream hand = describe(tile, kSmallTable, 0x0123456789ABCDEFU);
+  StreamInfo info;
+  info.dtype = DType::i8;
+  info.shape = Shape{192};
+  info.payload_bytes = tile.size();
+  info.tables = {small_table()};
+  info.content_hash = 0x0123456789ABCDEFU;
+  EXPECT_EQ(write_info(info, hand.index), hand.info);
+}
+
+// Pairs: the members of a lane are 32 apart. Table: (0, 1) and (7, 2), where 7 is an escape; n = 2
+// takes two bits, and two seed chunks. One chunk only, so one seed chunk and no second field.
+//   Lanes 0..30 code (0, 1): index 0, x = 256. Lane 31 codes (9, 2): index 1, x = 257.
+//   Base -1: u = symbol + 1, so symbols -1, 0 and (8, 1). d = 9 - 3 = 6, c = 12, raw.
+TEST(CodecStream, PairsByHand) {
+  const Bytes tile = from_hex("02 00 0000 0100") + times(31, from_hex("0001")) + from_hex("0101 0c");
+  Bytes codes = times(31, from_hex("ff")) + from_hex("08") + times(31, from_hex("00")) + from_hex("01");
+  codes.resize(64);
+  Stream stream = describe(tile, "0800 01 ff 02 08 17 80 7f 01", io::xxh3(codes));
+  stream.info[24] = std::byte{64};
+  stream.info.resize(stream.info.size() - 8);
+  append(stream.info, io::xxh3(stream.info + stream.index), 8);
+  EXPECT_EQ(decode(stream, tile), codes);
+}
+
+TEST(CodecStream, OtherKindsByHand) {
+  const RansTable table = small_table();
+  TileEncoder encoder;
+  const auto encode = [&](const TileCoding& coding, const Bytes& bytes) {
+    const auto tile = encoder.encode(Transform::bytes, 1, coding, bytes);
+    return Bytes(tile.begin(), tile.end());
+  };
+  EXPECT_EQ(encode({.table = &table}, from_hex("0102")), from_hex("00 0102"));
+  EXPECT_EQ(encode({.table = &table}, from_hex("0909")), from_hex("01 09"));
+  // Base 3: codes 3 + d. 0a is d = 7, fc is d = -7 (nibble 9), fb is too far (nibble 8). The
+  // second half of the block stands in the high nibbles.
+  Bytes codes = from_hex("0a fc fb 04") + times(60, from_hex("03")) + from_hex("02") +
+                times(63, from_hex("03"));
+  EXPECT_EQ(encode({.nibble_base = 3}, codes),
+            from_hex("03 03 0100 f7 09 08 01") + times(60, from_hex("00")) + from_hex("fb"));
+}
+
+// bf16 1.0 = 3f80: rotated left 7f00; -1.0 = bf80: 7f01. Exponents 7f, then low bytes 00 and 01.
+TEST(CodecStream, FloatsByHand) {
+  SymbolBuffer buffer;
+  const Bytes floats = from_hex("803f 80bf");
+  const auto symbols = buffer.split(Transform::floats, 2, floats);
+  EXPECT_EQ(std::vector<int>(symbols.begin(), symbols.end()), (std::vector<int>{0x7F, 0x7F}));
+  EXPECT_EQ(std::vector<int>(buffer.low().begin(), buffer.low().end()), (std::vector<int>{0, 1}));
+  // f32 -1.5 = bfc00000: rotated left 7f800001, low bytes 01 00 80.
+  const Bytes wide = from_hex("0000c0bf");
+  EXPECT_EQ(buffer.split(Transform::floats, 4, wide)[0], 0x7F);
+  EXPECT_EQ(std::vector<int>(buffer.low().begin(), buffer.low().end()),
+            (std::vector<int>{1, 0, 0x80}));
+}
+
+// Low nibbles of all bytes, then high nibbles.
+TEST(CodecStream, NibblesByHand) {
+  SymbolBuffer buffer;
+  const Bytes packed = from_hex("21 43 65");
+  const auto symbols = buffer.split(Transform::nibbles, 1, packed);
+  EXPECT_EQ(std::vector<int>(symbols.begin(), symbols.end()), (std::vector<int>{1, 3, 5, 2, 4, 6}));
+}
+
+TEST(CodecStream, LaterVersionsAreNamed) {
+  const Bytes tile = small_tile();
+  Stream stream = describe(tile, kSmallTable, 0);
+  stream.info[4] = std::byte{2};
+  const std::string text =
+      PARE_ERROR_TEXT(feature_not_supported, TensorDecoder(stream.info, stream.index, tile));
+  EXPECT_NE(text.find("version 2"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace pare::codec::detail
