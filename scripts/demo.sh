@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job from beginning to end on the small model in demo/: build, inspect, quantize to w8a8 and
-# w4a16, measure each against the original, and let all three write a few lines.
+# The main job from beginning to end on the small model in demo/: build, inspect, quantize in four
+# ways (two of them sparse), compress each, measure each against the original, and let all of them
+# write a few lines.
 # Does the whole set-up on a bare Debian 12. What it makes lies in build/demo afterwards.
 set -euo pipefail
 
@@ -37,6 +38,7 @@ quantize() {
   measure "$name" "$out/$name"
   "$pare" compare "$model" "$out/$name" --ppl "$text" --context "$context" --json \
     >"$out/$name.compare.json"
+  show "$pare" compress "$out/$name" -o "$out/$name-packed"
 }
 
 sample() {
@@ -55,12 +57,21 @@ show "$pare" inspect "$model"
 measure float "$model"
 quantize w8a8 --scheme w8a8 --calib demo/calib.jsonl
 quantize w4a16 --scheme w4a16 --group-size 64 --format ascend-v1
+quantize co-sparse --scheme w8a8s --method co-sparse --calib demo/calib.jsonl
+quantize lowbit --scheme w8a8s --method lowbit --do-smooth --calib demo/calib.jsonl
+show "$pare" decompress "$out/lowbit-packed" -o "$out/lowbit-unpacked"
+diff -r "$out/lowbit" "$out/lowbit-unpacked"
+measure lowbit-packed "$out/lowbit-packed"
 
 printf '\nPerplexity of %s, windows of %s tokens, gptq protocol (lower is better); KL and top-1 against the original:\n\n' \
   "$text" "$context"
-python3 scripts/demo_table.py "$out" "$model" w8a8 w4a16
+python3 scripts/demo_table.py "$out" "$model" w8a8 w4a16 co-sparse lowbit
+printf '\nThe packed lowbit model is read as it is: perplexity %s, as before packing.\n' \
+  "$(python3 -c 'import json, sys; print(round(json.load(open(sys.argv[1]))["perplexity"], 3))' \
+    "$out/lowbit-packed.eval.json")"
 
 printf '\nEach continues "%s" (temperature 0.8, top-p 0.9, seed 1):\n' "$prompt"
 sample "original" "$model"
 sample "w8a8" "$out/w8a8"
 sample "w4a16" "$out/w4a16"
+sample "lowbit, packed" "$out/lowbit-packed"

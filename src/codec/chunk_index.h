@@ -20,7 +20,8 @@ inline std::size_t seed_chunks(int escape, std::size_t chunks) {
 /// The values u of 64 symbols and their 64 (pair: 32) indices.
 inline void index_chunk(const EncodeTable& t, const std::uint8_t* in, std::uint8_t* u,
                         std::uint8_t* index) {
-  for (int j = 0; j < kChunk; ++j) u[j] = static_cast<std::uint8_t>(in[j] - t.base);
+  for (int j = 0; j < kChunk; ++j)
+    u[j] = static_cast<std::uint8_t>(in[j] - t.base);
   if (t.pair != 0) {
     for (int j = 0; j < 32; ++j) {
       index[j] = t.pair_index[up_to_escape(u[j]) | up_to_escape(u[j + 32]) << 3];

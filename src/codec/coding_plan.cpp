@@ -11,11 +11,11 @@ namespace pare::codec::detail {
 
 namespace {
 
-constexpr std::int64_t kCountAll = 8;     // tiles of a tensor that is counted completely
+constexpr std::int64_t kCountAll = 8;  // tiles of a tensor that is counted completely
 constexpr std::int64_t kMostSampled = 64;
-constexpr std::int64_t kRun = 16;         // tiles of a run with a table of its own
+constexpr std::int64_t kRun = 16;  // tiles of a run with a table of its own
 constexpr std::int64_t kRunsCompared = 12;
-constexpr std::size_t kPart = 4;          // of a sampled tile, as 1 / kPart
+constexpr std::size_t kPart = 4;  // of a sampled tile, as 1 / kPart
 constexpr std::size_t kRunPart = 8;
 constexpr std::uint64_t kTableBits = 8 * 32;  // about, with its length
 
@@ -27,11 +27,13 @@ SymbolCounts look(const TensorView& tensor, Transform transform) {
   Sampler sampler(tensor, transform);
   const std::int64_t tiles = tiles_of(tensor);
   if (tiles <= kCountAll) {
-    for (std::int64_t tile = 0; tile < tiles; ++tile) sampler.add(tile, 1);
+    for (std::int64_t tile = 0; tile < tiles; ++tile)
+      sampler.add(tile, 1);
     return count_symbols(sampler.symbols(), true);
   }
   const std::int64_t looked = std::min(kMostSampled, kCountAll + tiles / 32);
-  for (std::int64_t i = 0; i < looked; ++i) sampler.add(i * (tiles - 1) / (looked - 1), kPart);
+  for (std::int64_t i = 0; i < looked; ++i)
+    sampler.add(i * (tiles - 1) / (looked - 1), kPart);
   return count_symbols(sampler.symbols(), false);
 }
 
@@ -56,7 +58,8 @@ bool runs_differ(const TensorView& tensor, Transform transform, const RansTable&
   for (std::int64_t i = 0; i < compared; ++i) {
     const std::int64_t first = i * (runs - 1) / (compared - 1) * kRun;
     const SymbolCounts counts = look_at_run(sampler, first, tiles, table.pair ? table.base : -1);
-    const std::uint64_t shared = std::min(cost_units(table, counts), counts.total * 9 * kUnitsPerBit);
+    const std::uint64_t shared =
+        std::min(cost_units(table, counts), counts.total * 9 * kUnitsPerBit);
     const auto better = choose_table(counts, &table);
     one += shared;
     own += better ? std::min(shared, cost_units(*better, counts)) : shared;
@@ -97,8 +100,8 @@ CodingPlan plan_coding(const TensorView& tensor, Transform transform, Tier tier)
   plan.table = choose_table(counts);
   if (!plan.table) return plan;
   plan.per_run = runs_differ(tensor, transform, *plan.table);
-  const auto tiles = static_cast<std::uint32_t>(
-      std::min<std::int64_t>(tiles_of(tensor), std::int64_t{1} << 31));
+  const auto tiles =
+      static_cast<std::uint32_t>(std::min<std::int64_t>(tiles_of(tensor), std::int64_t{1} << 31));
   plan.tiles_per_table = plan.per_run ? static_cast<std::uint32_t>(kRun) : std::bit_ceil(tiles);
   return plan;
 }

@@ -1,6 +1,5 @@
 // TensorDecoder: checks what stands around the tiles, and gives them to the tile decoder.
 #include "codec/codec.h"
-
 #include "codec/kernel_choice.h"
 #include "codec/little_endian.h"
 #include "codec/tile_decoder.h"
@@ -132,7 +131,8 @@ void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count,
     return &buffers.table;
   };
   for (std::int64_t tile = first; tile < first + count;) {
-    const auto some = static_cast<std::size_t>(std::max<std::int64_t>(batch(tile, first + count), 1));
+    const auto some =
+        static_cast<std::size_t>(std::max<std::int64_t>(batch(tile, first + count), 1));
     std::array<TileSource, detail::kMostTiles> from;
     std::array<std::span<std::byte>, detail::kMostTiles> to;
     for (std::size_t i = 0; i < some; ++i) {
@@ -206,7 +206,8 @@ void TensorDecoder::decode(const Context& ctx, std::span<std::byte> out) const {
       }
       const std::int64_t from = std::min(start + (i - 1) * kGroup, s.tiles);
       const std::int64_t to = std::min(from + kGroup, s.tiles);
-      s.decode_range(from, to - from, part(from, to), scratch[static_cast<std::size_t>(i - 1)].buffers());
+      s.decode_range(from, to - from, part(from, to),
+                     scratch[static_cast<std::size_t>(i - 1)].buffers());
     });
     hashed = start;
   }

@@ -1,6 +1,5 @@
 // TensorEncoder: tiles in parallel, in groups, and what stands around them.
 #include "codec/codec.h"
-
 #include "codec/coding_plan.h"
 #include "codec/little_endian.h"
 #include "codec/sampler.h"
@@ -52,8 +51,9 @@ struct TensorEncoder::State {
     return static_cast<std::int64_t>((tensor.data.size() + kTileBytes - 1) / kTileBytes);
   }
   void make_tables(const Context& ctx, std::int64_t end);
-  void encode_piece(Piece& piece, std::int64_t first, std::int64_t end) const;
-  void append(const Piece& piece, std::size_t start, std::vector<std::byte>& payload);
+  void encode_piece(Piece& piece, std::int64_t first, std::int64_t end,
+                    std::vector<std::byte>& bytes) const;
+  void add_to_index(const Piece& piece, std::size_t bytes);
   void encode_group(const Context& ctx, std::int64_t end, std::vector<std::byte>& payload);
   std::vector<std::byte> index_bytes() const;
 };
@@ -95,32 +95,32 @@ void TensorEncoder::State::make_tables(const Context& ctx, std::int64_t end) {
   }
 }
 
-void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::int64_t end) const {
-  piece.bytes.clear();
+// Tiles [first, end) to the end of `bytes`.
+void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::int64_t end,
+                                        std::vector<std::byte>& bytes) const {
   piece.entries.clear();
+  const std::size_t start = bytes.size();
   for (std::int64_t tile = first; tile < end; ++tile) {
     TileCoding coding{nullptr, plan.nibble_base};
     if (!tables.empty()) {
       coding.table = &tables[static_cast<std::size_t>(tile / plan.tiles_per_table)];
     }
-    const auto bytes = piece.encoder.encode(transform, size_of(tensor.dtype), coding,
-                                            detail::tile_of(tensor, tile));
-    piece.entries.push_back({static_cast<std::uint32_t>(piece.bytes.size()),
-                             static_cast<std::uint32_t>(io::xxh3(bytes))});
-    piece.bytes.insert(piece.bytes.end(), bytes.begin(), bytes.end());
+    const auto encoded = piece.encoder.encode(transform, size_of(tensor.dtype), coding,
+                                              detail::tile_of(tensor, tile));
+    piece.entries.push_back({static_cast<std::uint32_t>(bytes.size() - start),
+                             static_cast<std::uint32_t>(io::xxh3(encoded))});
+    bytes.insert(bytes.end(), encoded.begin(), encoded.end());
   }
 }
 
-void TensorEncoder::State::append(const Piece& piece, std::size_t start,
-                                  std::vector<std::byte>& payload) {
-  too_large = too_large || piece.bytes.size() > kMostPayload - start;
+void TensorEncoder::State::add_to_index(const Piece& piece, std::size_t bytes) {
+  too_large = too_large || bytes > kMostPayload - payload_bytes;
   if (too_large) return;
   for (TileEntry entry : piece.entries) {
-    entry.offset += static_cast<std::uint32_t>(start);
+    entry.offset += static_cast<std::uint32_t>(payload_bytes);
     index.push_back(entry);
   }
-  payload.insert(payload.end(), piece.bytes.begin(), piece.bytes.end());
-  payload_bytes = start + piece.bytes.size();
+  payload_bytes += bytes;
 }
 
 // Tiles [next, end): one piece a thread, and the hash of the plain bytes beside them.
@@ -133,19 +133,29 @@ void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end,
   // Others wait for the hash, so it begins first; a thread alone finds the bytes in its cache when
   // the hash comes last.
   const std::int64_t hashing = ctx.threads() > 1 ? 0 : count;
+  const std::size_t before = payload.size();  // one piece alone needs no place of its own
   ctx.parallel_for(count + 1, [&](std::int64_t i) {
     if (i == hashing) {
       const std::size_t from = static_cast<std::size_t>(next) * kTileBytes;
-      const std::size_t to = std::min(static_cast<std::size_t>(end) * kTileBytes, tensor.data.size());
+      const std::size_t to =
+          std::min(static_cast<std::size_t>(end) * kTileBytes, tensor.data.size());
       hash.update(tensor.data.subspan(from, to - from));
       return;
     }
     const std::int64_t piece = hashing == 0 ? i - 1 : i;
     const std::int64_t first = next + piece * kGroup;
-    encode_piece(*pieces[static_cast<std::size_t>(piece)], first, std::min(first + kGroup, end));
+    Piece& own = *pieces[static_cast<std::size_t>(piece)];
+    own.bytes.clear();
+    encode_piece(own, first, std::min(first + kGroup, end), count == 1 ? payload : own.bytes);
   });
-  for (std::int64_t i = 0; i < count; ++i) {
-    append(*pieces[static_cast<std::size_t>(i)], payload_bytes, payload);
+  if (count == 1) {
+    add_to_index(*pieces[0], payload.size() - before);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Piece& piece = *pieces[static_cast<std::size_t>(i)];
+      add_to_index(piece, piece.bytes.size());
+      payload.insert(payload.end(), piece.bytes.begin(), piece.bytes.end());
+    }
   }
   next = end;
 }

@@ -1,6 +1,5 @@
 // What a set of symbols would take, from their counts.
 #include "codec/codec.h"
-
 #include "codec/table_choice.h"
 
 #include <algorithm>

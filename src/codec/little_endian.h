@@ -21,11 +21,13 @@ inline std::uint64_t load(const std::uint8_t* at, std::size_t bytes) noexcept {
 }
 
 inline void append(std::vector<std::byte>& out, std::uint64_t value, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
+  for (std::size_t i = 0; i < bytes; ++i)
+    out.push_back(static_cast<std::byte>(value >> (8 * i)));
 }
 
 inline void store(std::uint8_t* at, std::uint64_t value, std::size_t bytes) noexcept {
-  for (std::size_t i = 0; i < bytes; ++i) at[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  for (std::size_t i = 0; i < bytes; ++i)
+    at[i] = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
 }  // namespace pare::codec::detail

@@ -50,9 +50,11 @@ unsigned lane_state(const EncodeTable& t, const Indices& indices, const Ending& 
   const std::size_t to = end.chunks - end.seeds;
   const std::size_t from = to - end.quiet;
   unsigned x = kStateMin;
-  for (std::size_t c = from; c < to; ++c) x = unstepped(x, entry_of(t, indices[c][lane]));
+  for (std::size_t c = from; c < to; ++c)
+    x = unstepped(x, entry_of(t, indices[c][lane]));
   unsigned seeds = 0;
-  for (std::size_t c = to; c < end.chunks; ++c) seeds = seeds << bits | indices[c][lane];
+  for (std::size_t c = to; c < end.chunks; ++c)
+    seeds = seeds << bits | indices[c][lane];
   const unsigned unit = 1U << bits * static_cast<unsigned>(end.seeds);
   const unsigned units = x > seeds ? (x - seeds + unit - 1) / unit : 0;
   x = seeds + units * unit;
@@ -99,7 +101,8 @@ std::size_t encode_quiet(const EncodeTable& table, const std::uint8_t* symbols, 
     std::uint8_t u[kChunk];
     index_chunk(table, symbols + kChunk * (chunks - end.chunks + c), u, indices[c].data());
   }
-  while (!try_ending(table, indices, end, states)) --end.quiet;  // none at all always fits
+  while (!try_ending(table, indices, end, states))
+    --end.quiet;  // none at all always fits
   return end.quiet;
 }
 

@@ -124,12 +124,12 @@ inline std::uint64_t fed(const RansTile& tile, std::size_t chunk, std::size_t en
 /// The indices that states hold in a field of `t.seed_bits` bits.
 struct Seeds {
   __m512i index;
-  bool sound;
+  std::uint64_t wrong;  // lanes that name no index
 };
 inline Seeds read_seeds(const DecodeTable& table, const Planes& x, int from) {
   const __m512i mask = broadcast((1 << table.seed_bits) - 1);
   const __m512i index = _mm512_and_si512(_mm512_srl_epi16(x.low, _mm_cvtsi32_si128(from)), mask);
-  return {index, _mm512_cmpgt_epu8_mask(index, broadcast(table.escape)) == 0};
+  return {index, _mm512_cmpgt_epu8_mask(index, broadcast(table.escape))};
 }
 
 /// N tiles of 64 lanes, each with registers of its own.
@@ -164,7 +164,7 @@ struct Singles {
   bool seeds(const DecodeTable& table, int from) {
     for (std::size_t i = 0; i < N; ++i) {
       const Seeds seeds = read_seeds(table, x[i], from);
-      if (!seeds.sound || !within(at[i], tiles[i])) return false;
+      if (seeds.wrong != 0 || !within(at[i], tiles[i])) return false;
       put<Shift>(t, seeds.index, t.escape, tiles[i], at[i]);
     }
     return true;
@@ -178,42 +178,45 @@ struct Singles {
   }
 };
 
-/// 2 * N tiles of 32 lanes, two to a register. An odd one stands on both sides, written twice.
-template <std::size_t N>
+/// Up to 2 * N tiles of 32 lanes, two to a register; the last register may be half empty.
+template <std::size_t N, bool Odd>
 struct Pairs {
   Table t;
-  const RansTile* tiles[2 * N];
+  const RansTile* tiles;
   Planes x[N];
   Cursor at[2 * N];
+
+  /// Whether register i has a second tile.
+  static constexpr bool two(std::size_t i) { return !Odd || i + 1 < N; }
 
   template <bool Ending>
   inline __attribute__((always_inline)) bool advance(std::size_t from, std::size_t to) {
     for (std::size_t chunk = from; chunk < to; ++chunk) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
       for (std::size_t i = 0; i < N; ++i) {
-        Cursor& a = at[2 * i];
-        Cursor& b = at[2 * i + 1];
-        const RansTile& tile_a = *tiles[2 * i];
-        const RansTile& tile_b = *tiles[2 * i + 1];
-        if (!within(a, tile_a) || !within(b, tile_b)) return false;
         const __m512i index = step(t, x[i]);
         const std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
-        std::uint64_t hungry_a = hungry & kLowHalf;
-        std::uint64_t hungry_b = hungry & ~kLowHalf;
-        if (Ending) {
-          hungry_a &= fed(tile_a, chunk, to);
-          hungry_b &= fed(tile_b, chunk, to);
+        const __m512i low = x[i].low;
+        if (!feed<Ending>(2 * i, hungry & kLowHalf, chunk, to, low, x[i])) return false;
+        if (two(i) && !feed<Ending>(2 * i + 1, hungry & ~kLowHalf, chunk, to, low, x[i])) {
+          return false;
         }
-        const __m512i bytes_a = load(a.renorm);
-        const __m512i bytes_b = load(b.renorm);
-        a.renorm += ones(hungry_a);
-        b.renorm += ones(hungry_b);
-        x[i].high = _mm512_mask_mov_epi8(x[i].high, hungry_a | hungry_b, x[i].low);
-        x[i].low = _mm512_mask_expand_epi8(x[i].low, hungry_a, bytes_a);
-        x[i].low = _mm512_mask_expand_epi8(x[i].low, hungry_b, bytes_b);
         put_both(index, i);
       }
     }
+    return true;
+  }
+
+  /// Gives the lanes of tile `i` their bytes.
+  template <bool Ending>
+  inline bool feed(std::size_t i, std::uint64_t hungry, std::size_t chunk, std::size_t to,
+                   __m512i low, Planes& own) {
+    if (!within(at[i], tiles[i])) return false;
+    if (Ending) hungry &= fed(tiles[i], chunk, to);
+    const __m512i bytes = load(at[i].renorm);
+    at[i].renorm += ones(hungry);
+    own.high = _mm512_mask_mov_epi8(own.high, hungry, low);
+    own.low = _mm512_mask_expand_epi8(own.low, hungry, bytes);
     return true;
   }
 
@@ -222,24 +225,26 @@ struct Pairs {
     const __m512i first = _mm512_permutexvar_epi8(index, t.first);
     const __m512i second = _mm512_permutexvar_epi8(index, t.second);
     const __m512i a = _mm512_inserti64x4(first, _mm512_castsi512_si256(second), 1);
+    put<0>(t, a, marker, tiles[2 * i], at[2 * i]);
+    if (!two(i)) return;
     const __m512i b = _mm512_shuffle_i64x2(first, second, 0xEE);
-    put<0>(t, a, marker, *tiles[2 * i], at[2 * i]);
-    put<0>(t, b, marker, *tiles[2 * i + 1], at[2 * i + 1]);
+    put<0>(t, b, marker, tiles[2 * i + 1], at[2 * i + 1]);
   }
 
   bool seeds(const DecodeTable& table, int from) {
     for (std::size_t i = 0; i < N; ++i) {
       const Seeds seeds = read_seeds(table, x[i], from);
-      if (!seeds.sound || !within(at[2 * i], *tiles[2 * i])) return false;
-      if (!within(at[2 * i + 1], *tiles[2 * i + 1])) return false;
+      const std::uint64_t used = two(i) ? ~0ULL : kLowHalf;
+      if ((seeds.wrong & used) != 0 || !within(at[2 * i], tiles[2 * i])) return false;
+      if (two(i) && !within(at[2 * i + 1], tiles[2 * i + 1])) return false;
       put_both(seeds.index, i);
     }
     return true;
   }
 
   bool done() const {
-    for (std::size_t i = 0; i < 2 * N; ++i) {
-      if (!used_up(at[i], *tiles[i])) return false;
+    for (std::size_t i = 0; i < 2 * N - (Odd ? 1 : 0); ++i) {
+      if (!used_up(at[i], tiles[i])) return false;
     }
     return true;
   }
@@ -278,18 +283,17 @@ bool decode_single(const DecodeTable& table, const RansTile* tiles) {
   return decode_all(all, table, tiles->chunks, most_quiet(tiles, N));
 }
 
-template <std::size_t N>
-bool decode_pair(const DecodeTable& table, const RansTile* tiles, int count) {
-  Pairs<N> all;
+template <std::size_t N, bool Odd>
+bool decode_pair(const DecodeTable& table, const RansTile* tiles) {
+  constexpr std::size_t kCount = 2 * N - (Odd ? 1 : 0);
+  Pairs<N, Odd> all;
   all.t = load_table(table);
-  for (int i = 0; i < 2 * static_cast<int>(N); ++i) {
-    const RansTile& tile = tiles[i < count ? i : count - 1];
-    all.tiles[i] = &tile;
-    all.at[i] = begin(tile);
-  }
-  for (std::size_t i = 0; i < N; ++i)
-    all.x[i] = split(all.tiles[2 * i]->states, all.tiles[2 * i + 1]->states);
-  return decode_all(all, table, tiles->chunks, most_quiet(tiles, count));
+  all.tiles = tiles;
+  for (std::size_t i = 0; i < kCount; ++i)
+    all.at[i] = begin(tiles[i]);
+  for (std::size_t i = 0; i < N; ++i)  // an empty half has the states of the tile beside it
+    all.x[i] = split(tiles[2 * i].states, tiles[2 * i + 1 < kCount ? 2 * i + 1 : 2 * i].states);
+  return decode_all(all, table, tiles->chunks, most_quiet(tiles, kCount));
 }
 
 template <std::size_t N>
@@ -310,7 +314,16 @@ bool decode_shifted(const DecodeTable& table, const RansTile* tiles) {
 
 bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count) {
   if (table->pair != 0) {
-    return count > 2 ? decode_pair<2>(*table, tiles, count) : decode_pair<1>(*table, tiles, count);
+    switch (count) {
+      case 1:
+        return decode_pair<1, true>(*table, tiles);
+      case 2:
+        return decode_pair<1, false>(*table, tiles);
+      case 3:
+        return decode_pair<2, true>(*table, tiles);
+      default:
+        return decode_pair<2, false>(*table, tiles);
+    }
   }
   switch (count) {
     case 1:

@@ -54,8 +54,8 @@ inline void list_single(const Table& t, const RansEncoding& tile, std::size_t ch
   const __m512i below = _mm512_sub_epi8(broadcast(255 >> Shift), high);
   const __m512i nearer = _mm512_min_epu8(above, below);
   const __m512i twice = _mm512_add_epi8(nearer, nearer);
-  const __m512i code = _mm512_mask_add_epi8(twice, _mm512_cmpgt_epu8_mask(above, below), twice,
-                                            broadcast(1));
+  const __m512i code =
+      _mm512_mask_add_epi8(twice, _mm512_cmpgt_epu8_mask(above, below), twice, broadcast(1));
   _mm512_storeu_si512(tile.escapes + count, _mm512_maskz_compress_epi8(escaped, code));
   count += ones(escaped);
   for (std::size_t p = 0; p < Shift; ++p) {
@@ -89,8 +89,7 @@ inline void list_pair(const Table& t, const RansEncoding& tile, std::size_t chun
   const __m512i d = _mm512_sub_epi8(u, broadcast(3));
   const __m512i magnitude = _mm512_abs_epi8(d);
   const __m512i doubled = _mm512_add_epi8(magnitude, magnitude);
-  const __m512i code =
-      _mm512_mask_sub_epi8(doubled, _mm512_movepi8_mask(d), doubled, broadcast(1));
+  const __m512i code = _mm512_mask_sub_epi8(doubled, _mm512_movepi8_mask(d), doubled, broadcast(1));
   _mm512_storeu_si512(tile.escapes + count, _mm512_maskz_compress_epi8(escaped, code));
   count += ones(escaped);
 }
@@ -106,7 +105,8 @@ struct Entry {
 inline __m512i push(__m512i y, const Entry& e) {
   const __m512i quotient = _mm512_mulhi_epu16(y, e.recip);  // or one too small
   const __m512i rest = _mm512_sub_epi16(y, _mm512_mullo_epi16(quotient, e.freq));
-  const __m512i x = _mm512_add_epi16(_mm512_slli_epi16(quotient, 8), _mm512_add_epi16(rest, e.start));
+  const __m512i x =
+      _mm512_add_epi16(_mm512_slli_epi16(quotient, 8), _mm512_add_epi16(rest, e.start));
   const __mmask32 more = _mm512_cmpge_epu16_mask(rest, e.freq);
   return _mm512_mask_add_epi16(x, more, x, _mm512_sub_epi16(_mm512_set1_epi16(256), e.freq));
 }

@@ -16,7 +16,7 @@ inline constexpr int kChunk = 64;    // symbols per chunk
 inline constexpr int kSlack = 128;   // bytes
 inline constexpr int kEntries = 64;  // indices 0..n-1 and the escape index n <= 63
 inline constexpr int kStateMin = 256;
-inline constexpr int kMostTiles = 4;  // tiles that decode_rans takes at once
+inline constexpr int kMostTiles = 4;   // tiles that decode_rans takes at once
 inline constexpr int kSeedPairs = 16;  // tables with n < 16 seed the lanes with two chunks
 inline constexpr int kPairEscape = 7;  // u of a pair's member that is in the escape list
 
@@ -47,8 +47,8 @@ inline constexpr int kPairEscape = 7;  // u of a pair's member that is in the es
 
 /// What decoding needs, expanded from a table of the stream.
 struct alignas(64) DecodeTable {
-  std::uint8_t symbol[256];     // slot -> index
-  std::uint8_t freq[kEntries];  // 1..255 for listed ones, 0 or more for the escape; else 0
+  std::uint8_t symbol[256];       // slot -> index
+  std::uint8_t freq[kEntries];    // 1..255 for listed ones, 0 or more for the escape; else 0
   std::uint8_t start[kEntries];   // first slot (0 where freq is 0)
   std::uint8_t first[kEntries];   // pair: value 0..7 of symbol j, 7 = escape; 7 from n on
   std::uint8_t second[kEntries];  // pair: value of symbol j + 32, likewise
@@ -65,9 +65,9 @@ struct alignas(64) DecodeTable {
 
 /// What encoding needs. x / f = (x * recip) >> 16, plus 1 when the remainder is still >= f.
 struct alignas(64) EncodeTable {
-  std::uint8_t freq[kEntries];        // as in DecodeTable; 1 beyond n
+  std::uint8_t freq[kEntries];  // as in DecodeTable; 1 beyond n
   std::uint8_t start[kEntries];
-  std::uint8_t recip_low[kEntries];   // recip = freq <= 1 ? 65535 : 65536 / freq
+  std::uint8_t recip_low[kEntries];  // recip = freq <= 1 ? 65535 : 65536 / freq
   std::uint8_t recip_high[kEntries];
   std::uint8_t pair_index[kEntries];  // pair: min(u_j, 7) | min(u_(j+32), 7) << 3 -> index
   std::uint8_t first[kEntries];       // pair: as in DecodeTable (7: the member is an escape)
@@ -80,16 +80,16 @@ struct alignas(64) EncodeTable {
 
 /// One tile to decode.
 struct RansTile {
-  const std::uint8_t* states;   // 64 (pair: 32) little-endian u16, each >= 256; unaligned
-  const std::uint8_t* renorm;   // slack after renorm + renorm_bytes
+  const std::uint8_t* states;  // 64 (pair: 32) little-endian u16, each >= 256; unaligned
+  const std::uint8_t* renorm;  // slack after renorm + renorm_bytes
   std::size_t renorm_bytes;
   const std::uint8_t* escapes;  // as expand_escapes wrote them; slack after them
   std::size_t escape_count;
-  const std::uint8_t* planes;   // shift planes of 8 * chunks bytes, one after the other: bit i of
-                                // plane p (little-endian bits) is bit p of symbol i; no slack
-  std::uint8_t* out;            // 64 * chunks symbols; written exactly
-  std::size_t chunks;           // >= 1
-  std::size_t quiet;            // 0..8, at most chunks less seed chunks
+  const std::uint8_t* planes;  // shift planes of 8 * chunks bytes, one after the other: bit i of
+                               // plane p (little-endian bits) is bit p of symbol i; no slack
+  std::uint8_t* out;           // 64 * chunks symbols; written exactly
+  std::size_t chunks;          // >= 1
+  std::size_t quiet;           // 0..8, at most chunks less seed chunks
 };
 
 /// One tile to encode.
@@ -102,12 +102,12 @@ struct RansEncoding {
   std::uint8_t* states;         // 128 bytes (pair: the first 64), u16 little-endian: the states
                                 // to go on from; on return the final ones
   // Results; room as said.
-  std::uint8_t* renorm_end;     // renorm bytes are written backwards from here; 64 * chunks + kSlack
-                                // bytes of room before it, all of which may be overwritten
+  std::uint8_t* renorm_end;  // renorm bytes are written backwards from here; 64 * chunks + kSlack
+                             // bytes of room before it, all of which may be overwritten
   std::size_t renorm_bytes;
-  std::uint8_t* escapes;        // room for 64 * chunks + kSlack; bytes c
+  std::uint8_t* escapes;  // room for 64 * chunks + kSlack; bytes c
   std::size_t escape_count;
-  std::uint8_t* planes;         // shift * 8 * chunks bytes, written exactly
+  std::uint8_t* planes;  // shift * 8 * chunks bytes, written exactly
 };
 
 /// The functions of one instruction set.
@@ -142,8 +142,8 @@ struct CodecKernels {
   /// Bytes c to nibbles and extras (form 1); an unused last nibble is 0. `escapes`: slack after
   /// `count`. `nibbles`: room for ceil(count / 2) + kSlack, `extras`: for count + kSlack.
   /// Returns the number of extras.
-  std::size_t (*pack_escapes)(const std::uint8_t* escapes, std::size_t count,
-                              std::uint8_t* nibbles, std::uint8_t* extras);
+  std::size_t (*pack_escapes)(const std::uint8_t* escapes, std::size_t count, std::uint8_t* nibbles,
+                              std::uint8_t* extras);
 
   /// The fast tier. Blocks of 128 symbols in 64 bytes: byte j = nibble of symbol j | nibble of
   /// symbol 64 + j << 4. A nibble 0..7 and 9..15 is d = 0..7 and -7..-1, symbol = base + d; 8 takes

@@ -156,12 +156,17 @@ std::size_t split_escapes(const U8* escapes, std::size_t count, U8* section) {
     const __m512i four = _mm512_madd_epi16(two, _mm512_set1_epi32(0x00100001));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(fields + i / 4), _mm512_cvtepi32_epi8(four));
   }
-  std::size_t put = 0;
-  for (std::size_t i = 0; i < count; ++i) {  // few: the farthest outliers
-    const unsigned high = escapes[i] >> 4U;
-    if (high < 3) continue;
-    extras[put / 2] = static_cast<U8>(put % 2 == 0 ? high : extras[put / 2] | high << 4);
-    ++put;
+  std::size_t put = 0;  // nibbles of fields that are 3: first a byte each, then two to a byte
+  for (std::size_t i = 0; i < count; i += 64) {
+    const __m512i c = _mm512_maskz_mov_epi8(first_bits(count - i), load(escapes + i));
+    const __m512i high = _mm512_and_si512(_mm512_srli_epi16(c, 4), broadcast(15));
+    const std::uint64_t far = _mm512_cmpge_epu8_mask(high, broadcast(3));
+    store(extras + put, _mm512_maskz_compress_epi8(far, high));
+    put += static_cast<std::size_t>(ones(far));
+  }
+  store(extras + put, _mm512_setzero_si512());
+  for (std::size_t i = 0; i < put; i += 64) {  // what is read lies at or behind what is written
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(extras + i / 2), pair_up(load(extras + i)));
   }
   return static_cast<std::size_t>(extras - section) + (put + 1) / 2;
 }

@@ -115,7 +115,8 @@ void list_chunk(const EncodeTable& t, RansEncoding& tile, std::size_t chunk, con
     U8* plane = tile.planes + 8 * tile.chunks * static_cast<std::size_t>(p) + 8 * chunk;
     for (int b = 0; b < 8; ++b) {
       unsigned bits = 0;
-      for (int j = 0; j < 8; ++j) bits |= (u[8 * b + j] >> p & 1U) << j;
+      for (int j = 0; j < 8; ++j)
+        bits |= (u[8 * b + j] >> p & 1U) << j;
       plane[b] = static_cast<U8>(bits);
     }
   }
@@ -162,7 +163,9 @@ void encode_rans(const EncodeTable* table, RansEncoding* job) {
 
 // ---- escapes
 
-unsigned nibble_at(const U8* nibbles, std::size_t i) { return nibbles[i / 2] >> (4 * (i % 2)) & 15U; }
+unsigned nibble_at(const U8* nibbles, std::size_t i) {
+  return nibbles[i / 2] >> (4 * (i % 2)) & 15U;
+}
 
 // The bytes c of form 1; the end of what was read, or nullptr when it lies beyond `end`.
 const U8* read_nibbles(const U8* section, const U8* end, std::size_t count, U8* out) {
@@ -199,15 +202,16 @@ bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t byt
   const U8* end = section + bytes;
   const U8* at = end;
   if (table->nibble_escapes == 0) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = section[i];
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] = section[i];
   } else {
     at = table->nibble_escapes == 1 ? read_nibbles(section, end, count, out)
                                     : read_split(section, end, count, out);
   }
   for (std::size_t i = 0; at == end && i < count; ++i) {
     const int half = out[i] >> 1;
-    out[i] = static_cast<U8>((out[i] & 1) == 0 ? table->escape_even + half
-                                               : table->escape_odd - half);
+    out[i] =
+        static_cast<U8>((out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half);
   }
   return at == end;
 }
@@ -317,8 +321,8 @@ void merge_nibbles(const U8* symbols, std::size_t bytes, U8* out) {
 }  // namespace
 
 const CodecKernels kScalarKernels = {
-    decode_rans,    encode_rans,  expand_escapes, pack_escapes,  decode_nibbles,
-    encode_nibbles, split_floats, merge_floats,   split_nibbles, merge_nibbles, split_escapes,
+    decode_rans,  encode_rans,  expand_escapes, pack_escapes,  decode_nibbles, encode_nibbles,
+    split_floats, merge_floats, split_nibbles,  merge_nibbles, split_escapes,
 };
 
 }  // namespace pare::codec::detail

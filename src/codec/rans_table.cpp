@@ -37,8 +37,8 @@ void check(const RansTable& table) {
 
 void expand_pairs(const RansTable& table, std::uint8_t* first, std::uint8_t* second) {
   for (int i = 0; i < kEntries; ++i) {
-    const unsigned pair = table.pair && i < table.n ? table.pairs[static_cast<std::size_t>(i)]
-                                                    : kBothEscape;
+    const unsigned pair =
+        table.pair && i < table.n ? table.pairs[static_cast<std::size_t>(i)] : kBothEscape;
     first[i] = pair & 7U;
     second[i] = static_cast<std::uint8_t>(pair >> 3U);
   }

@@ -20,9 +20,9 @@ struct RansTable {
   int escape_form = 0;  // 0 raw, 1 nibbles, 2 split
   int shift = 0;
   std::uint8_t base = 0;
-  int n = 0;                                    // listed indices, 1..63
-  std::array<std::uint8_t, kEntries> pairs{};   // pair: first | second << 3 of each index
-  std::array<std::uint8_t, kEntries> freqs{};   // n + 1 of them, the escape's last
+  int n = 0;                                   // listed indices, 1..63
+  std::array<std::uint8_t, kEntries> pairs{};  // pair: first | second << 3 of each index
+  std::array<std::uint8_t, kEntries> freqs{};  // n + 1 of them, the escape's last
 
   int lanes() const noexcept { return pair ? 32 : 64; }
   int seed_bits() const noexcept {

@@ -28,7 +28,8 @@ void Sampler::add(std::int64_t tile, std::size_t part) {
   }
   // Blocks of whole chunks of whole elements, the first of each quarter.
   const std::size_t block = kTileBytes / kBlocks / part;
-  for (std::size_t i = 0; i < kBlocks; ++i) append(bytes.subspan(i * kTileBytes / kBlocks, block));
+  for (std::size_t i = 0; i < kBlocks; ++i)
+    append(bytes.subspan(i * kTileBytes / kBlocks, block));
 }
 
 }  // namespace pare::codec::detail

@@ -16,9 +16,7 @@ constexpr std::string_view kMagic = "PARC";
 constexpr std::size_t kNameBytes = 8;
 constexpr std::size_t kSealBytes = 8;
 
-[[noreturn]] void corrupt(const std::string& what) {
-  throw Error(ErrorCode::corrupt_stream, what);
-}
+[[noreturn]] void corrupt(const std::string& what) { throw Error(ErrorCode::corrupt_stream, what); }
 
 // Takes fields off the front of the info.
 class Fields {
@@ -45,7 +43,8 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 DType read_dtype(Fields& fields, std::size_t element) {
   std::string_view name = text_of(fields.bytes(kNameBytes));
   const std::size_t end = name.find('\0');
-  if (end != std::string_view::npos && name.find_first_not_of('\0', end) != std::string_view::npos) {
+  if (end != std::string_view::npos &&
+      name.find_first_not_of('\0', end) != std::string_view::npos) {
     corrupt("the name of the element type is not zero-padded");
   }
   name = name.substr(0, end);
@@ -135,7 +134,8 @@ std::size_t low_bytes_in(Transform transform, std::size_t element, std::size_t b
 std::vector<std::byte> write_info(const StreamInfo& info, std::span<const std::byte> index) {
   std::vector<std::byte> out;
   const auto put = [&](std::uint64_t value, std::size_t bytes) { append(out, value, bytes); };
-  for (const char c : kMagic) put(static_cast<unsigned char>(c), 1);
+  for (const char c : kMagic)
+    put(static_cast<unsigned char>(c), 1);
   put(kVersion, 2);
   put(static_cast<std::uint64_t>(info.transform), 1);
   put(size_of(info.dtype), 1);
@@ -145,7 +145,8 @@ std::vector<std::byte> write_info(const StreamInfo& info, std::span<const std::b
   }
   put(info.shape.rank(), 1);
   put(0, 7);
-  for (const std::int64_t size : info.shape.dims()) put(static_cast<std::uint64_t>(size), 8);
+  for (const std::int64_t size : info.shape.dims())
+    put(static_cast<std::uint64_t>(size), 8);
   put(info.payload_bytes, 8);
   put(kTileBytes, 4);
   put(static_cast<std::uint64_t>(info.tiles()), 4);

@@ -22,7 +22,8 @@ constexpr std::array<std::uint64_t, kScale + 1> make_units() {
   units[0] = kNoRoom;
   for (std::uint64_t f = 1; f <= kScale; ++f) {
     std::uint64_t whole = 0;
-    while (f >> (whole + 1) != 0) ++whole;
+    while (f >> (whole + 1) != 0)
+      ++whole;
     std::uint64_t mantissa = (f << 32U) >> whole;  // in [1, 2), 32 binary places
     std::uint64_t log = whole;
     for (int bit = 0; bit < 16; ++bit) {
@@ -49,7 +50,8 @@ constexpr std::array<std::uint64_t, kScale> make_slot_weights() {
     }
     sum += weights[y];
   }
-  for (std::uint64_t& weight : weights) weight = weight * kScale * 65536 / sum;
+  for (std::uint64_t& weight : weights)
+    weight = weight * kScale * 65536 / sum;
   return weights;
 }
 
@@ -66,8 +68,8 @@ std::uint64_t gain(std::uint64_t count, int f) {
 // Frequencies for counts[0..n], n being the escape: near the optimum by steepest descent.
 void descend(RansTable& table, const EntryCounts& counts, bool escape_may_vanish) {
   const std::size_t used = static_cast<std::size_t>(table.n) + 1;
-  const std::uint64_t total = std::accumulate(counts.begin(), counts.begin() + table.n + 1,
-                                              std::uint64_t{0});
+  const std::uint64_t total =
+      std::accumulate(counts.begin(), counts.begin() + table.n + 1, std::uint64_t{0});
   std::array<int, kEntries> f{};
   std::array<int, kEntries> least{};
   int sum = 0;
@@ -97,7 +99,8 @@ void descend(RansTable& table, const EntryCounts& counts, bool escape_may_vanish
     if (sum >= kScale) f[down] -= 1;
     sum += sum < kScale ? 1 : sum > kScale ? -1 : 0;
   }
-  for (std::size_t i = 0; i < used; ++i) table.freqs[i] = static_cast<std::uint8_t>(f[i]);
+  for (std::size_t i = 0; i < used; ++i)
+    table.freqs[i] = static_cast<std::uint8_t>(f[i]);
 }
 
 // The same, and then once more with every count divided by the weight of the slots it was given.
@@ -107,7 +110,8 @@ void assign(RansTable& table, const EntryCounts& counts, bool escape_may_vanish)
   std::size_t slot = 0;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(table.n); ++i) {
     std::uint64_t weight = 0;
-    for (std::size_t f = 0; f < table.freqs[i]; ++f) weight += kSlotWeights[slot++];
+    for (std::size_t f = 0; f < table.freqs[i]; ++f)
+      weight += kSlotWeights[slot++];
     even[i] = weight == 0 ? counts[i] : counts[i] * table.freqs[i] * 65536 / weight;
   }
   descend(table, even, escape_may_vanish);
@@ -147,8 +151,8 @@ Indexed index_pairs(const RansTable& table, const SymbolCounts& c) {
   for (std::size_t pair = 0; pair < 64; ++pair) {
     out.entries[index[pair]] += c.pairs[pair];
     const unsigned stands = index[pair] == table.n ? 63U : table.pairs[index[pair]];
-    const unsigned members = ((stands & 7U) == kPairEscape ? 1U : 0U) +
-                             (stands >> 3U == kPairEscape ? 1U : 0U);
+    const unsigned members =
+        ((stands & 7U) == kPairEscape ? 1U : 0U) + (stands >> 3U == kPairEscape ? 1U : 0U);
     out.escapes += members * c.pairs[pair];
   }
   for (int d = -128; d < 128; ++d) {
@@ -175,8 +179,7 @@ std::uint64_t units_of(const RansTable& table, const SymbolCounts& c, const Inde
     coded += in.entries[i] * kUnits[table.freqs[i]];
   }
   const std::uint64_t lanes = static_cast<std::uint64_t>(table.lanes());
-  return coded + escape_units(table.escape_form, in) +
-         c.total * lanes * kLaneUnits / kTileSymbols +
+  return coded + escape_units(table.escape_form, in) + c.total * lanes * kLaneUnits / kTileSymbols +
          c.total * static_cast<std::uint64_t>(table.shift) * kUnitsPerBit;
 }
 
@@ -203,7 +206,8 @@ struct Best {
 // The start of the `width` neighbouring values that hold the most symbols; the middle of ties.
 std::uint8_t best_window(const SymbolCounts& c, int width) {
   std::uint64_t mass = 0;
-  for (int v = 0; v < width; ++v) mass += c.counts[static_cast<std::uint8_t>(v - 128)];
+  for (int v = 0; v < width; ++v)
+    mass += c.counts[static_cast<std::uint8_t>(v - 128)];
   std::uint64_t best = mass;
   int first = 0;
   int last = 0;
@@ -273,9 +277,11 @@ SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete,
   std::array<std::array<std::uint32_t, 256>, 4> parts{};  // neighbours count without waiting
   std::size_t i = 0;
   for (; i + 4 <= symbols.size(); i += 4) {
-    for (std::size_t part = 0; part < 4; ++part) ++parts[part][symbols[i + part]];
+    for (std::size_t part = 0; part < 4; ++part)
+      ++parts[part][symbols[i + part]];
   }
-  for (; i < symbols.size(); ++i) ++parts[0][symbols[i]];
+  for (; i < symbols.size(); ++i)
+    ++parts[0][symbols[i]];
   for (std::size_t v = 0; v < 256; ++v) {
     c.counts[v] = std::uint64_t{parts[0][v]} + parts[1][v] + parts[2][v] + parts[3][v];
   }
@@ -318,7 +324,8 @@ std::optional<RansTable> choose_table(const SymbolCounts& c, const RansTable* li
     if (like->pair) offer_pairs(c, sizes, best);
     if (!like->pair) offer_single(c, like->shift, sizes, best);
   } else {
-    for (int shift = 0; shift < 4; ++shift) offer_single(c, shift, kSizes, best);
+    for (int shift = 0; shift < 4; ++shift)
+      offer_single(c, shift, kSizes, best);
     std::array<int, kEntries - 1> every{};
     std::iota(every.begin(), every.end(), 1);
     offer_pairs(c, every, best);

@@ -18,7 +18,7 @@ struct SymbolCounts {
   std::uint8_t pair_base = 0;             // first of the seven values that have numbers in `pairs`
   std::array<std::uint64_t, 64> pairs{};  // min(a - base, 7) | min(b - base, 7) << 3
   std::uint64_t pairs_total = 0;
-  bool complete = false;                          // nothing was left out: no sample
+  bool complete = false;  // nothing was left out: no sample
 };
 
 /// Counts `symbols`; chunks of 64 from the start give the pairs (a last partial one gives none).
@@ -41,7 +41,6 @@ std::uint64_t cost_units(const RansTable& table, const SymbolCounts& counts);
 
 /// The best table found; nullopt when there are no symbols, or plain bytes are as small.
 /// `like` limits the search to tables of the same kind and about the same size, which is faster.
-std::optional<RansTable> choose_table(const SymbolCounts& counts,
-                                      const RansTable* like = nullptr);
+std::optional<RansTable> choose_table(const SymbolCounts& counts, const RansTable* like = nullptr);
 
 }  // namespace pare::codec::detail

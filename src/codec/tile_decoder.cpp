@@ -147,7 +147,8 @@ const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
   if (!current_kernels().decode_rans(&table, rans.data(), static_cast<int>(tiles.size()))) {
     return "its codes do not end where they must";
   }
-  for (std::size_t i = 0; i < tiles.size(); ++i) finish(shape, work[i], out[i]);
+  for (std::size_t i = 0; i < tiles.size(); ++i)
+    finish(shape, work[i], out[i]);
   return nullptr;
 }
 

@@ -40,8 +40,8 @@ TileKind kind_of(const TileSource& tile) noexcept;
 const char* decode_tile(const TileShape& shape, const DecodeTable* table, const TileSource& tile,
                         std::span<std::byte> out, TileBuffers& buffers) noexcept;
 
-/// Up to kMostTiles tiles of the kind rans with one table and the same decoded size: faster than one
-/// by one. `out` and `buffers` belong to the tiles in their order.
+/// Up to kMostTiles tiles of the kind rans with one table and the same decoded size: faster than
+/// one by one. `out` and `buffers` belong to the tiles in their order.
 const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
                               std::span<const TileSource> tiles,
                               std::span<const std::span<std::byte>> out,

@@ -6,6 +6,7 @@
 #include "codec/quiet_chunks.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace pare::codec::detail {
@@ -15,8 +16,10 @@ namespace {
 constexpr std::size_t kMostSymbols = 2 * kTileBytes;
 constexpr std::size_t kNibbleBlock = 128;
 constexpr std::size_t kMostCount = 65535;  // the header's counts have 16 bits
+// Renorm bytes are made backwards from here; header and states go before them, the rest behind.
+constexpr std::size_t kRenormEnd = kMostSymbols + kSlack + 256;
 // Room for whatever a tile of every section can come to, before it is compared with raw.
-constexpr std::size_t kOutRoom = 5 * kMostSymbols + 1024;
+constexpr std::size_t kOutRoom = kRenormEnd + 5 * kMostSymbols + 1024;
 
 const std::uint8_t* as_u8(std::span<const std::byte> bytes) {
   return reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -30,8 +33,9 @@ bool all_equal(std::span<const std::byte> bytes) {
 std::uint8_t padding_symbol(const RansTable& table) {
   const auto* best = std::max_element(table.freqs.begin(), table.freqs.begin() + table.n);
   const auto index = static_cast<std::size_t>(best - table.freqs.begin());
-  const unsigned u = table.pair ? table.pairs[index] >> 3U
-                                : static_cast<unsigned>(index) << static_cast<unsigned>(table.shift);
+  const unsigned u = table.pair
+                         ? table.pairs[index] >> 3U
+                         : static_cast<unsigned>(index) << static_cast<unsigned>(table.shift);
   return static_cast<std::uint8_t>(table.base + u);
 }
 
@@ -56,7 +60,6 @@ std::span<const std::uint8_t> SymbolBuffer::split(Transform transform, std::size
 
 TileEncoder::TileEncoder()
     : pad_(kMostSymbols),
-      renorm_(kMostSymbols + kSlack),
       escapes_(kMostSymbols + kSlack),
       sections_(2 * kMostSymbols + kSlack),
       extras_(kMostSymbols + kSlack),
@@ -92,7 +95,8 @@ std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count
   return put(at, extras_.data(), extra);
 }
 
-// Size of the encoded tile without the low bytes; 0 when the table or the header has no room.
+// Where the encoded tile ends without the low bytes, in out_; it begins at begin_. 0 when the table
+// or the header has no room.
 std::size_t TileEncoder::encode_rans(const RansTable& table,
                                      std::span<const std::uint8_t> symbols) {
   const CodecKernels& kernels = current_kernels();
@@ -102,27 +106,30 @@ std::size_t TileEncoder::encode_rans(const RansTable& table,
   }
   expanded_ = &table;
   RansEncoding tile{};
+  std::array<std::uint8_t, 128> states{};
   tile.chunks = (symbols.size() + kChunk - 1) / kChunk;
   tile.symbols = padded(symbols, kChunk, padding_symbol(table));
-  tile.states = out_.data() + kRansHeader;
+  tile.states = states.data();
   const std::size_t quiet =
       encode_quiet(table_, tile.symbols, tile.chunks, quiet_target_, tile.states);
   tile.done = quiet + seed_chunks(table.n, tile.chunks);
-  tile.renorm_end = renorm_.data() + renorm_.size();
+  tile.renorm_end = out_.data() + kRenormEnd;
   tile.escapes = escapes_.data();
   tile.planes = planes_.data();
   kernels.encode_rans(&table_, &tile);
   if (tile.renorm_bytes > kMostCount || tile.escape_count > kMostCount) return 0;
   if (tile.escape_count != 0 && table.freqs[static_cast<std::size_t>(table.n)] == 0) return 0;
 
-  out_[0] = static_cast<std::uint8_t>(TileKind::rans);
-  out_[1] = static_cast<std::uint8_t>(quiet);
-  store(out_.data() + 2, tile.renorm_bytes, 2);
-  store(out_.data() + 4, tile.escape_count, 2);
-  std::size_t at = kRansHeader + 2 * static_cast<std::size_t>(table.lanes());
-  at = put(at, tile.renorm_end - tile.renorm_bytes, tile.renorm_bytes);
-  at = put_escapes(at, table.escape_form, tile.escape_count);
-  return put(at, planes_.data(), static_cast<std::size_t>(table.shift) * tile.chunks * 8);
+  const std::size_t states_bytes = 2 * static_cast<std::size_t>(table.lanes());
+  begin_ = kRenormEnd - tile.renorm_bytes - states_bytes - kRansHeader;
+  std::uint8_t* header = out_.data() + begin_;
+  header[0] = static_cast<std::uint8_t>(TileKind::rans);
+  header[1] = static_cast<std::uint8_t>(quiet);
+  store(header + 2, tile.renorm_bytes, 2);
+  store(header + 4, tile.escape_count, 2);
+  put(begin_ + kRansHeader, states.data(), states_bytes);
+  const std::size_t end = put_escapes(kRenormEnd, table.escape_form, tile.escape_count);
+  return put(end, planes_.data(), static_cast<std::size_t>(table.shift) * tile.chunks * 8);
 }
 
 std::size_t TileEncoder::encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols) {
@@ -140,7 +147,8 @@ std::size_t TileEncoder::encode_nibbles(std::uint8_t base, std::span<const std::
 std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
                                                const TileCoding& coding,
                                                std::span<const std::byte> bytes) {
-  std::size_t size = 0;
+  begin_ = 0;
+  std::size_t end = 0;
   if (all_equal(bytes)) {
     out_[0] = static_cast<std::uint8_t>(TileKind::constant);
     out_[1] = std::to_integer<std::uint8_t>(bytes[0]);
@@ -148,15 +156,16 @@ std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t 
   }
   if (coding.table != nullptr || coding.nibble_base) {
     const auto symbols = split_.split(transform, element, bytes);
-    size = coding.table != nullptr ? encode_rans(*coding.table, symbols)
-                                   : encode_nibbles(*coding.nibble_base, symbols);
-    if (size != 0) size = put(size, split_.low().data(), split_.low().size());
+    end = coding.table != nullptr ? encode_rans(*coding.table, symbols)
+                                  : encode_nibbles(*coding.nibble_base, symbols);
+    if (end != 0) end = put(end, split_.low().data(), split_.low().size());
   }
-  if (size == 0 || size > bytes.size()) {
+  if (end == 0 || end - begin_ > bytes.size()) {
+    begin_ = 0;
     out_[0] = static_cast<std::uint8_t>(TileKind::raw);
-    size = put(1, as_u8(bytes), bytes.size());
+    end = put(1, as_u8(bytes), bytes.size());
   }
-  return std::as_bytes(std::span(out_)).first(size);
+  return std::as_bytes(std::span(out_)).subspan(begin_, end - begin_);
 }
 
 }  // namespace pare::codec::detail

@@ -29,8 +29,8 @@ class SymbolBuffer {
 
 /// How the tiles of a run are coded. Neither: raw, or constant.
 struct TileCoding {
-  const RansTable* table = nullptr;             // dense
-  std::optional<std::uint8_t> nibble_base{};    // fast
+  const RansTable* table = nullptr;           // dense
+  std::optional<std::uint8_t> nibble_base{};  // fast
 };
 
 /// Memory for one tile at a time.
@@ -51,12 +51,12 @@ class TileEncoder {
 
   SymbolBuffer split_;
   std::vector<std::uint8_t> pad_;
-  std::vector<std::uint8_t> renorm_;
   std::vector<std::uint8_t> escapes_;
   std::vector<std::uint8_t> sections_;
   std::vector<std::uint8_t> extras_;
   std::vector<std::uint8_t> planes_;
   std::vector<std::uint8_t> out_;
+  std::size_t begin_ = 0;                // of the tile in out_
   const RansTable* expanded_ = nullptr;  // the table that table_ holds
   EncodeTable table_{};
   std::size_t quiet_target_ = 1;

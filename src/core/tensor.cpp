@@ -83,4 +83,12 @@ Tensor store_floats(std::span<const float> values, DType dtype, Shape shape) {
   return stored;
 }
 
+TensorView rows_of(const TensorView& matrix, std::int64_t first, std::int64_t count) {
+  const std::size_t row = static_cast<std::size_t>(matrix.shape[1]) * size_of(matrix.dtype);
+  return {matrix.dtype, Shape{count, matrix.shape[1]},
+          matrix.data.subspan(static_cast<std::size_t>(first) * row,
+                              static_cast<std::size_t>(count) * row),
+          matrix.owner};
+}
+
 }  // namespace pare

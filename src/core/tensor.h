@@ -51,6 +51,9 @@ struct TensorView {
   std::int64_t numel() const { return shape.numel(); }
 };
 
+/// Rows [first, first + count) of a matrix; they must lie inside.
+TensorView rows_of(const TensorView& matrix, std::int64_t first, std::int64_t count);
+
 /// Owner of a tensor's bytes.
 class Tensor {
  public:

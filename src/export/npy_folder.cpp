@@ -57,6 +57,12 @@ class NpyFolder final : public formats::TensorSource {
     return sources_[place.source]->read(place.key);
   }
 
+  TensorView read_rows(std::string_view name, std::int64_t first,
+                       std::int64_t count) const override {
+    const Place& place = place_of(name);
+    return sources_[place.source]->read_rows(place.key, first, count);
+  }
+
   void release(std::string_view name) const noexcept override {
     const formats::TensorInfo* info = find(name);
     if (info == nullptr) return;

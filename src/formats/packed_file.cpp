@@ -35,10 +35,24 @@ struct Stored {
   std::span<const std::byte> info;
 };
 
+/// What decoding single rows needs, kept from one to the next.
+struct RowReader {
+  codec::TensorDecoder decoder;
+  codec::Scratch scratch = {};
+
+  std::shared_ptr<const std::byte[]> decode(std::int64_t first_tile, std::int64_t tiles,
+                                            std::size_t bytes) {
+    auto decoded = std::make_shared_for_overwrite<std::byte[]>(bytes);
+    decoder.decode_tiles(first_tile, tiles, {decoded.get(), bytes}, scratch);
+    return decoded;
+  }
+};
+
 /// What readers share of one tensor.
 struct Slot {
   std::mutex mutex;
   std::shared_ptr<const std::byte[]> decoded;
+  std::optional<RowReader> rows;
   std::atomic<bool> checked = false;  // of tensors that are mapped
 };
 
@@ -280,6 +294,33 @@ TensorView PackedFile::read(std::size_t i) const {
     }
     return {range.info.dtype, range.info.shape,
             {slot.decoded.get(), range.end - range.begin}, slot.decoded};
+  });
+}
+
+TensorView PackedFile::read_rows(std::size_t i, std::int64_t first, std::int64_t count) const {
+  const PackedRange& range = state_->manifest.ranges[i];
+  Slot& slot = state_->slots[i];
+  std::unique_lock lock(slot.mutex);
+  if (!range.coded || slot.decoded != nullptr) {
+    lock.unlock();
+    return rows_of(read(i), first, count);
+  }
+  return state_->at_tensor(i, [&]() -> TensorView {
+    const std::size_t row =
+        static_cast<std::size_t>(range.info.shape[1]) * size_of(range.info.dtype);
+    const std::size_t begin = static_cast<std::size_t>(first) * row;
+    const std::size_t size = static_cast<std::size_t>(count) * row;
+    if (size == 0) return {range.info.dtype, Shape{count, range.info.shape[1]}, {}, nullptr};
+    const std::size_t first_tile = begin / codec::kTileBytes;
+    const std::size_t end_tile = (begin + size + codec::kTileBytes - 1) / codec::kTileBytes;
+    const std::size_t end = std::min(end_tile * codec::kTileBytes, range.end - range.begin);
+    const std::size_t skipped = first_tile * codec::kTileBytes;
+    if (!slot.rows) slot.rows.emplace(RowReader{state_->decoder(i)});
+    const auto bytes = slot.rows->decode(static_cast<std::int64_t>(first_tile),
+                                         static_cast<std::int64_t>(end_tile - first_tile),
+                                         end - skipped);
+    return {range.info.dtype, Shape{count, range.info.shape[1]},
+            {bytes.get() + (begin - skipped), size}, bytes};
   });
 }
 

@@ -36,6 +36,8 @@ class PackedFile {
   /// either way. Decoded memory is shared by readers until `release`, and lives as long as the views.
   /// Errors: corrupt_stream, naming file, tensor and tile.
   TensorView read(std::size_t i) const;
+  /// Rows [first, first + count) of a matrix: only the tiles they lie in are decoded.
+  TensorView read_rows(std::size_t i, std::int64_t first, std::int64_t count) const;
   void release(std::size_t i) const noexcept;
 
   /// Gives the whole original file to `sink`, front to back in pieces, checking every byte read.

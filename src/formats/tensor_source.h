@@ -32,8 +32,16 @@ class TensorSource {
   /// nullptr when there is no such tensor.
   virtual const TensorInfo* find(std::string_view name) const noexcept = 0;
 
-  /// The tensor's bytes, valid as long as the source. Errors: tensor_missing (with a near match).
+  /// The tensor's bytes, valid as long as the source; decoded ones (with an owner) as long as the
+  /// view or until `release`. Errors: tensor_missing (with a near match).
   virtual TensorView read(std::string_view name) const = 0;
+
+  /// Rows [first, first + count) of a matrix, for readers that need a few of them: a source that
+  /// would have to decode all of it decodes only those. Errors: as `read`. They must lie inside.
+  virtual TensorView read_rows(std::string_view name, std::int64_t first,
+                               std::int64_t count) const {
+    return rows_of(read(name), first, count);
+  }
 
   /// Gives back the memory of the tensor's pages; a later read maps them again.
   virtual void release(std::string_view name) const noexcept = 0;

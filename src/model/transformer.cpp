@@ -11,7 +11,6 @@ namespace pare::model {
 Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> sequences) {
   const ModelConfig& config = model.graph->config;
   const std::string name = model.graph->embedding + ".weight";
-  const TensorView table = model.weights->tensor(name);
   Batch batch;
   std::int64_t tokens = 0;
   for (const auto& sequence : sequences) {
@@ -27,7 +26,7 @@ Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> seque
                     fmt::format("id {} in a vocabulary of {}", id, config.vocab_size))
             .hint("the tokenizer or the token file belongs to another model");
       }
-      read_floats(table, id * config.hidden_size, batch.hidden.view().row_span(row++));
+      read_floats(model.weights->rows(name, id, 1), 0, batch.hidden.view().row_span(row++));
     }
   }
   model.weights->release(name);

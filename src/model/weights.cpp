@@ -36,6 +36,12 @@ TensorView PatchedWeights::tensor(const std::string& name) const {
   return found != nullptr ? found->view() : base_.tensor(name);
 }
 
+TensorView PatchedWeights::rows(const std::string& name, std::int64_t first,
+                                std::int64_t count) const {
+  const Tensor* found = patch(name);
+  return found != nullptr ? rows_of(found->view(), first, count) : base_.rows(name, first, count);
+}
+
 bool PatchedWeights::has(const std::string& name) const {
   return patch(name) != nullptr || base_.has(name);
 }

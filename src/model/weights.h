@@ -41,6 +41,10 @@ class WeightSource {
   virtual LinearWeights linear(const Context& ctx, const std::string& module) const = 0;
   /// A float tensor by full name (norms, embedding), valid as long as the source.
   virtual TensorView tensor(const std::string& name) const = 0;
+  /// Rows [first, first + count) of a float matrix by full name. They must lie inside.
+  virtual TensorView rows(const std::string& name, std::int64_t first, std::int64_t count) const {
+    return rows_of(tensor(name), first, count);
+  }
   virtual bool has(const std::string& name) const = 0;
   /// Gives back mapped pages of a tensor or of a module's tensors.
   virtual void release(const std::string& name) const noexcept = 0;
@@ -53,6 +57,10 @@ class FloatWeights final : public WeightSource {
 
   LinearWeights linear(const Context& ctx, const std::string& module) const override;
   TensorView tensor(const std::string& name) const override { return source_.read(name); }
+  TensorView rows(const std::string& name, std::int64_t first,
+                  std::int64_t count) const override {
+    return source_.read_rows(name, first, count);
+  }
   bool has(const std::string& name) const override { return source_.find(name) != nullptr; }
   void release(const std::string& name) const noexcept override;
 
@@ -75,6 +83,8 @@ class PatchedWeights final : public WeightSource {
   /// Linears of float bases: weight and bias are replaced one by one.
   LinearWeights linear(const Context& ctx, const std::string& module) const override;
   TensorView tensor(const std::string& name) const override;
+  TensorView rows(const std::string& name, std::int64_t first,
+                  std::int64_t count) const override;
   bool has(const std::string& name) const override;
   void release(const std::string& name) const noexcept override { base_.release(name); }
 

@@ -36,7 +36,9 @@ model::ActivationQuant activation_of(const quant::QuantizedLinear& linear) {
 
 QuantizedWeights::QuantizedWeights(const export_::QuantizedCheckpoint& checkpoint,
                                    const model::ModelGraph& graph)
-    : checkpoint_(checkpoint) {
+    : checkpoint_(checkpoint), stored_(checkpoint.stored()) {
+  for (std::string& name : checkpoint.tensors())
+    floats_.insert(std::move(name));
   for (std::string& name : checkpoint.linears())
     linears_.insert(std::move(name));
   const model::ModelConfig& config = graph.config;
@@ -80,8 +82,9 @@ void QuantizedWeights::expect_norm(const std::string& module, const Shape& shape
 }
 
 void QuantizedWeights::expect_tensor(const std::string& name, const Shape& shape) {
-  const std::optional<TensorView> found = checkpoint_.tensor(name);
-  if (!found) fail_missing(name);
+  // By header alone: reading would decode the tensors of a packed folder.
+  const formats::TensorInfo* found = floats_.contains(name) ? stored_->find(name) : nullptr;
+  if (found == nullptr) fail_missing(name);
   expected_.insert(name);
   if (found->shape != shape) fail_shape(name, found->shape, shape);
   if (is_weight_float(found->dtype)) return;
@@ -131,9 +134,15 @@ TensorView QuantizedWeights::tensor(const std::string& name) const {
   return *found;
 }
 
+TensorView QuantizedWeights::rows(const std::string& name, std::int64_t first,
+                                  std::int64_t count) const {
+  if (!floats_.contains(name)) fail_missing(name);
+  return stored_->read_rows(name, first, count);
+}
+
 bool QuantizedWeights::has(const std::string& name) const {
   constexpr std::string_view kWeight = ".weight";
-  if (checkpoint_.tensor(name)) return true;
+  if (floats_.contains(name)) return true;
   return name.ends_with(kWeight) && linears_.contains(name.substr(0, name.size() - kWeight.size()));
 }
 

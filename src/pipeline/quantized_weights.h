@@ -7,6 +7,7 @@
 #include "model/weights.h"
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -24,6 +25,8 @@ class QuantizedWeights final : public model::WeightSource {
   /// Errors: tensor_missing; tensor_mismatch when the shape is not the graph's.
   model::LinearWeights linear(const Context& ctx, const std::string& module) const override;
   TensorView tensor(const std::string& name) const override;
+  TensorView rows(const std::string& name, std::int64_t first,
+                  std::int64_t count) const override;
   /// "lm_head.weight" is there when lm_head is quantized, too.
   bool has(const std::string& name) const override;
   void release(const std::string& name) const noexcept override;
@@ -35,6 +38,8 @@ class QuantizedWeights final : public model::WeightSource {
   void refuse_leftovers() const;
 
   const export_::QuantizedCheckpoint& checkpoint_;
+  std::shared_ptr<const formats::TensorSource> stored_;
+  std::set<std::string> floats_;
   std::set<std::string> linears_;
   std::map<std::string, Shape> shapes_;  // of the linears' weights, as the graph has them
   std::set<std::string> expected_;       // names that have a place in the model

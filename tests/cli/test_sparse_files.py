@@ -70,22 +70,24 @@ def test_one_sparse_scale_for_the_matrix(quantize, demo_model):
         assert np.array_equal(deq, tensors[module + ".input_scale"].astype(F32) * (limit / F32(7))) and deq.shape == (1,)
 
 
-@pytest.mark.parametrize("method", ["co-sparse", "lowbit"])
-def test_every_layout_computes_the_same(pare, quantize, demo_text, method):
+def test_every_layout_computes_the_same(pare, quantize, demo_text):
     found = set()
     for layout in ("ascend", "ascend-v1", "npy"):
-        out = quantize(*SPARSE, "--method", method, "--format", layout)
-        printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "2", "--context", "128", "--compute", "f32")
+        out = quantize(*SPARSE, "--format", layout)
+        printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "1", "--context", "128", "--compute", "f32")
         found.add(round(printed["perplexity"], 5))
     assert len(found) == 1 and 20 < found.pop() < 80
 
 
 def test_a_power_is_stored_and_warned_of(pare, demo_model, demo_calib, demo_text, tmp_path):
     out = tmp_path / "out"
-    process = pare("quantize", demo_model, "-o", out, *SPARSE, "--nonuniform", "--calib", demo_calib)
+    options = (*SPARSE, "--nonuniform", "--calib", demo_calib)
+    kept = [f"model.layers.{layer}.*" for layer in range(1, 6)]  # the search takes its time
+    process = pare("quantize", demo_model, "-o", out, *options, "--disable-names", *kept)
     assert b"weight_power" in process.stderr and b"noise" in process.stderr
     source, tensors = checkpoint.read_folder(demo_model), checkpoint.read_folder(out)
     reported = {linear["name"]: linear["weight_sqnr_db"] for linear in report_of(out)["linears"]}
+    assert len(modules_of(tensors)) == 7
     for module in modules_of(tensors):
         power = tensors[module + ".weight_power"]
         assert power.dtype == F32 and power.shape == (1,) and 0.1 <= power[0] < 1
@@ -95,10 +97,9 @@ def test_a_power_is_stored_and_warned_of(pare, demo_model, demo_calib, demo_text
         weight = source[module + ".weight"].astype(np.float64)
         sqnr = 10 * np.log10((weight ** 2).sum() / ((weight - rebuilt) ** 2).sum())
         assert sqnr == pytest.approx(reported[module], abs=0.02), module
-    printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "2", "--context", "128")
+    printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "1", "--context", "128")
     assert 20 < printed["perplexity"] < 80
-    refused = pare("quantize", demo_model, "-o", tmp_path / "no", *SPARSE, "--nonuniform", "--calib", demo_calib, "--format",
-                   "npy", exit_code=4)
+    refused = pare("quantize", demo_model, "-o", tmp_path / "no", *options, "--format", "npy", exit_code=4)
     assert b"power" in refused.stderr
 
 
@@ -165,7 +166,7 @@ def test_two_stage_layouts_compute_the_same(pare, quantize, demo_text, demo_mode
     found = set()
     for layout in ("ascend", "ascend-v1"):
         out = quantize(*TWO_STAGE, "--format", layout, calib=None)
-        printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "2", "--context", "128", "--compute", "f32")
+        printed = program.run_json("eval", out, "--ppl", demo_text, "--windows", "1", "--context", "128", "--compute", "f32")
         found.add(printed["perplexity"])
         header = json.loads(next(out.glob("quant_model_description*.json")).read_text())
         assert header["model_quant_type"] == "W4A8_DYNAMIC"

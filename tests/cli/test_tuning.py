@@ -74,6 +74,16 @@ def test_a_smoothed_model_is_the_same_in_every_layout(pare, rough, rough_model, 
     assert pare("generate", out, "--prompt", "It was late", "--max-new-tokens", 4).stdout
 
 
+def test_a_layout_without_norm_biases_gets_scales_only(rough, rough_model, perplexity):
+    options = ("--scheme", "w8a8", *LOWBIT[2:], "--format", "compressed-tensors")
+    out = rough(*options, "--do-smooth", "--smooth-alpha", 0.5)
+    stored, source = checkpoint.read_folder(out), checkpoint.read_folder(rough_model)
+    assert not [name for name in stored if name.endswith(".bias")]
+    norm = "model.layers.3.input_layernorm.weight"
+    assert not np.array_equal(stored[norm], source[norm]) and np.array_equal(stored["model.norm.weight"], source["model.norm.weight"])
+    assert perplexity(out) - perplexity(rough_model) <= (perplexity(rough(*options)) - perplexity(rough_model)) / 2
+
+
 def float_output(block, tensors, norm, linear, x):
     """The linear behind a norm, f64, from float tensors."""
     def get(name):

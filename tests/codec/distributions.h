@@ -17,7 +17,8 @@ using Bytes = std::vector<std::byte>;
 
 inline double entropy_of(std::span<const std::byte> symbols) {
   std::array<double, 256> counts{};
-  for (const std::byte b : symbols) ++counts[std::to_integer<std::size_t>(b)];
+  for (const std::byte b : symbols)
+    ++counts[std::to_integer<std::size_t>(b)];
   double bits = 0;
   for (const double c : counts) {
     if (c > 0) bits -= c * std::log2(c / static_cast<double>(symbols.size()));
@@ -58,7 +59,8 @@ inline Bytes sparse_codes(WeightSource::Kind kind, double f, bool spread, std::s
   std::vector<double> w(cols);
   std::vector<double> sorted(cols);
   for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t i = 0; i < cols; ++i) sorted[i] = std::abs(w[i] = source.next());
+    for (std::size_t i = 0; i < cols; ++i)
+      sorted[i] = std::abs(w[i] = source.next());
     std::sort(sorted.begin(), sorted.end());
     const double inside = sorted[static_cast<std::size_t>((1 - f) * static_cast<double>(cols - 1))];
     for (const double x : w) {
@@ -75,7 +77,8 @@ inline Bytes plain_codes(WeightSource::Kind kind, double bits, std::size_t count
   Bytes codes(count);
   const auto fill = [&](double scale, std::size_t n) {
     WeightSource source(kind, seed);
-    for (std::size_t i = 0; i < n; ++i) codes[i] = as_code(source.next() * scale);
+    for (std::size_t i = 0; i < n; ++i)
+      codes[i] = as_code(source.next() * scale);
     return entropy_of(std::span(codes).first(n));
   };
   double low = 0.05;

@@ -14,7 +14,8 @@ namespace pare::test {
 inline Bytes index_bytes(const std::vector<codec::TileEntry>& entries) {
   Bytes out;
   const auto put = [&](std::uint32_t value) {
-    for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
+    for (unsigned i = 0; i < 4; ++i)
+      out.push_back(static_cast<std::byte>(value >> (8 * i)));
   };
   for (const codec::TileEntry& entry : entries) {
     put(entry.offset);
@@ -69,7 +70,8 @@ inline Bytes random_bytes(std::size_t count, unsigned seed) {
 inline Bytes gaussian_floats(DType dtype, std::size_t count, unsigned seed) {
   WeightSource source(WeightSource::gauss, seed);
   std::vector<float> values(count);
-  for (float& v : values) v = static_cast<float>(source.next() * 0.02);
+  for (float& v : values)
+    v = static_cast<float>(source.next() * 0.02);
   Tensor tensor = store_floats(values, dtype, Shape{static_cast<std::int64_t>(count)});
   return {tensor.bytes().begin(), tensor.bytes().end()};
 }
@@ -81,7 +83,8 @@ inline Bytes packed_codes(std::size_t bytes, unsigned seed) {
     return static_cast<unsigned>(std::lround(std::clamp(source.next() * 2, -8.0, 7.0))) & 15U;
   };
   Bytes out(bytes);
-  for (std::byte& b : out) b = static_cast<std::byte>(code() | code() << 4U);
+  for (std::byte& b : out)
+    b = static_cast<std::byte>(code() | code() << 4U);
   return out;
 }
 

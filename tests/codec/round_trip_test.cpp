@@ -48,9 +48,9 @@ TEST(CodecRoundTrip, EverySizeAroundChunksAndTiles) {
 }
 
 TEST(CodecRoundTrip, EveryType) {
-  for (const DType dtype : {DType::boolean, DType::u8, DType::i8, DType::i16, DType::u16, DType::i32,
-                            DType::u32, DType::i64, DType::u64, DType::f64, DType::f8_e4m3,
-                            DType::f8_e5m2}) {
+  for (const DType dtype :
+       {DType::boolean, DType::u8, DType::i8, DType::i16, DType::u16, DType::i32, DType::u32,
+        DType::i64, DType::u64, DType::f64, DType::f8_e4m3, DType::f8_e5m2}) {
     const Bytes codes = test::plain_codes(test::WeightSource::laplace, 3, 2 * kTileBytes + 640, 3);
     expect_round_trip(view_of(codes, dtype), Content::elements, std::string(name_of(dtype)));
   }
@@ -87,7 +87,8 @@ TEST(CodecRoundTrip, ExtremesOfBytes) {
   }
   expect_round_trip(view_of(codes), Content::elements, "-128 and 127");
   expect_round_trip(view_of(test::random_bytes(codes.size(), 8)), Content::elements, "noise");
-  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::byte>(i);
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    codes[i] = static_cast<std::byte>(i);
   expect_round_trip(view_of(codes), Content::elements, "each byte as often");
 }
 
@@ -113,7 +114,8 @@ TEST(CodecRoundTrip, TilesAloneAndInAnyRange) {
       for (std::int64_t count = 0; first + count <= 10; ++count) {
         const auto begin = static_cast<std::size_t>(first) * kTileBytes;
         std::size_t size = 0;
-        for (std::int64_t t = first; t < first + count; ++t) size += decoder.tile_bytes(t);
+        for (std::int64_t t = first; t < first + count; ++t)
+          size += decoder.tile_bytes(t);
         Bytes out(size);
         decoder.decode_tiles(first, count, out, scratch);
         EXPECT_TRUE(std::ranges::equal(out, std::span(codes).subspan(begin, size)))

@@ -29,7 +29,8 @@ double overhead(const std::string& what, const Bytes& codes) {
 }
 
 TEST(CodecSize, SparseQuantizedWeights) {
-  for (const auto& [kind, name] : {std::pair{WeightSource::gauss, "gauss"}, {WeightSource::t4, "t4"}}) {
+  for (const auto& [kind, name] :
+       {std::pair{WeightSource::gauss, "gauss"}, {WeightSource::t4, "t4"}}) {
     for (const double f : {0.01, 0.05}) {
       for (const bool spread : {false, true}) {
         const std::string what =
@@ -45,7 +46,8 @@ TEST(CodecSize, PlainCodes) {
   for (const auto& [kind, name] :
        {std::pair{WeightSource::gauss, "gauss"}, {WeightSource::laplace, "Laplace"}}) {
     for (const double bits : {1.5, 2.0, 3.0, 4.0, 5.0, 6.0}) {
-      const std::string what = std::string(name) + " " + std::to_string(bits).substr(0, 3) + " bits";
+      const std::string what =
+          std::string(name) + " " + std::to_string(bits).substr(0, 3) + " bits";
       const Bytes codes = test::plain_codes(kind, bits, kBytes, 9);
       const bool hardest = kind == WeightSource::laplace && bits < 2;
       EXPECT_LE(overhead(what, codes), hardest ? 0.02 : 0.015) << what;
@@ -60,8 +62,8 @@ TEST(CodecSize, PackedNibbles) {
     symbols.push_back(b & std::byte{15});
     symbols.push_back(b >> 4);
   }
-  const test::Encoded encoded =
-      test::encode(test::view_of(codes, DType::u8), codec::Tier::dense, codec::Content::packed_nibbles);
+  const test::Encoded encoded = test::encode(test::view_of(codes, DType::u8), codec::Tier::dense,
+                                             codec::Content::packed_nibbles);
   const double limit = test::entropy_of(symbols) * static_cast<double>(symbols.size()) / 8;
   EXPECT_LE(static_cast<double>(encoded.size()), 1.015 * limit);
 }
@@ -87,7 +89,8 @@ TEST(CodecSize, FastTier) {
 }
 
 TEST(CodecSize, NeverMuchLargerThanRaw) {
-  for (const std::size_t size : {std::size_t{1}, std::size_t{100}, kTileBytes, 40 * kTileBytes + 1}) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{100}, kTileBytes, 40 * kTileBytes + 1}) {
     for (const codec::Tier tier : {codec::Tier::dense, codec::Tier::fast}) {
       const test::Encoded encoded = test::encode(test::view_of(test::random_bytes(size, 3)), tier);
       EXPECT_FALSE(encoded.worthwhile) << size;
@@ -109,10 +112,12 @@ TEST(CodecSize, EstimateAgrees) {
   for (const double bits : {1.5, 2.5, 3.5, 5.0}) {
     const Bytes codes = test::plain_codes(WeightSource::gauss, bits, kBytes / 2, 9);
     std::array<std::uint64_t, 256> counts{};
-    for (const std::byte b : codes) ++counts[std::to_integer<std::size_t>(b)];
+    for (const std::byte b : codes)
+      ++counts[std::to_integer<std::size_t>(b)];
     const codec::Estimate estimate = codec::estimate(counts);
     const test::Encoded encoded = test::encode(test::view_of(codes));
-    const double real = 8.0 * static_cast<double>(encoded.size()) / static_cast<double>(codes.size());
+    const double real =
+        8.0 * static_cast<double>(encoded.size()) / static_cast<double>(codes.size());
     EXPECT_NEAR(estimate.entropy_bits, test::entropy_of(codes), 1e-9);
     EXPECT_NEAR(estimate.coded_bits, real, 0.01 * real) << bits;
   }

@@ -37,7 +37,8 @@ Bytes operator+(Bytes a, const Bytes& b) {
 
 Bytes times(std::size_t count, const Bytes& what) {
   Bytes out;
-  for (std::size_t i = 0; i < count; ++i) out = out + what;
+  for (std::size_t i = 0; i < count; ++i)
+    out = out + what;
   return out;
 }
 
@@ -135,18 +136,29 @@ TEST(CodecStream, InfoIsWhatIsWorkedOutByHand) {
 }
 
 // Pairs: the members of a lane are 32 apart. Table: (0, 1) and (7, 2), where 7 is an escape; n = 2
-// takes two bits, and two seed chunks. One chunk only, so one seed chunk and no second field.
-//   Lanes 0..30 code (0, 1): index 0, x = 256. Lane 31 codes (9, 2): index 1, x = 257.
-//   Base -1: u = symbol + 1, so symbols -1, 0 and (8, 1). d = 9 - 3 = 6, c = 12, raw.
+// takes two bits. Two chunks, both seeds: x = 256 + i(second) + 4 * i(first). Base -1: u = symbol
+// + 1.
+//   Most lanes code (0, 1), symbols -1 and 0: index 0, x = 256.
+//   Lane 0 of the first chunk codes (-3, 10), symbols -4 and 9: not listed, index 2, x = 264 =
+//   0108.
+//     d = -3 - 3 = -6, c = 2 * 6 - 1 = 11; d = 10 - 3 = 7, c = 14.
+//   Lane 31 of the second codes (9, 2), symbols 8 and 1: index 1, x = 257. d = 6, c = 12.
 TEST(CodecStream, PairsByHand) {
-  const Bytes tile = from_hex("02 00 0000 0100") + times(31, from_hex("0001")) + from_hex("0101 0c");
-  Bytes codes = times(31, from_hex("ff")) + from_hex("08") + times(31, from_hex("00")) + from_hex("01");
-  codes.resize(64);
+  const Bytes tile =
+      from_hex("02 00 0000 0300 0801") + times(30, from_hex("0001")) + from_hex("0101 0b 0e 0c");
+  const Bytes codes = from_hex("fc") + times(31, from_hex("ff")) + from_hex("09") +
+                      times(31, from_hex("00")) + times(31, from_hex("ff")) + from_hex("08") +
+                      times(31, from_hex("00")) + from_hex("01");
   Stream stream = describe(tile, "0800 01 ff 02 08 17 80 7f 01", io::xxh3(codes));
-  stream.info[24] = std::byte{64};
+  stream.info[24] = std::byte{128};
   stream.info.resize(stream.info.size() - 8);
   append(stream.info, io::xxh3(stream.info + stream.index), 8);
   EXPECT_EQ(decode(stream, tile), codes);
+
+  TileEncoder encoder;
+  const RansTable table = parse_table(from_hex("01 ff 02 08 17 80 7f 01"));
+  const auto encoded = encoder.encode(Transform::bytes, 1, {.table = &table}, codes);
+  EXPECT_EQ(Bytes(encoded.begin(), encoded.end()), tile);
 }
 
 TEST(CodecStream, OtherKindsByHand) {

@@ -1,7 +1,7 @@
 // Tables: how they are chosen, stored, expanded and refused.
-#include "codec/rans_table.h"
 #include "codec/encoded.h"
 #include "codec/quiet_chunks.h"
+#include "codec/rans_table.h"
 #include "codec/table_choice.h"
 #include "support/expect_error.h"
 
@@ -40,7 +40,8 @@ TEST(CodecTable, UnitsAreLogarithms) {
 // Sixteen values, each as often: 16 slots each but for the escape's none, 4 bits.
 TEST(CodecTable, EvenValuesGetEvenSlots) {
   std::vector<std::pair<int, std::uint64_t>> values;
-  for (int v = -8; v < 8; ++v) values.emplace_back(v, 1000);
+  for (int v = -8; v < 8; ++v)
+    values.emplace_back(v, 1000);
   RansTable like;  // a bit plane for the low bit would be as good
   like.n = 16;
   const auto table = choose_table(counted(values), &like);
@@ -51,7 +52,8 @@ TEST(CodecTable, EvenValuesGetEvenSlots) {
   EXPECT_EQ(sum_of(*table), 256);
   // Low slots are met more often than high ones (states are about as frequent as 1 / x), so the
   // even share of 16 is a little less at the start and a little more at the end.
-  for (int i = 0; i < 16; ++i) EXPECT_NEAR(table->freqs[static_cast<std::size_t>(i)], 16, 2) << i;
+  for (int i = 0; i < 16; ++i)
+    EXPECT_NEAR(table->freqs[static_cast<std::size_t>(i)], 16, 2) << i;
 }
 
 TEST(CodecTable, SamplesKeepRoomForWhatTheyMissed) {
@@ -65,7 +67,8 @@ TEST(CodecTable, SamplesKeepRoomForWhatTheyMissed) {
 TEST(CodecTable, FlatOrMissingSymbolsHaveNone) {
   EXPECT_FALSE(choose_table(SymbolCounts{}));
   std::vector<std::pair<int, std::uint64_t>> values;
-  for (int v = 0; v < 256; ++v) values.emplace_back(v, 100);
+  for (int v = 0; v < 256; ++v)
+    values.emplace_back(v, 100);
   EXPECT_FALSE(choose_table(counted(values)));
 }
 
@@ -78,7 +81,8 @@ TEST(CodecTable, FewValuesGoInPairs) {
 
 TEST(CodecTable, WideValuesGetPlanes) {
   std::vector<std::pair<int, std::uint64_t>> values;
-  for (int v = -60; v < 60; ++v) values.emplace_back(v, static_cast<std::uint64_t>(4000 - v * v));
+  for (int v = -60; v < 60; ++v)
+    values.emplace_back(v, static_cast<std::uint64_t>(4000 - v * v));
   const auto table = choose_table(counted(values));
   ASSERT_TRUE(table);
   EXPECT_GE(table->shift, 1);
@@ -100,7 +104,8 @@ TEST(CodecTable, StoredAndParsed) {
 
 std::string refused(const std::vector<int>& bytes) {
   test::Bytes table;
-  for (const int b : bytes) table.push_back(static_cast<std::byte>(b));
+  for (const int b : bytes)
+    table.push_back(static_cast<std::byte>(b));
   return PARE_ERROR_TEXT(corrupt_stream, parse_table(table));
 }
 

@@ -82,13 +82,56 @@ void expect_effective_bias(const quant::QuantizedLinear& meant, const std::vecto
   }
 }
 
+/// Sparse codes are int8 codes like any others to a layout that knows no grids.
+quant::QuantizedLinear as_held_by(const Exporter& exporter, quant::QuantizedLinear linear) {
+  if (exporter.id == "compressed-tensors") linear.scheme.grid = quant::WeightGrid::uniform;
+  return linear;
+}
+
+/// A plan comes from headers, zeros and groups alone, and still says all that the linear does.
+void expect_same_plan(const LinearPlan& meant, const LinearPlan& found) {
+  EXPECT_EQ(found.name, meant.name);
+  EXPECT_EQ(found.scheme, meant.scheme) << found.scheme.text();
+  EXPECT_EQ(found.out, meant.out);
+  EXPECT_EQ(found.in, meant.in);
+  EXPECT_EQ(found.scale_dtype, meant.scale_dtype);
+  EXPECT_EQ(found.activation_dtype, meant.activation_dtype);
+  EXPECT_EQ(found.bias_dtype, meant.bias_dtype);
+  EXPECT_EQ(found.has_power, meant.has_power);
+  EXPECT_EQ(found.act_order, meant.act_order);
+  EXPECT_EQ(found.symmetric_input, meant.symmetric_input);
+}
+
+/// The values of a tensor as another type holds them.
+std::vector<float> rounded(const Tensor& tensor, DType dtype) {
+  std::vector<float> values = read_floats(tensor.view());
+  for (float& value : values)
+    value = round_through(value, dtype);
+  return values;
+}
+
+/// No layout claims it, and it holds every weight of the model.
+void expect_float_model(const Exporter& exporter, const test::MadeUpModel& model,
+                        const std::filesystem::path& folder) {
+  EXPECT_EQ(exporter_of(folder), nullptr);
+  const auto checkpoint = exporter.open(folder);
+  EXPECT_TRUE(checkpoint->linears().empty());
+  for (const auto& [name, linear] : model.linears) {
+    const auto weight = checkpoint->tensor(name + ".weight");
+    ASSERT_TRUE(weight.has_value()) << name;
+    EXPECT_EQ(weight->shape, (Shape{linear.out, linear.in}));
+    EXPECT_EQ(weight->dtype, model.plan.model_dtype);
+  }
+}
+
 TEST_P(EveryExporter, WritesWhatItReads) {
   const auto& [exporter, scheme, dtype] = GetParam();
   if (const std::string reason = exporter->refuses(scheme); !reason.empty()) {
     EXPECT_GT(reason.size(), 10U) << "a reason people can act on";
     return;
   }
-  const test::MadeUpModel model = test::made_up_model(scheme, dtype);
+  const test::MadeUpModel model = test::made_up_model(
+      scheme, dtype, {.q_out = 8, .up_out = 16, .linear_dtype = exporter->scale_dtype});
   ASSERT_EQ(exporter->check(model.plan), "");
   const test::TemporaryFolder folder;
   const ParamMap params = test::defaults_of(*exporter);
@@ -96,6 +139,7 @@ TEST_P(EveryExporter, WritesWhatItReads) {
     ASSERT_TRUE(std::filesystem::exists(folder.path() / file)) << file;
     EXPECT_EQ(test::mode_of(folder.path() / file) & 0077U, 0U) << file << " is open to others";
   }
+  if (exporter->plain_floats) return expect_float_model(*exporter, model, folder.path());
   ASSERT_EQ(exporter_of(folder.path()), exporter);
 
   const bool widened =
@@ -105,8 +149,9 @@ TEST_P(EveryExporter, WritesWhatItReads) {
   for (const auto& [name, meant] : model.linears) {
     const auto stored = checkpoint->linear(name);
     ASSERT_TRUE(stored.has_value()) << name;
-    test::expect_same_linear(meant, stored->linear, widened);
+    test::expect_same_linear(as_held_by(*exporter, meant), stored->linear, widened);
     expect_effective_bias(meant, stored->effective_bias);
+    expect_same_plan(plan_of(stored->linear), checkpoint->plan(name));
     checkpoint->release(name);
     EXPECT_FALSE(checkpoint->tensor(name + ".weight").has_value()) << "codes are no float tensor";
   }
@@ -116,8 +161,8 @@ TEST_P(EveryExporter, WritesWhatItReads) {
     const auto stored = checkpoint->tensor(name);
     ASSERT_TRUE(stored.has_value()) << name;
     EXPECT_EQ(stored->shape, meant.shape());
-    EXPECT_EQ(read_floats(*stored), read_floats(meant.view())) << name;
-    if (!widened) {
+    EXPECT_EQ(read_floats(*stored), rounded(meant, stored->dtype)) << name;
+    if (stored->dtype == meant.dtype()) {
       EXPECT_EQ(test::bytes_of(*stored), test::bytes_of(meant.view())) << name;
     }
   }
@@ -152,9 +197,10 @@ TEST(Exporters, NoneClaimsAFolderOfSomethingElse) {
 }
 
 TEST(Exporters, DeclareOneTensorPerName) {
+  const quant::Scheme scheme{.activations = quant::Activations::static_tensor};
   for (const Exporter* exporter : exporters()) {
-    const test::MadeUpModel model =
-        test::made_up_model({.activations = quant::Activations::static_tensor}, DType::f16);
+    if (!exporter->refuses(scheme).empty()) continue;
+    const test::MadeUpModel model = test::made_up_model(scheme, DType::f16);
     const ParamMap params = test::defaults_of(*exporter);
     std::set<std::string> names;
     std::size_t bytes = 0;
@@ -162,7 +208,6 @@ TEST(Exporters, DeclareOneTensorPerName) {
       EXPECT_TRUE(names.insert(info.name).second) << info.name;
       bytes += info.nbytes();
     }
-    EXPECT_EQ(names.size(), model.tensors.size() + 3 * 7 + 1);
     EXPECT_EQ(output_bytes(*exporter, model.plan, params), bytes);
   }
 }

@@ -147,6 +147,15 @@ TEST(AscendV1Layout, GoldenBytesPerGroup) {
             (std::vector<int>{0xB8, 0x0D, 0x52, 0xA7, 0xFC, 0x41, 0x96, 0xEB}));
 }
 
+TEST(AscendLayouts, SevenTensorsPerStaticLinear) {
+  for (const std::string_view format : {"ascend", "ascend-v1", "npy"}) {
+    const test::MadeUpModel model = test::made_up_model(kStatic, DType::f16);
+    const Exporter& exporter = find_exporter(format);
+    const auto tensors = exporter.declare(model.plan, test::defaults_of(exporter));
+    EXPECT_EQ(tensors.size(), model.tensors.size() + 3 * 7 + 1) << "and one bias";
+  }
+}
+
 TEST(AscendLayouts, ShardsWithAnIndex) {
   for (const std::string_view format : {"ascend", "ascend-v1"}) {
     const test::MadeUpModel model = test::made_up_model(kStatic, DType::f32);
@@ -285,6 +294,14 @@ TEST(Refusals, OddShapesThatMustBePacked) {
   EXPECT_EQ(v1.check(plan_of_shape(kInt4, 3, 64)), "");
   EXPECT_EQ(v1.check(plan_of_shape(quant::Scheme{}, 3, 63)), "");
   EXPECT_EQ(find_exporter("ascend").check(plan_of_shape(kInt4, 3, 63)), "");
+}
+
+TEST(Refusals, OrderOfColumns) {
+  ExportPlan plan = plan_of_shape(kInt4Groups, 4, 64);
+  plan.items[0].linear->act_order = true;
+  for (const std::string_view format : {"ascend", "ascend-v1", "npy"}) {
+    EXPECT_THAT(find_exporter(format).check(plan), HasSubstr("model.odd_proj: the layout has no"));
+  }
 }
 
 TEST(Refusals, Names) {

@@ -151,6 +151,22 @@ TEST(PackedFile, DecodedBytesAreSharedUntilReleasedAndLiveAsLongAsTheirViews) {
   EXPECT_EQ(bytes_of(packed->read("m.weight")), codes(40000, 1));
 }
 
+TEST(PackedFile, RowsAreThoseOfTheWholeWhereverTilesEnd) {
+  const TempDir dir;
+  put_file(dir / "a.safetensors", odd_file());
+  pack(dir / "a.safetensors", dir / "p.safetensors");
+  const auto source = open_checkpoint(dir / "p.safetensors");
+  const std::string whole = codes(40000, 1);  // 200 x 200; a tile ends in row 163
+  for (const auto& [first, count] : {std::pair{0, 1}, {163, 1}, {162, 3}, {199, 1}, {7, 0}, {0, 200}}) {
+    const TensorView rows = source->read_rows("m.weight", first, count);
+    EXPECT_EQ(rows.shape, (Shape{count, 200}));
+    EXPECT_EQ(bytes_of(rows), whole.substr(static_cast<std::size_t>(first) * 200,
+                                           static_cast<std::size_t>(count) * 200));
+  }
+  const TensorView kept = source->read("m.weight");
+  EXPECT_EQ(source->read_rows("m.weight", 5, 2).data.data(), kept.data.data() + 1000);
+}
+
 /// Small, so that every byte of it can be broken in turn.
 fs::path small_packed(const TempDir& dir) {
   const std::string header =

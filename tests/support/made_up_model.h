@@ -4,9 +4,12 @@
 
 #include "core/rng.h"
 #include "export/exporter.h"
+#include "io/file.h"
+#include "io/json.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -54,7 +57,8 @@ inline Tensor float_tensor(Rng& rng, DType dtype, Shape shape) {
   return store_floats(values, dtype, std::move(shape));
 }
 
-/// A linear with random codes over the whole range; every number is exact in `dtype`.
+/// A linear with random codes over the whole range; every number is exact in `dtype`. No zero is the
+/// lowest code: one of the layouts has no place for that.
 inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
                                              const quant::Scheme& scheme, std::int64_t out,
                                              std::int64_t in, DType dtype, bool bias) {
@@ -81,7 +85,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
     scale = round_through(between(rng, 0.0001, 0.005), q.scale_dtype);
   q.zeros.resize(q.scales.size());
   for (float& zero : q.zeros)
-    zero = scheme.symmetric ? 0.0F : static_cast<float>(code());
+    zero = scheme.symmetric ? 0.0F : static_cast<float>(std::max(code(), scheme.qmin() + 1));
   if (!scheme.symmetric) q.zeros.back() = 3;  // so that reading back finds it asymmetric
   if (bias) q.bias = float_tensor(rng, dtype, {out});
   if (scheme.activations == quant::Activations::static_tensor) {
@@ -114,12 +118,22 @@ struct MadeUpModel {
     if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
     item.row_parallel = q.name.ends_with("o_proj");
     item.has_power = q.power != 1;
+    item.act_order = !q.group_index.empty();
     plan.items.push_back({.linear = std::move(item), .tensor = {}});
     linears[q.name] = std::move(q);
   }
 };
 
-inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype) {
+/// Sizes of two of the linears, and the type of scales and biases where layouts ask for one.
+struct MadeUpOptions {
+  std::int64_t q_out = 6;
+  std::int64_t up_out = 2;
+  std::optional<DType> linear_dtype = std::nullopt;
+};
+
+inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype,
+                                 const MadeUpOptions& options = {}) {
+  const DType of_linears = options.linear_dtype.value_or(dtype);
   Rng rng(7);
   MadeUpModel model;
   model.plan.model_type = quant::ascend_type_of(scheme);
@@ -127,9 +141,11 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype) {
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";
   model.add_tensor("model.embed_tokens.weight", float_tensor(rng, dtype, {10, 64}));
-  model.add_linear(made_up_linear(rng, block + "self_attn.q_proj", scheme, 6, 64, dtype, true));
-  model.add_linear(made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, dtype, false));
-  model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, 2, 128, dtype, false));
+  model.add_linear(made_up_linear(rng, block + "self_attn.q_proj", scheme, options.q_out, 64,
+                                  of_linears, true));
+  model.add_linear(made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, of_linears, false));
+  model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, options.up_out, 128, of_linears,
+                                  false));
   model.add_tensor(block + "input_layernorm.weight", float_tensor(rng, dtype, {64}));
   model.add_tensor(block + "mlp.kept.weight", float_tensor(rng, dtype, {4, 6}));
   model.add_tensor(block + "mlp.kept.bias", float_tensor(rng, dtype, {4}));
@@ -143,7 +159,18 @@ inline ParamMap defaults_of(const export_::Exporter& exporter) {
   return params;
 }
 
-/// Writes a model, its linears last, and returns the names of the files.
+/// config.json as the layout asks for it; layouts that are told by it cannot be read without.
+inline void write_config(const export_::Exporter& exporter, const export_::ExportPlan& plan,
+                         const std::filesystem::path& folder) {
+  io::Json config = io::Json::object();
+  const io::Json patch = io::parse_json(exporter.config_patch(plan), "config patch");
+  for (const auto& [key, value] : patch.items()) {
+    if (!value.is_null()) config[key] = value;
+  }
+  io::write_text(folder / "config.json", config.dump(2));
+}
+
+/// Writes a model, its linears last, and returns the names of the files (config.json left out).
 inline std::vector<std::string> write_model(const export_::Exporter& exporter,
                                             const MadeUpModel& model,
                                             const std::filesystem::path& folder,
@@ -153,6 +180,7 @@ inline std::vector<std::string> write_model(const export_::Exporter& exporter,
     writer->put_tensor(name, tensor.view());
   for (const auto& [name, linear] : model.linears)
     writer->put_linear(linear);
+  write_config(exporter, model.plan, folder);
   return writer->finish();
 }
 
@@ -185,6 +213,7 @@ inline void expect_same_linear(const quant::QuantizedLinear& meant,
   expect_same_scales(meant, found);
   EXPECT_EQ(found.zeros, meant.zeros);
   EXPECT_EQ(found.row_scales, meant.row_scales);
+  EXPECT_EQ(found.group_index, meant.group_index);
   EXPECT_EQ(found.power, meant.power);
   EXPECT_EQ(found.scale_dtype, widened ? DType::f32 : meant.scale_dtype);
   ASSERT_EQ(found.bias.has_value(), meant.bias.has_value());

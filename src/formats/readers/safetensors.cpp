@@ -65,6 +65,16 @@ class SafetensorsSource final : public TensorSource {
     return {info->dtype, info->shape, file.plain->bytes().subspan(place.begin, place.size)};
   }
 
+  TensorView read_rows(std::string_view name, std::int64_t first,
+                       std::int64_t count) const override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr) fail_missing(name);
+    const Place& place = place_of(*info);
+    const SourceFile& file = files_[place.file];
+    if (file.packed) return file.packed->read_rows(place.begin, first, count);
+    return rows_of(read(name), first, count);
+  }
+
   void release(std::string_view name) const noexcept override {
     const TensorInfo* info = find(name);
     if (info == nullptr) return;

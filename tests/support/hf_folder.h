@@ -1,0 +1,123 @@
+// A folder in a Hugging Face style layout in memory, to be changed before it is written; and the
+// linear whose words in every layout are known.
+#pragma once
+
+#include "core/error.h"
+#include "export/exporter.h"
+#include "formats/safetensors_writer.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "support/made_up_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pare::test {
+
+/// 8 x 8 codes u = (3 o + 5 i) mod 16 less 8, one group; zero points and scales differ by row.
+/// The words were packed by AutoAWQ's, AutoGPTQ's and compressed-tensors' own functions.
+inline quant::QuantizedLinear golden_linear(std::int64_t group_size = 8) {
+  quant::QuantizedLinear q;
+  q.name = "a";
+  q.scheme = {.weight_bits = 4,
+              .symmetric = false,
+              .granularity = quant::Granularity::group,
+              .group_size = group_size};
+  q.out = 8;
+  q.in = 8;
+  q.scale_dtype = DType::f16;
+  for (int o = 0; o < 8; ++o) {
+    for (int i = 0; i < 8; ++i) q.codes.push_back(static_cast<std::int8_t>((3 * o + 5 * i) % 16 - 8));
+  }
+  for (const int zero : {8, 7, 9, 6, 1, 15, 3, 12}) q.zeros.push_back(static_cast<float>(zero - 8));
+  q.scales = {.5F, .25F, .125F, 1, 2, .0625F, .5F, .03125F};
+  return q;
+}
+
+inline MadeUpModel one_linear(quant::QuantizedLinear q) {
+  MadeUpModel model;
+  model.plan.model_dtype = DType::f16;
+  model.add_linear(std::move(q));
+  return model;
+}
+
+inline Tensor words(Shape shape, const std::vector<std::uint32_t>& values) {
+  return Tensor::from<std::uint32_t>(DType::i32, std::move(shape), values);
+}
+
+inline std::vector<std::uint32_t> words_of(const TensorView& view) {
+  std::vector<std::uint32_t> values(view.data.size() / 4);
+  std::memcpy(values.data(), view.data.data(), view.data.size());
+  return values;
+}
+
+/// The tensors and config.json of a folder.
+struct HfFolder {
+  std::map<std::string, Tensor> tensors;
+  io::Json config = io::Json::object();
+  std::string format;
+
+  /// What an exporter makes of a model.
+  static HfFolder of(std::string_view format, const MadeUpModel& model) {
+    const export_::Exporter& exporter = export_::find_exporter(format);
+    const TemporaryFolder folder;
+    write_model(exporter, model, folder.path(), defaults_of(exporter));
+    HfFolder files;
+    files.format = format;
+    const auto source = formats::open_checkpoint(folder.path() / "model.safetensors");
+    for (const formats::TensorInfo& info : source->tensors()) {
+      files.tensors[info.name] =
+          Tensor::from<std::byte>(info.dtype, info.shape, source->read(info.name).data);
+    }
+    files.config = io::read_json(folder.path() / "config.json");
+    return files;
+  }
+
+  io::Json& quantization() { return config["quantization_config"]; }
+
+  void write(const std::filesystem::path& folder) const {
+    std::vector<formats::TensorInfo> infos;
+    for (const auto& [name, tensor] : tensors)
+      infos.push_back({name, tensor.dtype(), tensor.shape()});
+    formats::SafetensorsLayout layout;
+    layout.folder = folder;
+    layout.base_name = "model";
+    formats::SafetensorsWriter writer(layout, infos);
+    for (const auto& [name, tensor] : tensors)
+      writer.write(name, tensor.view());
+    writer.finish();
+    io::write_text(folder / "config.json", config.dump(2));
+  }
+
+  quant::QuantizedLinear read(const std::string& module,
+                              std::vector<std::string>* notes = nullptr) const {
+    const TemporaryFolder folder;
+    write(folder.path());
+    const export_::Exporter* exporter = export_::exporter_of(folder.path());
+    if (exporter == nullptr) throw Error(ErrorCode::internal, "no exporter knows the folder");
+    const auto checkpoint = exporter->open(folder.path());
+    if (notes != nullptr) *notes = checkpoint->notes();
+    return checkpoint->linear(module).value().linear;
+  }
+
+  /// Opening, planning or reading the linear must fail with this code and these words.
+  void expect_refused(const std::string& module, ErrorCode code, const std::string& word) const {
+    const TemporaryFolder folder;
+    write(folder.path());
+    try {
+      export_::find_exporter(format).open(folder.path())->linear(module);
+      ADD_FAILURE() << "accepted; expected " << word;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(word));
+    }
+  }
+};
+
+}  // namespace pare::test
