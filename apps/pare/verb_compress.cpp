@@ -64,7 +64,8 @@ void read_params(Options& options) {
 
 void show_tensors(Console& console, const pipeline::CompressResult& result) {
   std::size_t width = 0;
-  for (const pipeline::CompressedTensor& t : result.tensors) width = std::max(width, t.name.size());
+  for (const pipeline::CompressedTensor& t : result.tensors)
+    width = std::max(width, t.name.size());
   for (const pipeline::CompressedTensor& t : result.tensors) {
     const double ratio = t.from == 0 ? 1 : static_cast<double>(t.to) / static_cast<double>(t.from);
     console.result(fmt::format("  {:<{}} {:>12} {:>12}  {:.4f}{}", t.name, width, t.from, t.to,
@@ -86,8 +87,8 @@ int run(Session& session, Options& options) {
   const auto coded = std::count_if(result.tensors.begin(), result.tensors.end(),
                                    [](const pipeline::CompressedTensor& t) { return t.coded; });
   if (options.values.flag("verbose")) show_tensors(session.console, result);
-  session.console.result(fmt::format(
-      "  tensors    {} of {} coded, read back and compared", coded, result.tensors.size()));
+  session.console.result(fmt::format("  tensors    {} of {} coded, read back and compared", coded,
+                                     result.tensors.size()));
   session.console.result(fmt::format(
       "  folder     {} to {}, {:.1f} s, peak {:.0f} MiB",
       pipeline::human_bytes(result.folder_bytes), pipeline::human_bytes(result.packed_folder_bytes),

@@ -19,10 +19,10 @@ int run(Session& session, const pipeline::DecompressJob& job) {
         "are the changed weights; the original ones are not in the packed folder",
         result.changed->ratio, result.changed->seed));
   }
-  session.console.result(fmt::format(
-      "  restored   {} files, {}, every SHA-256 as recorded, {:.1f} s, peak {:.0f} MiB",
-      result.files, pipeline::human_bytes(result.bytes), result.seconds,
-      static_cast<double>(result.peak_rss) / 0x1p20));
+  session.console.result(
+      fmt::format("  restored   {} files, {}, every SHA-256 as recorded, {:.1f} s, peak {:.0f} MiB",
+                  result.files, pipeline::human_bytes(result.bytes), result.seconds,
+                  static_cast<double>(result.peak_rss) / 0x1p20));
   session.ctx.event("done", io::Json{{"out", job.out.string()},
                                      {"files", result.files},
                                      {"bytes", result.bytes},

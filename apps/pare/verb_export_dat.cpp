@@ -82,7 +82,8 @@ double ratio_of(std::size_t to, std::size_t from) {
 
 void show_weights(Console& console, const pipeline::ExportDatResult& result) {
   std::size_t width = 0;
-  for (const pipeline::DatWeight& w : result.weights) width = std::max(width, w.key.size());
+  for (const pipeline::DatWeight& w : result.weights)
+    width = std::max(width, w.key.size());
   for (const pipeline::DatWeight& w : result.weights) {
     const auto from = static_cast<std::size_t>(w.rows * w.columns);
     console.result(fmt::format("  {:<{}} {:>12} {:>12}  {:.4f}{}", w.key, width, from, w.stored,

@@ -8,6 +8,7 @@
 #include "io/hash.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace pare::codec {
@@ -25,7 +26,7 @@ constexpr std::size_t kMostPayload = std::numeric_limits<std::uint32_t>::max();
 
 // What one index of the parallel loop makes.
 struct Piece {
-  TileEncoder encoder;
+  std::array<TileEncoder, 2> encoders;
   std::vector<std::byte> bytes;
   std::vector<TileEntry> entries;  // offsets from the start of the piece
 
@@ -100,16 +101,27 @@ void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::i
                                         std::vector<std::byte>& bytes) const {
   piece.entries.clear();
   const std::size_t start = bytes.size();
-  for (std::int64_t tile = first; tile < end; ++tile) {
-    TileCoding coding{nullptr, plan.nibble_base};
-    if (!tables.empty()) {
-      coding.table = &tables[static_cast<std::size_t>(tile / plan.tiles_per_table)];
-    }
-    const auto encoded = piece.encoder.encode(transform, size_of(tensor.dtype), coding,
-                                              detail::tile_of(tensor, tile));
+  const auto add = [&](std::span<const std::byte> encoded) {
     piece.entries.push_back({static_cast<std::uint32_t>(bytes.size() - start),
                              static_cast<std::uint32_t>(io::xxh3(encoded))});
     bytes.insert(bytes.end(), encoded.begin(), encoded.end());
+  };
+  const std::size_t element = size_of(tensor.dtype);
+  for (std::int64_t tile = first; tile < end;) {
+    const std::int64_t run = tile / plan.tiles_per_table;
+    TileCoding coding{nullptr, plan.nibble_base};
+    if (!tables.empty()) coding.table = &tables[static_cast<std::size_t>(run)];
+    const auto now = detail::tile_of(tensor, tile);
+    if (tile + 1 < end && (tile + 1) / plan.tiles_per_table == run) {
+      const auto next_one = detail::tile_of(tensor, tile + 1);
+      for (const auto encoded :
+           TileEncoder::encode_two(piece.encoders, transform, element, coding, {now, next_one}))
+        add(encoded);
+      tile += 2;
+    } else {
+      add(piece.encoders[0].encode(transform, element, coding, now));
+      ++tile;
+    }
   }
 }
 

@@ -16,13 +16,20 @@ constexpr unsigned kStateEnd = 65536;
 struct Entry {
   unsigned freq;
   unsigned start;
+  unsigned recip;  // see EncodeTable
 };
 
 Entry entry_of(const EncodeTable& t, std::uint8_t index) {
-  return {std::max(1U, unsigned{t.freq[index]}), t.start[index]};
+  const unsigned recip = t.recip_low[index] | static_cast<unsigned>(t.recip_high[index]) << 8U;
+  return {std::max(1U, unsigned{t.freq[index]}), t.start[index], recip};
 }
 
-unsigned stepped(unsigned x, Entry e) { return (x / e.freq << 8U) + x % e.freq + e.start; }
+// x < kStateEnd.
+unsigned stepped(unsigned x, Entry e) {
+  unsigned quotient = x * e.recip >> 16U;
+  quotient += x - quotient * e.freq >= e.freq ? 1U : 0U;
+  return (quotient << 8U) + (x - quotient * e.freq) + e.start;
+}
 
 // The smallest state that steps to `least` or more.
 unsigned unstepped(unsigned least, Entry e) {
@@ -55,9 +62,10 @@ unsigned lane_state(const EncodeTable& t, const Indices& indices, const Ending& 
   unsigned seeds = 0;
   for (std::size_t c = to; c < end.chunks; ++c)
     seeds = seeds << bits | indices[c][lane];
-  const unsigned unit = 1U << bits * static_cast<unsigned>(end.seeds);
-  const unsigned units = x > seeds ? (x - seeds + unit - 1) / unit : 0;
-  x = seeds + units * unit;
+  const unsigned width = bits * static_cast<unsigned>(end.seeds);
+  const unsigned most = (1U << width) - 1;
+  const unsigned units = x > seeds ? (x - seeds + most) >> width : 0;
+  x = seeds + (units << width);
   for (std::size_t c = to; c-- > from && x < kStateEnd;) {
     x = stepped(x, entry_of(t, indices[c][lane]));
   }

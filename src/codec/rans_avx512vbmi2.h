@@ -8,6 +8,6 @@ namespace pare::codec::detail {
 /// CodecKernels::decode_rans, for up to kMostTiles tiles.
 bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count);
 /// CodecKernels::encode_rans.
-void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tile);
+void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count);
 
 }  // namespace pare::codec::detail

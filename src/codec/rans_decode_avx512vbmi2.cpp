@@ -18,6 +18,7 @@ constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 struct Table {
   __m512i index[4];  // of slots 0..63, 64..127, 128..191, 192..255
   __m512i freq, start, escape;
+  __m512i low_of, high_of;  // two registers of 16-bit lanes to planes
   __m512i base;
   __m512i first, second;  // pair
 };
@@ -40,6 +41,11 @@ Table load_table(const DecodeTable& table) {
   t.base = broadcast(table.base);
   t.first = load(table.first);
   t.second = load(table.second);
+  alignas(64) std::uint8_t order[64];
+  for (int i = 0; i < 64; ++i)
+    order[i] = static_cast<std::uint8_t>(i % 2 == 0 ? i : 64 + i - 1);
+  t.low_of = _mm512_load_si512(order);
+  t.high_of = _mm512_add_epi8(t.low_of, broadcast(1));
   return t;
 }
 
@@ -54,23 +60,50 @@ Planes split(const std::uint8_t* a, const std::uint8_t* b) {
           _mm512_permutex2var_epi8(load(a), high, load(b))};
 }
 
+/// How a step is done. Products of bytes are shorter when no frequency needs its eighth bit (the
+/// instruction takes it for a sign). Interleaved tiles wait for free ports and take the fewest
+/// operations; a tile alone waits for results and takes the quickest.
+struct Manner {
+  bool steep;
+  bool alone;
+};
+
+/// freq * high of the even and of the odd lanes, as 16-bit numbers.
+template <bool Steep>
+inline void multiply(__m512i freq, __m512i high, __m512i& even, __m512i& odd) {
+  const __m512i mask = _mm512_set1_epi16(255);
+  const __m512i even_high = _mm512_and_si512(high, mask);
+  const __m512i odd_high = _mm512_andnot_si512(mask, high);
+  if (Steep) {
+    even = _mm512_mullo_epi16(_mm512_and_si512(freq, mask), even_high);
+    odd = _mm512_mulhi_epu16(_mm512_andnot_si512(mask, freq), odd_high);
+  } else {
+    even = _mm512_maddubs_epi16(even_high, freq);  // sums of neighbours, of which one is 0
+    odd = _mm512_maddubs_epi16(odd_high, freq);
+  }
+}
+
 /// x = freq * (x >> 8) + slot - start for all lanes, even and odd ones apart as 16-bit numbers.
 /// Returns the indices.
+template <Manner How>
 inline __m512i step(const Table& t, Planes& x) {
-  const __m512i even = _mm512_set1_epi16(255);
   const __m512i index = _mm512_mask_mov_epi8(
       _mm512_permutex2var_epi8(t.index[0], x.low, t.index[1]), _mm512_movepi8_mask(x.low),
       _mm512_permutex2var_epi8(t.index[2], x.low, t.index[3]));
   const __m512i freq = _mm512_permutexvar_epi8(index, t.freq);
   const __m512i rest = _mm512_sub_epi8(x.low, _mm512_permutexvar_epi8(index, t.start));
-  const __m512i product0 =
-      _mm512_mullo_epi16(_mm512_and_si512(freq, even), _mm512_and_si512(x.high, even));
-  const __m512i product1 =
-      _mm512_mulhi_epu16(_mm512_andnot_si512(even, freq), _mm512_andnot_si512(even, x.high));
-  const __m512i x0 = _mm512_add_epi16(product0, _mm512_and_si512(rest, even));
-  const __m512i x1 = _mm512_add_epi16(product1, _mm512_srli_epi16(rest, 8));
-  x.low = _mm512_mask_mov_epi8(x0, kOddBytes, _mm512_slli_epi16(x1, 8));
-  x.high = _mm512_mask_mov_epi8(_mm512_srli_epi16(x0, 8), kOddBytes, x1);
+  __m512i even;
+  __m512i odd;
+  multiply<How.steep>(freq, x.high, even, odd);
+  even = _mm512_add_epi16(even, _mm512_and_si512(rest, _mm512_set1_epi16(255)));
+  odd = _mm512_add_epi16(odd, _mm512_srli_epi16(rest, 8));
+  if (How.alone) {
+    x.low = _mm512_mask_mov_epi8(even, kOddBytes, _mm512_slli_epi16(odd, 8));
+    x.high = _mm512_mask_mov_epi8(_mm512_srli_epi16(even, 8), kOddBytes, odd);
+  } else {
+    x.low = _mm512_permutex2var_epi8(even, t.low_of, odd);
+    x.high = _mm512_permutex2var_epi8(even, t.high_of, odd);
+  }
   return index;
 }
 
@@ -133,7 +166,7 @@ inline Seeds read_seeds(const DecodeTable& table, const Planes& x, int from) {
 }
 
 /// N tiles of 64 lanes, each with registers of its own.
-template <int Shift, std::size_t N>
+template <int Shift, std::size_t N, bool Steep>
 struct Singles {
   Table t;
   const RansTile* tiles;
@@ -147,7 +180,7 @@ struct Singles {
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < N; ++i) {
         if (!within(at[i], tiles[i])) return false;
-        const __m512i index = step(t, x[i]);
+        const __m512i index = step<Manner{Steep, N <= 2}>(t, x[i]);
         std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
         if (Ending) hungry &= fed(tiles[i], chunk, to);
         const __m512i bytes = load(at[i].renorm);
@@ -179,7 +212,7 @@ struct Singles {
 };
 
 /// Up to 2 * N tiles of 32 lanes, two to a register; the last register may be half empty.
-template <std::size_t N, bool Odd>
+template <std::size_t N, bool Odd, bool Steep>
 struct Pairs {
   Table t;
   const RansTile* tiles;
@@ -194,7 +227,7 @@ struct Pairs {
     for (std::size_t chunk = from; chunk < to; ++chunk) {
 #pragma GCC unroll 2
       for (std::size_t i = 0; i < N; ++i) {
-        const __m512i index = step(t, x[i]);
+        const __m512i index = step<Manner{Steep, true}>(t, x[i]);
         const std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
         const __m512i low = x[i].low;
         if (!feed<Ending>(2 * i, hungry & kLowHalf, chunk, to, low, x[i])) return false;
@@ -271,9 +304,9 @@ bool decode_all(Tiles& all, const DecodeTable& table, std::size_t chunks, std::s
          (seeds < 2 || all.seeds(table, table.seed_bits)) && all.seeds(table, 0) && all.done();
 }
 
-template <int Shift, std::size_t N>
+template <int Shift, std::size_t N, bool Steep>
 bool decode_single(const DecodeTable& table, const RansTile* tiles) {
-  Singles<Shift, N> all;
+  Singles<Shift, N, Steep> all;
   all.t = load_table(table);
   all.tiles = tiles;
   for (std::size_t i = 0; i < N; ++i) {
@@ -283,10 +316,10 @@ bool decode_single(const DecodeTable& table, const RansTile* tiles) {
   return decode_all(all, table, tiles->chunks, most_quiet(tiles, N));
 }
 
-template <std::size_t N, bool Odd>
+template <std::size_t N, bool Odd, bool Steep>
 bool decode_pair(const DecodeTable& table, const RansTile* tiles) {
   constexpr std::size_t kCount = 2 * N - (Odd ? 1 : 0);
-  Pairs<N, Odd> all;
+  Pairs<N, Odd, Steep> all;
   all.t = load_table(table);
   all.tiles = tiles;
   for (std::size_t i = 0; i < kCount; ++i)
@@ -296,45 +329,53 @@ bool decode_pair(const DecodeTable& table, const RansTile* tiles) {
   return decode_all(all, table, tiles->chunks, most_quiet(tiles, kCount));
 }
 
-template <std::size_t N>
+template <std::size_t N, bool Steep>
 bool decode_shifted(const DecodeTable& table, const RansTile* tiles) {
   switch (table.shift) {
     case 0:
-      return decode_single<0, N>(table, tiles);
+      return decode_single<0, N, Steep>(table, tiles);
     case 1:
-      return decode_single<1, N>(table, tiles);
+      return decode_single<1, N, Steep>(table, tiles);
     case 2:
-      return decode_single<2, N>(table, tiles);
+      return decode_single<2, N, Steep>(table, tiles);
     default:
-      return decode_single<3, N>(table, tiles);
+      return decode_single<3, N, Steep>(table, tiles);
   }
+}
+
+bool decode_flat(const DecodeTable& table, const RansTile* tiles, int count) {
+  const bool pair = table.pair != 0;
+  switch (count) {
+    case 1:
+      return pair ? decode_pair<1, true, false>(table, tiles)
+                  : decode_shifted<1, false>(table, tiles);
+    case 2:
+      return pair ? decode_pair<1, false, false>(table, tiles)
+                  : decode_shifted<2, false>(table, tiles);
+    case 3:
+      return pair ? decode_pair<2, true, false>(table, tiles)
+                  : decode_shifted<3, false>(table, tiles);
+    default:
+      return pair ? decode_pair<2, false, false>(table, tiles)
+                  : decode_shifted<4, false>(table, tiles);
+  }
+}
+
+/// One symbol takes half of everything: rare, and small anyway.
+bool decode_steep(const DecodeTable& table, const RansTile* tiles, int count) {
+  for (int i = 0; i < count; ++i) {
+    const bool sound = table.pair != 0 ? decode_pair<1, true, true>(table, tiles + i)
+                                       : decode_shifted<1, true>(table, tiles + i);
+    if (!sound) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
 bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count) {
-  if (table->pair != 0) {
-    switch (count) {
-      case 1:
-        return decode_pair<1, true>(*table, tiles);
-      case 2:
-        return decode_pair<1, false>(*table, tiles);
-      case 3:
-        return decode_pair<2, true>(*table, tiles);
-      default:
-        return decode_pair<2, false>(*table, tiles);
-    }
-  }
-  switch (count) {
-    case 1:
-      return decode_shifted<1>(*table, tiles);
-    case 2:
-      return decode_shifted<2>(*table, tiles);
-    case 3:
-      return decode_shifted<3>(*table, tiles);
-    default:
-      return decode_shifted<4>(*table, tiles);
-  }
+  const bool steep = _mm512_movepi8_mask(load(table->freq)) != 0;
+  return steep ? decode_steep(*table, tiles, count) : decode_flat(*table, tiles, count);
 }
 
 }  // namespace pare::codec::detail

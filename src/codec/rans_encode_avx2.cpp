@@ -132,9 +132,14 @@ void encode(const EncodeTable& t, RansEncoding& tile) {
 
 }  // namespace
 
-void encode_rans_avx2(const EncodeTable* table, RansEncoding* tile) {
-  if (table->pair != 0) return encode<4>(*table, *tile);
-  encode<8>(*table, *tile);
+void encode_rans_avx2(const EncodeTable* table, RansEncoding* tiles, int count) {
+  for (int i = 0; i < count; ++i) {
+    if (table->pair != 0) {
+      encode<4>(*table, tiles[i]);
+    } else {
+      encode<8>(*table, tiles[i]);
+    }
+  }
 }
 
 }  // namespace pare::codec::detail

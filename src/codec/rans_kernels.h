@@ -121,10 +121,11 @@ struct CodecKernels {
   /// checked by the caller.
   bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count);
 
-  /// Encodes one tile. When an escape is met and freq[escape] is 0, the states and renorm bytes
+  /// Encodes `count` (1 or 2) tiles with one table, both with the same number of chunks; two are
+  /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states and renorm bytes
   /// do not matter (the caller sees escape_count > 0 and drops them), but it must not trap.
   /// At most one renorm byte is written per lane and step.
-  void (*encode_rans)(const EncodeTable* table, RansEncoding* tile);
+  void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count);
 
   /// The escape section to one byte per escape (hi or u, see above). `section` holds `bytes` bytes
   /// and then slack. By table->nibble_escapes:

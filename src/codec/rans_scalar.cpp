@@ -134,9 +134,7 @@ void step(const EncodeTable& t, const U8* index, int lanes, std::uint16_t* x, U8
   }
 }
 
-void encode_rans(const EncodeTable* table, RansEncoding* job) {
-  const EncodeTable& t = *table;
-  RansEncoding& tile = *job;
+void encode_tile(const EncodeTable& t, RansEncoding& tile) {
   const int lanes = t.pair != 0 ? 32 : 64;
   U8 u[64];
   U8 index[64];
@@ -159,6 +157,10 @@ void encode_rans(const EncodeTable* table, RansEncoding* job) {
     tile.states[2 * j] = static_cast<U8>(x[j]);
     tile.states[2 * j + 1] = static_cast<U8>(x[j] >> 8);
   }
+}
+
+void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count) {
+  for (int i = 0; i < count; ++i) encode_tile(*table, tiles[i]);
 }
 
 // ---- escapes

@@ -87,7 +87,7 @@ const char* open_rans(const TileShape& shape, const DecodeTable& table,
   const std::size_t low = low_bytes_in(shape.transform, shape.element, out_bytes);
   const std::size_t fixed = kRansHeader + 2 * lanes + rans.renorm_bytes + planes + low;
   const std::size_t least = least_escape_bytes(table, rans.escape_count);
-  if (tile.size() < fixed + least || rans.escape_count > rans.chunks * kChunk) return kWrongLength;
+  if (tile.size() < fixed + least) return kWrongLength;
   const std::size_t section = tile.size() - fixed;
   if (table.nibble_escapes == 0 && section != rans.escape_count) return kWrongLength;
   rans.states = &tile[kRansHeader];

@@ -95,41 +95,40 @@ std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count
   return put(at, extras_.data(), extra);
 }
 
-// Where the encoded tile ends without the low bytes, in out_; it begins at begin_. 0 when the table
-// or the header has no room.
-std::size_t TileEncoder::encode_rans(const RansTable& table,
-                                     std::span<const std::uint8_t> symbols) {
-  const CodecKernels& kernels = current_kernels();
+void TileEncoder::start_rans(const RansTable& table, std::span<const std::uint8_t> symbols) {
   if (expanded_ != &table) {
     expand(table, table_);
     quiet_target_ = quiet_target(table);
   }
   expanded_ = &table;
-  RansEncoding tile{};
-  std::array<std::uint8_t, 128> states{};
-  tile.chunks = (symbols.size() + kChunk - 1) / kChunk;
-  tile.symbols = padded(symbols, kChunk, padding_symbol(table));
-  tile.states = states.data();
-  const std::size_t quiet =
-      encode_quiet(table_, tile.symbols, tile.chunks, quiet_target_, tile.states);
-  tile.done = quiet + seed_chunks(table.n, tile.chunks);
-  tile.renorm_end = out_.data() + kRenormEnd;
-  tile.escapes = escapes_.data();
-  tile.planes = planes_.data();
-  kernels.encode_rans(&table_, &tile);
-  if (tile.renorm_bytes > kMostCount || tile.escape_count > kMostCount) return 0;
-  if (tile.escape_count != 0 && table.freqs[static_cast<std::size_t>(table.n)] == 0) return 0;
+  rans_ = {};
+  rans_.chunks = (symbols.size() + kChunk - 1) / kChunk;
+  rans_.symbols = padded(symbols, kChunk, padding_symbol(table));
+  rans_.states = states_.data();
+  rans_.done = encode_quiet(table_, rans_.symbols, rans_.chunks, quiet_target_, rans_.states) +
+               seed_chunks(table.n, rans_.chunks);
+  rans_.renorm_end = out_.data() + kRenormEnd;
+  rans_.escapes = escapes_.data();
+  rans_.planes = planes_.data();
+}
+
+// Where the encoded tile ends without the low bytes, in out_; it begins at begin_. 0 when the table
+// or the header has no room.
+std::size_t TileEncoder::finish_rans() {
+  const RansTable& table = *expanded_;
+  if (rans_.renorm_bytes > kMostCount || rans_.escape_count > kMostCount) return 0;
+  if (rans_.escape_count != 0 && table.freqs[static_cast<std::size_t>(table.n)] == 0) return 0;
 
   const std::size_t states_bytes = 2 * static_cast<std::size_t>(table.lanes());
-  begin_ = kRenormEnd - tile.renorm_bytes - states_bytes - kRansHeader;
+  begin_ = kRenormEnd - rans_.renorm_bytes - states_bytes - kRansHeader;
   std::uint8_t* header = out_.data() + begin_;
   header[0] = static_cast<std::uint8_t>(TileKind::rans);
-  header[1] = static_cast<std::uint8_t>(quiet);
-  store(header + 2, tile.renorm_bytes, 2);
-  store(header + 4, tile.escape_count, 2);
-  put(begin_ + kRansHeader, states.data(), states_bytes);
-  const std::size_t end = put_escapes(kRenormEnd, table.escape_form, tile.escape_count);
-  return put(end, planes_.data(), static_cast<std::size_t>(table.shift) * tile.chunks * 8);
+  header[1] = static_cast<std::uint8_t>(rans_.done - seed_chunks(table.n, rans_.chunks));
+  store(header + 2, rans_.renorm_bytes, 2);
+  store(header + 4, rans_.escape_count, 2);
+  put(begin_ + kRansHeader, states_.data(), states_bytes);
+  const std::size_t end = put_escapes(kRenormEnd, table.escape_form, rans_.escape_count);
+  return put(end, planes_.data(), static_cast<std::size_t>(table.shift) * rans_.chunks * 8);
 }
 
 std::size_t TileEncoder::encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols) {
@@ -144,28 +143,69 @@ std::size_t TileEncoder::encode_nibbles(std::uint8_t base, std::span<const std::
   return put(kNibbleHeader + blocks * kNibbleBlock / 2, escapes_.data(), escapes);
 }
 
-std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
-                                               const TileCoding& coding,
-                                               std::span<const std::byte> bytes) {
+// True when the kernel has to encode rans_ before finish.
+bool TileEncoder::start(Transform transform, std::size_t element, const TileCoding& coding,
+                        std::span<const std::byte> bytes) {
+  plain_ = bytes;
+  rans_ = {};
   begin_ = 0;
-  std::size_t end = 0;
+  end_ = 0;
   if (all_equal(bytes)) {
     out_[0] = static_cast<std::uint8_t>(TileKind::constant);
     out_[1] = std::to_integer<std::uint8_t>(bytes[0]);
-    return std::as_bytes(std::span(out_)).first(2);
+    end_ = 2;
+    return false;
   }
-  if (coding.table != nullptr || coding.nibble_base) {
-    const auto symbols = split_.split(transform, element, bytes);
-    end = coding.table != nullptr ? encode_rans(*coding.table, symbols)
-                                  : encode_nibbles(*coding.nibble_base, symbols);
-    if (end != 0) end = put(end, split_.low().data(), split_.low().size());
+  if (coding.table == nullptr && !coding.nibble_base) return false;
+  const auto symbols = split_.split(transform, element, bytes);
+  if (coding.table != nullptr) {
+    start_rans(*coding.table, symbols);
+    return true;
   }
-  if (end == 0 || end - begin_ > bytes.size()) {
+  end_ = encode_nibbles(*coding.nibble_base, symbols);
+  if (end_ != 0) end_ = put(end_, split_.low().data(), split_.low().size());
+  return false;
+}
+
+std::span<const std::byte> TileEncoder::finish() {
+  if (rans_.chunks != 0) {
+    end_ = finish_rans();
+    if (end_ != 0) end_ = put(end_, split_.low().data(), split_.low().size());
+  }
+  if (end_ == 0 || end_ - begin_ > plain_.size()) {
     begin_ = 0;
     out_[0] = static_cast<std::uint8_t>(TileKind::raw);
-    end = put(1, as_u8(bytes), bytes.size());
+    end_ = put(1, as_u8(plain_), plain_.size());
   }
-  return std::as_bytes(std::span(out_)).subspan(begin_, end - begin_);
+  return std::as_bytes(std::span(out_)).subspan(begin_, end_ - begin_);
+}
+
+std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
+                                               const TileCoding& coding,
+                                               std::span<const std::byte> bytes) {
+  if (start(transform, element, coding, bytes)) current_kernels().encode_rans(&table_, &rans_, 1);
+  return finish();
+}
+
+std::array<std::span<const std::byte>, 2> TileEncoder::encode_two(
+    std::array<TileEncoder, 2>& encoders, Transform transform, std::size_t element,
+    const TileCoding& coding, const std::array<std::span<const std::byte>, 2>& tiles) {
+  const CodecKernels& kernels = current_kernels();
+  std::array<RansEncoding, 2> both{};
+  int waiting = 0;
+  for (std::size_t i = 0; i < 2; ++i)
+    waiting += encoders[i].start(transform, element, coding, tiles[i]) ? 1 : 0;
+  if (waiting == 2 && encoders[0].rans_.chunks == encoders[1].rans_.chunks) {
+    both = {encoders[0].rans_, encoders[1].rans_};
+    kernels.encode_rans(&encoders[0].table_, both.data(), 2);
+    encoders[0].rans_ = both[0];
+    encoders[1].rans_ = both[1];
+  } else {
+    for (TileEncoder& encoder : encoders) {
+      if (encoder.rans_.chunks != 0) kernels.encode_rans(&encoder.table_, &encoder.rans_, 1);
+    }
+  }
+  return {encoders[0].finish(), encoders[1].finish()};
 }
 
 }  // namespace pare::codec::detail

@@ -3,6 +3,7 @@
 
 #include "codec/stream_info.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -40,9 +41,17 @@ class TileEncoder {
   /// The encoded bytes, at most one more than `bytes`; valid until the next call.
   std::span<const std::byte> encode(Transform transform, std::size_t element,
                                     const TileCoding& coding, std::span<const std::byte> bytes);
+  /// The same for two tiles, each in the memory of its own encoder: faster than one by one.
+  static std::array<std::span<const std::byte>, 2> encode_two(
+      std::array<TileEncoder, 2>& encoders, Transform transform, std::size_t element,
+      const TileCoding& coding, const std::array<std::span<const std::byte>, 2>& tiles);
 
  private:
-  std::size_t encode_rans(const RansTable& table, std::span<const std::uint8_t> symbols);
+  bool start(Transform transform, std::size_t element, const TileCoding& coding,
+             std::span<const std::byte> bytes);
+  void start_rans(const RansTable& table, std::span<const std::uint8_t> symbols);
+  std::span<const std::byte> finish();
+  std::size_t finish_rans();
   std::size_t encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols);
   const std::uint8_t* padded(std::span<const std::uint8_t> symbols, std::size_t block,
                              std::uint8_t with);
@@ -56,7 +65,11 @@ class TileEncoder {
   std::vector<std::uint8_t> extras_;
   std::vector<std::uint8_t> planes_;
   std::vector<std::uint8_t> out_;
-  std::size_t begin_ = 0;                // of the tile in out_
+  std::span<const std::byte> plain_;  // the tile that is being encoded
+  RansEncoding rans_{};               // its part for the kernel, when it has one
+  std::array<std::uint8_t, 128> states_{};
+  std::size_t begin_ = 0;  // of the encoded tile in out_, and where it ends; 0: not to be coded
+  std::size_t end_ = 0;
   const RansTable* expanded_ = nullptr;  // the table that table_ holds
   EncodeTable table_{};
   std::size_t quiet_target_ = 1;

@@ -29,7 +29,8 @@ class HfCheckpoint final : public QuantizedCheckpoint {
           .at(source_->files().empty() ? "" : source_->files().front().string())
           .hint("the weights may be those of the float model");
     }
-    for (const formats::TensorInfo& info : source_->tensors()) sort_in(info.name);
+    for (const formats::TensorInfo& info : source_->tensors())
+      sort_in(info.name);
     notes_ = reader_->notes(HfModule(*source_, *linears_.begin()));
   }
 
@@ -67,7 +68,8 @@ class HfCheckpoint final : public QuantizedCheckpoint {
 
   void release(std::string_view name) const noexcept override {
     if (linears_.find(name) == linears_.end()) return source_->release(name);
-    for (const std::string_view part : reader_->parts()) release_part(name, part);
+    for (const std::string_view part : reader_->parts())
+      release_part(name, part);
     release_part(name, ".weight");
     release_part(name, kBias);
   }
@@ -167,7 +169,8 @@ std::vector<float> HfModule::floats(std::string_view suffix, const Shape& shape)
   std::vector<float> values = read_floats(read(suffix, dtype, shape));
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
-    throw Error(ErrorCode::not_finite, fmt::format("{}{}, value {}: {}", name_, suffix, i, values[i]))
+    throw Error(ErrorCode::not_finite,
+                fmt::format("{}{}, value {}: {}", name_, suffix, i, values[i]))
         .hint(kDamagedFile);
   }
   return values;

@@ -39,7 +39,8 @@ std::optional<QuantConfig> of_model_config(const fs::path& file) {
 }
 
 std::string lower(std::string word) {
-  for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (char& c : word)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return word;
 }
 

@@ -21,7 +21,7 @@ class QuantConfig {
   const io::Json& json() const noexcept { return json_; }
   const std::filesystem::path& file() const noexcept { return file_; }
 
-  /// The value of the first of two keys that is there and not null (formats renamed some of theirs).
+  /// The value of the first of two keys that is there and not null (formats renamed some).
   /// Errors: bad_config when it has another type.
   std::string text(std::string_view key, std::string_view other, std::string_view if_absent) const;
   std::int64_t integer(std::string_view key, std::string_view other, std::int64_t if_absent) const;

@@ -1,3 +1,4 @@
+// The configuration of compressed-tensors: made from plans, and read with checks.
 #include "core/error.h"
 #include "export/hf_ct.h"
 
@@ -93,14 +94,18 @@ QuantConfig part(const QuantConfig& config, const io::Json& object, const char* 
 }
 
 void read_weights(const QuantConfig& config, const QuantConfig& args, CtGroup& group) {
-  if (args.text("type", "", "int") != "int") refuse_value(config, "type", args.json()["type"].dump());
+  if (args.text("type", "", "int") != "int")
+    refuse_value(config, "type", args.json()["type"].dump());
   group.weight_bits = static_cast<int>(args.integer("num_bits", "", 8));
   if (group.weight_bits != 4 && group.weight_bits != 8) {
     refuse_value(config, "num_bits", std::to_string(group.weight_bits));
   }
   const std::int64_t size = args.integer("group_size", "", 0);
   group.group_size = std::max<std::int64_t>(0, size);
-  group.strategy = args.text("strategy", "", size > 0 ? "group" : size == -1 ? "channel" : "tensor");
+  group.strategy = args.text("strategy", "",
+                             size > 0     ? "group"
+                             : size == -1 ? "channel"
+                                          : "tensor");
   if (group.strategy != "channel" && group.strategy != "group" && group.strategy != "tensor") {
     refuse_value(config, "strategy", group.strategy);
   }

@@ -14,12 +14,10 @@
 namespace pare::export_ {
 namespace {
 
-constexpr std::array kParts = {kCtPacked, kCtScale,  kCtShape,      kCtZero,
+constexpr std::array kParts = {kCtPacked, kCtScale,      kCtShape,    kCtZero,
                                kCtGroups, kCtInputScale, kCtInputZero};
 
-bool names_module(const std::string& target, std::string_view module) {
-  return target == module;
-}
+bool names_module(const std::string& target, std::string_view module) { return target == module; }
 
 class Reader final : public HfReader {
  public:
@@ -27,7 +25,9 @@ class Reader final : public HfReader {
 
   std::string_view linear_of(const formats::TensorInfo& tensor) const override {
     const std::string_view name = tensor.name;
-    const auto without = [&](std::string_view end) { return name.substr(0, name.size() - end.size()); };
+    const auto without = [&](std::string_view end) {
+      return name.substr(0, name.size() - end.size());
+    };
     if (name.ends_with(kCtPacked)) return without(kCtPacked);
     return name.ends_with(kCtWeight) && tensor.dtype == DType::i8 ? without(kCtWeight) : "";
   }
@@ -80,7 +80,8 @@ class Reader final : public HfReader {
       found.push_back(&group);
     }
     if (found.empty()) {
-      module.contradiction("no entry of \"config_groups\" fits the types and shapes of its tensors");
+      module.contradiction(
+          "no entry of \"config_groups\" fits the types and shapes of its tensors");
     }
     for (const CtGroup* other : found) {
       if (other->activations == found.front()->activations &&
@@ -89,8 +90,9 @@ class Reader final : public HfReader {
       }
       throw Error(ErrorCode::scheme_not_supported,
                   module.name() + " fits several entries of \"config_groups\"")
-          .hint("Pare tells modules apart by full names in \"targets\" and by their tensors, not by "
-                "patterns");
+          .hint(
+              "Pare tells modules apart by full names in \"targets\" and by their tensors, not by "
+              "patterns");
     }
     return *found.front();
   }
@@ -139,13 +141,14 @@ class Reader final : public HfReader {
     const Shape& weight = module.expect(kCtWeight, DType::i8, 2).shape;
     q.out = weight[0];
     q.in = weight[1];
-    return group_of_module(
-        module, [&](const CtGroup& group) { return fits_scales(module, group, q.in); });
+    return group_of_module(module,
+                           [&](const CtGroup& group) { return fits_scales(module, group, q.in); });
   }
 
   static Shape scale_shape(const HfModule& module, const CtGroup& group,
                            const quant::QuantizedLinear& q) {
-    const std::size_t rank = module.find(kCtScale) != nullptr ? module.find(kCtScale)->shape.rank() : 1;
+    const std::size_t rank =
+        module.find(kCtScale) != nullptr ? module.find(kCtScale)->shape.rank() : 1;
     if (group.strategy == "tensor") return rank == 0 ? Shape{} : Shape{1};
     const std::int64_t groups = group.strategy == "group" ? q.in / group.group_size : 1;
     return rank == 1 && groups == 1 ? Shape{q.out} : Shape{q.out, groups};
@@ -193,8 +196,8 @@ class Reader final : public HfReader {
     const std::int64_t groups = q.scheme.groups(q.in);
     for (std::size_t i = 0; i < q.group_index.size(); ++i) {
       if (q.group_index[i] >= 0 && q.group_index[i] < groups) continue;
-      module.contradiction(
-          fmt::format("weight_g_idx puts column {} into group {} of {}", i, q.group_index[i], groups));
+      module.contradiction(fmt::format("weight_g_idx puts column {} into group {} of {}", i,
+                                       q.group_index[i], groups));
     }
     quant::drop_plain_group_index(q);
   }
@@ -207,7 +210,8 @@ class Reader final : public HfReader {
   static void read_input(const HfModule& module, quant::QuantizedLinear& q) {
     const bool fixed = q.scheme.activations == quant::Activations::static_tensor;
     if (!fixed) {
-      if (module.find(kCtInputZero) != nullptr) module.contradiction("input_zero_point without input_scale");
+      if (module.find(kCtInputZero) != nullptr)
+        module.contradiction("input_zero_point without input_scale");
       return;
     }
     quant::ActivationParams input;
@@ -216,8 +220,7 @@ class Reader final : public HfReader {
     if (!(input.scale > 0)) module.contradiction(fmt::format("input_scale is {}", input.scale));
     if (module.find(kCtInputZero) != nullptr) {
       const bool scalar = module.find(kCtInputZero)->shape.rank() == 0;
-      const TensorView view =
-          module.read(kCtInputZero, DType::i8, scalar ? Shape{} : Shape{1});
+      const TensorView view = module.read(kCtInputZero, DType::i8, scalar ? Shape{} : Shape{1});
       input.zero_point = static_cast<float>(std::to_integer<std::int8_t>(view.data.front()));
     }
     q.input = input;

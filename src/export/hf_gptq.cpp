@@ -32,8 +32,7 @@ void emit(const quant::QuantizedLinear& q, GptqVersion version, const HfTaker& t
   const bool v1 = version == GptqVersion::v1;
   const std::vector<std::int8_t> zeros = zero_codes(q, v1 ? 1 : 0, v1 ? kNoZero : kOutside);
   take(q.name + ".qweight", pack_down_columns(input_grid(q), bits).view());
-  take(q.name + ".qzeros",
-       pack_along_rows(group_grid(q, zeros), bits, WordOrder::natural).view());
+  take(q.name + ".qzeros", pack_along_rows(group_grid(q, zeros), bits, WordOrder::natural).view());
   take(q.name + ".scales", scale_tensor(q, DType::f16, GroupsLie::down_columns).view());
   take(q.name + ".g_idx", group_index_tensor(q).view());
 }
@@ -51,15 +50,17 @@ std::string check_linear(const LinearPlan& linear) {
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   const std::int64_t per_word = 32 / linear.scheme.weight_bits;
   if (linear.in % linear.scheme.group_columns(linear.in) != 0) {
-    return fmt::format("{} has {} inputs, which groups of {} do not divide; keep it with "
-                       "--disable-names, or choose another --group-size",
-                       linear.name, linear.in, linear.scheme.group_size);
+    return fmt::format(
+        "{} has {} inputs, which groups of {} do not divide; keep it with "
+        "--disable-names, or choose another --group-size",
+        linear.name, linear.in, linear.scheme.group_size);
   }
   for (const auto& [count, what] : {std::pair{linear.in, "inputs"}, {linear.out, "outputs"}}) {
     if (count % per_word == 0) continue;
-    return fmt::format("{} has {} {}: {} of them share a word; keep it with --disable-names, or "
-                       "choose --format compressed-tensors",
-                       linear.name, count, what, per_word);
+    return fmt::format(
+        "{} has {} {}: {} of them share a word; keep it with --disable-names, or "
+        "choose --format compressed-tensors",
+        linear.name, count, what, per_word);
   }
   return "";
 }
@@ -76,7 +77,8 @@ io::Json skipped_modules(const ExportPlan& plan) {
   for (const std::string& name : float_linears(plan)) {
     if (name == "lm_head") continue;
     std::string pattern;
-    for (const char c : name) pattern += c == '.' ? "\\." : std::string(1, c);
+    for (const char c : name)
+      pattern += c == '.' ? "\\." : std::string(1, c);
     rules["-:^" + pattern + "$"] = io::Json::object();
   }
   return rules;
@@ -109,8 +111,7 @@ io::Json quantization_config(const ExportPlan& plan, GptqVersion version) {
 }  // namespace
 
 std::string refuse_gptq(const quant::Scheme& scheme) {
-  if (scheme.activations != quant::Activations::none ||
-      scheme.grid != quant::WeightGrid::uniform) {
+  if (scheme.activations != quant::Activations::none || scheme.grid != quant::WeightGrid::uniform) {
     return "GPTQ files hold weights for float activations; choose --format compressed-tensors or "
            "ascend";
   }

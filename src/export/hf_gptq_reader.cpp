@@ -60,14 +60,16 @@ class Reader final : public HfReader {
     const GptqVersion found = version_of(first, q);
     if (found != version_) {
       const bool v1 = version_ == GptqVersion::v1;
-      return {fmt::format("the files say {} and hold the zeros of {} (every word 0x{:08X}): read as "
-                          "the latter; programs that trust the label compute something else",
-                          v1 ? "gptq" : "gptq_v2", v1 ? "gptq_v2" : "gptq",
-                          symmetric_word(found, q.scheme.weight_bits))};
+      return {
+          fmt::format("the files say {} and hold the zeros of {} (every word 0x{:08X}): read as "
+                      "the latter; programs that trust the label compute something else",
+                      v1 ? "gptq" : "gptq_v2", v1 ? "gptq_v2" : "gptq",
+                      symmetric_word(found, q.scheme.weight_bits))};
     }
     if (!symmetric_ || q.scheme.symmetric) return {};
-    return {"the files say sym: true and hold other zeros: read as they are; kernels that take "
-            "sym for granted compute something else"};
+    return {
+        "the files say sym: true and hold other zeros: read as they are; kernels that take "
+        "sym for granted compute something else"};
   }
 
  private:
@@ -96,16 +98,17 @@ class Reader final : public HfReader {
     if (groups == 1 && group_size_ == -1) return;
     const std::int64_t columns = q.in / groups;
     if (q.in % groups != 0 || (group_size_ > 0 && q.in % group_size_ != 0)) {
-      module.contradiction(fmt::format("{} inputs do not divide into {} groups of one size; such "
-                                       "files are not read",
-                                       q.in, groups));
+      module.contradiction(
+          fmt::format("{} inputs do not divide into {} groups of one size; such "
+                      "files are not read",
+                      q.in, groups));
     }
     q.scheme.granularity = quant::Granularity::group;
     q.scheme.group_size = columns;
     if (mixed_ || group_size_ == columns || (group_size_ == -1 && groups == 1)) return;
-    module.contradiction(fmt::format(
-        "group_size is {}, but {} scales per row for {} inputs mean groups of {}", group_size_,
-        groups, q.in, columns));
+    module.contradiction(
+        fmt::format("group_size is {}, but {} scales per row for {} inputs mean groups of {}",
+                    group_size_, groups, q.in, columns));
   }
 
   static void read_groups(const HfModule& module, std::int64_t groups, quant::QuantizedLinear& q) {
@@ -122,8 +125,8 @@ class Reader final : public HfReader {
     for (std::size_t i = 0; i < q.group_index.size(); ++i) {
       const std::int64_t group = q.group_index[i];
       if (group < 0 || group >= groups) {
-        module.contradiction(fmt::format("g_idx puts column {} into group {} of {}", i, group,
-                                         groups));
+        module.contradiction(
+            fmt::format("g_idx puts column {} into group {} of {}", i, group, groups));
       }
       ++columns[static_cast<std::size_t>(group)];
     }
@@ -167,8 +170,10 @@ class Reader final : public HfReader {
                       {fields.data(), groups, q.out, 1, groups});
     const float more = version_of(module, q) == GptqVersion::v1 ? 1.0F : 0.0F;
     q.zeros.resize(fields.size());
-    for (std::size_t i = 0; i < fields.size(); ++i) q.zeros[i] = static_cast<float>(fields[i]) + more;
-    q.scheme.symmetric = std::all_of(q.zeros.begin(), q.zeros.end(), [](float z) { return z == 0; });
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      q.zeros[i] = static_cast<float>(fields[i]) + more;
+    q.scheme.symmetric =
+        std::all_of(q.zeros.begin(), q.zeros.end(), [](float z) { return z == 0; });
   }
 
   std::int64_t group_size_;
@@ -187,9 +192,10 @@ void refuse_unknown(const QuantConfig& config) {
   }
   const std::int64_t bits = config.integer("bits", "", 0);
   if (bits == 4 || bits == 8) return;
-  config.refuse_feature(fmt::format("GPTQ files of {} bits", bits),
-                        "Pare reads 4 and 8: other codes straddle words or have no place in what it "
-                        "writes");
+  config.refuse_feature(
+      fmt::format("GPTQ files of {} bits", bits),
+      "Pare reads 4 and 8: other codes straddle words or have no place in what it "
+      "writes");
 }
 
 }  // namespace

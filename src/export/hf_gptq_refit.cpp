@@ -8,7 +8,7 @@
 namespace pare::export_ {
 namespace {
 
-/// Rounded to the type of the scales; as it is when that leaves nothing, which writing then refuses.
+/// Rounded to the type of the scales; as it is when that leaves nothing, which writing refuses.
 float scale_for(float exact, DType dtype) {
   const float stored = round_through(exact, dtype);
   return stored > 0 && std::isfinite(stored) ? stored : exact;

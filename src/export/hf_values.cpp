@@ -75,7 +75,8 @@ std::vector<float> by_rows(const std::vector<float>& values, std::int64_t groups
   const auto g_count = static_cast<std::size_t>(groups);
   const auto r_count = static_cast<std::size_t>(rows);
   for (std::size_t g = 0; g < g_count; ++g) {
-    for (std::size_t r = 0; r < r_count; ++r) turned[r * g_count + g] = values[g * r_count + r];
+    for (std::size_t r = 0; r < r_count; ++r)
+      turned[r * g_count + g] = values[g * r_count + r];
   }
   return turned;
 }

@@ -26,7 +26,7 @@ CodeGrid<const std::int8_t> group_grid(const quant::QuantizedLinear& q,
 std::vector<std::int8_t> zero_codes(const quant::QuantizedLinear& q, int less,
                                     std::string_view hint);
 
-/// The scales in `dtype`. Errors: out_of_range, naming row and group, for a scale that is not finite
+/// The scales in `dtype`. Errors: out_of_range, naming row and group, for a scale not finite
 /// or not exact in it: rounding belongs before the codes are made, see hf_scale_rounding.h.
 Tensor scale_tensor(const quant::QuantizedLinear& q, DType dtype, GroupsLie lie);
 

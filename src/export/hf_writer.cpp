@@ -40,7 +40,8 @@ formats::SafetensorsLayout files_of(const std::vector<formats::TensorInfo>& tens
     limit = std::max<std::size_t>(1, static_cast<std::size_t>(std::ldexp(gib, 30)));
   }
   std::size_t total = 0;
-  for (const formats::TensorInfo& info : tensors) total += info.nbytes();
+  for (const formats::TensorInfo& info : tensors)
+    total += info.nbytes();
   // An index beside a single file would only be one more thing to go stale.
   if (total > limit) files.max_shard_bytes = limit;
   return files;
@@ -174,7 +175,8 @@ std::vector<formats::TensorInfo> declare_hf(const ExportPlan& plan, const HfLayo
       continue;
     }
     const LinearPlan& linear = *item.linear;
-    for (formats::TensorInfo& info : layout.declare(linear)) tensors.push_back(std::move(info));
+    for (formats::TensorInfo& info : layout.declare(linear))
+      tensors.push_back(std::move(info));
     if (!linear.bias_dtype.has_value()) continue;
     tensors.push_back(
         {linear.name + ".bias", stored_dtype(*linear.bias_dtype, layout), {linear.out}});

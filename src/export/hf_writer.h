@@ -1,4 +1,4 @@
-// The writer that all Hugging Face style layouts share: model.safetensors or numbered shards with an
+// The writer of all Hugging Face style layouts: model.safetensors or numbered shards with an
 // index, linears as tensors of the layout, and every other tensor under its own name.
 #pragma once
 
@@ -56,7 +56,6 @@ std::string refuse_hf_plan(const ExportPlan& plan, const HfLayout& layout);
 /// Begins the weight files. Errors: output_not_writable.
 std::unique_ptr<ExportWriter> make_hf_writer(const ExportPlan& plan, const HfLayout& layout,
                                              const std::filesystem::path& folder,
-                                             const ParamMap& params,
-                                             std::vector<HfTextFile> texts);
+                                             const ParamMap& params, std::vector<HfTextFile> texts);
 
 }  // namespace pare::export_

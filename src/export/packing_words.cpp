@@ -17,7 +17,8 @@ using Shifts = std::array<int, 8>;
 Shifts shifts_of(int bits, WordOrder order) noexcept {
   if (order == WordOrder::awq) return {0, 16, 4, 20, 8, 24, 12, 28};
   Shifts shifts{};
-  for (int j = 0; j < kWordBits / bits; ++j) shifts[static_cast<std::size_t>(j)] = j * bits;
+  for (int j = 0; j < kWordBits / bits; ++j)
+    shifts[static_cast<std::size_t>(j)] = j * bits;
   return shifts;
 }
 
@@ -33,13 +34,14 @@ void for_each_word(std::int64_t lines, std::int64_t words, const Fn& fn) noexcep
   for (std::int64_t first_line = 0; first_line < lines; first_line += kTile) {
     const std::int64_t last_line = std::min(lines, first_line + kTile);
     for (std::int64_t word = 0; word < words; ++word) {
-      for (std::int64_t line = first_line; line < last_line; ++line) fn(line, word);
+      for (std::int64_t line = first_line; line < last_line; ++line)
+        fn(line, word);
     }
   }
 }
 
-void pack(const CodeGrid<const std::int8_t>& codes, int bits, WordOrder order,
-          const WordGrid& grid, std::byte* out) noexcept {
+void pack(const CodeGrid<const std::int8_t>& codes, int bits, WordOrder order, const WordGrid& grid,
+          std::byte* out) noexcept {
   const Shifts shifts = shifts_of(bits, order);
   const std::int64_t per_word = kWordBits / bits;
   const int offset = 1 << (bits - 1);

@@ -24,9 +24,7 @@ struct CodeGrid {
   std::int64_t column_step = 1;
 
   CodeGrid transposed() const noexcept { return {data, columns, rows, column_step, row_step}; }
-  operator CodeGrid<const T>() const noexcept
-    requires(!std::is_const_v<T>)
-  {
+  operator CodeGrid<const T>() const noexcept requires(!std::is_const_v<T>) {
     return {data, rows, columns, row_step, column_step};
   }
 };

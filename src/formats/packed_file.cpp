@@ -20,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kSealBytes = 8;
-constexpr std::int64_t kTilesAtOnce = 16;    // decoded by one thread before it asks for more
-constexpr std::int64_t kBatchTiles = 256;    // 8 MiB of decoded bytes held while rebuilding
+constexpr std::int64_t kTilesAtOnce = 16;  // decoded by one thread before it asks for more
+constexpr std::int64_t kBatchTiles = 256;  // 8 MiB of decoded bytes held while rebuilding
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
 
 [[noreturn]] void damaged(const std::string& detail) {
@@ -206,14 +206,16 @@ void PackedFile::State::rebuild_coded(
     ctx.check_cancelled();
     const std::int64_t tiles = std::min(kBatchTiles, tensor.tiles() - first);
     std::size_t bytes = 0;
-    for (std::int64_t t = first; t < first + tiles; ++t) bytes += tensor.tile_bytes(t);
+    for (std::int64_t t = first; t < first + tiles; ++t)
+      bytes += tensor.tile_bytes(t);
     batch.resize(bytes);
     ctx.parallel_for((tiles + kTilesAtOnce - 1) / kTilesAtOnce, [&](std::int64_t part) {
       const std::int64_t begin = part * kTilesAtOnce;
       const std::int64_t count = std::min(kTilesAtOnce, tiles - begin);
       const std::size_t offset = static_cast<std::size_t>(begin) * codec::kTileBytes;
       std::size_t size = 0;
-      for (std::int64_t t = begin; t < begin + count; ++t) size += tensor.tile_bytes(first + t);
+      for (std::int64_t t = begin; t < begin + count; ++t)
+        size += tensor.tile_bytes(first + t);
       tensor.decode_tiles(first + begin, count, std::span(batch).subspan(offset, size),
                           scratch[static_cast<std::size_t>(part)]);
     });
@@ -292,8 +294,10 @@ TensorView PackedFile::read(std::size_t i) const {
       state_->release(stored.bytes);
       slot.decoded = std::move(bytes);
     }
-    return {range.info.dtype, range.info.shape,
-            {slot.decoded.get(), range.end - range.begin}, slot.decoded};
+    return {range.info.dtype,
+            range.info.shape,
+            {slot.decoded.get(), range.end - range.begin},
+            slot.decoded};
   });
 }
 
@@ -316,11 +320,13 @@ TensorView PackedFile::read_rows(std::size_t i, std::int64_t first, std::int64_t
     const std::size_t end = std::min(end_tile * codec::kTileBytes, range.end - range.begin);
     const std::size_t skipped = first_tile * codec::kTileBytes;
     if (!slot.rows) slot.rows.emplace(RowReader{state_->decoder(i)});
-    const auto bytes = slot.rows->decode(static_cast<std::int64_t>(first_tile),
-                                         static_cast<std::int64_t>(end_tile - first_tile),
-                                         end - skipped);
-    return {range.info.dtype, Shape{count, range.info.shape[1]},
-            {bytes.get() + (begin - skipped), size}, bytes};
+    const auto bytes =
+        slot.rows->decode(static_cast<std::int64_t>(first_tile),
+                          static_cast<std::int64_t>(end_tile - first_tile), end - skipped);
+    return {range.info.dtype,
+            Shape{count, range.info.shape[1]},
+            {bytes.get() + (begin - skipped), size},
+            bytes};
   });
 }
 

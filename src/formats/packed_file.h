@@ -32,9 +32,9 @@ class PackedFile {
   /// Tensors of the safetensors file as it lies on disk, without those called `pare.`; sorted.
   const std::vector<std::string>& stored_names() const noexcept;
 
-  /// The original bytes of manifest().ranges[i]: decoded into memory of their own, or mapped; checked
-  /// either way. Decoded memory is shared by readers until `release`, and lives as long as the views.
-  /// Errors: corrupt_stream, naming file, tensor and tile.
+  /// The original bytes of manifest().ranges[i]: decoded into memory of their own, or mapped;
+  /// checked either way. Decoded memory is shared by readers until `release`, and lives as long as
+  /// the views. Errors: corrupt_stream, naming file, tensor and tile.
   TensorView read(std::size_t i) const;
   /// Rows [first, first + count) of a matrix: only the tiles they lie in are decoded.
   TensorView read_rows(std::size_t i, std::int64_t first, std::int64_t count) const;

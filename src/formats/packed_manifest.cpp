@@ -153,9 +153,9 @@ std::string info_name(std::string_view tensor) {
 }
 
 std::string manifest_text(const PackedManifest& manifest) {
-  std::string text = fmt::format(
-      R"({{"pare_codec":{},"file":{},"size":{},"sha256":"{}","ranges":[)", codec::kVersion,
-      io::Json(manifest.file).dump(), manifest.size, manifest.sha256);
+  std::string text =
+      fmt::format(R"({{"pare_codec":{},"file":{},"size":{},"sha256":"{}","ranges":[)",
+                  codec::kVersion, io::Json(manifest.file).dump(), manifest.size, manifest.sha256);
   for (const PackedRange& range : manifest.ranges) {
     text += range_text(range);
     text += ',';

@@ -15,7 +15,7 @@ namespace pare::formats {
 /// Tensors of a packed file that are none of the original's.
 inline constexpr std::string_view kManifestName = "pare.file";      // U8: the manifest as JSON
 inline constexpr std::string_view kSkeletonName = "pare.skeleton";  // U8: bytes outside tensors
-inline constexpr std::string_view kSealName = "pare.seal";          // U8 [8]: XXH3-64, little-endian
+inline constexpr std::string_view kSealName = "pare.seal";  // U8 [8]: XXH3-64, little-endian
 /// Key of `__metadata__` that holds the version.
 inline constexpr std::string_view kPackedKey = "pare_codec";
 
@@ -29,9 +29,9 @@ struct PackedRange {
 };
 
 struct PackedManifest {
-  std::string file;    // the original's name
+  std::string file;  // the original's name
   std::size_t size = 0;
-  std::string sha256;  // of the original
+  std::string sha256;               // of the original
   std::vector<PackedRange> ranges;  // by place, apart from each other
 };
 

@@ -169,7 +169,7 @@ class Packer {
   io::Sha256 sha_;
   std::vector<std::byte> skeleton_;
   std::vector<Entry> entries_;
-  std::vector<Tail> tails_;                              // of ranges_; empty when not coded
+  std::vector<Tail> tails_;                                      // of ranges_; empty when not coded
   std::vector<std::optional<std::vector<std::byte>>> replaced_;  // of ranges_, not coded
   PackedManifest manifest_;
   PackedResult result_;
@@ -220,8 +220,7 @@ bool Packer::may_be_coded(const TensorInfo& info) {
 }
 
 void Packer::pass_tensor(const TensorRange& range) {
-  std::span<const std::byte> bytes =
-      file_.bytes().subspan(range.begin, range.end - range.begin);
+  std::span<const std::byte> bytes = file_.bytes().subspan(range.begin, range.end - range.begin);
   std::optional<std::vector<std::byte>> other;
   if (options_.replace) other = options_.replace(range.info, bytes);
   const bool replaced = other.has_value();
@@ -296,13 +295,14 @@ void Packer::write_rest() {
   const std::size_t manifest_bytes =
       aligned(manifest_at + manifest_text(manifest_).size()) - manifest_at;
   reached_ += manifest_bytes;
-  add_entry(std::string(kManifestName), DType::u8,
-            Shape{static_cast<std::int64_t>(manifest_bytes)}, manifest_at);
+  add_entry(std::string(kManifestName), DType::u8, Shape{static_cast<std::int64_t>(manifest_bytes)},
+            manifest_at);
   const std::size_t seal_at = reached_;
   reached_ += kSealBytes;
   add_entry(std::string(kSealName), DType::u8, Shape{static_cast<std::int64_t>(kSealBytes)},
             seal_at);
-  for (const std::size_t width : {8U, 4U, 2U, 1U}) copy_uncoded(width);
+  for (const std::size_t width : {8U, 4U, 2U, 1U})
+    copy_uncoded(width);
   std::string manifest = manifest_text(manifest_);
   manifest.append(manifest_bytes - manifest.size(), ' ');
   const std::span<const std::byte> bytes = std::as_bytes(std::span(manifest));

@@ -32,10 +32,9 @@ bool is_row_major(const NpyDictEntry& entry) {
 }
 
 bool is_safetensors_name(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxNameBytes && name != "__metadata__" &&
-         is_utf8(name) && std::none_of(name.begin(), name.end(), [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-         });
+  return !name.empty() && name.size() <= kMaxNameBytes && name != "__metadata__" && is_utf8(name) &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 /// nullopt when the entry's bytes are not one run of the file.

@@ -29,12 +29,13 @@ bool quantizes_tied_head(const Plan& plan) {
   return plan.graph.has_value() && plan.graph->config.tied_head && plan.linears.back().quantized();
 }
 
-void write_config(const Plan& plan, const fs::path& folder) {
-  io::Json config = io::read_json(plan.job.model / "config.json");
+void write_config(const Companions& from, const fs::path& folder) {
+  io::Json config = io::read_json(from.model / "config.json");
   config.erase("quantization_config");
+  config.erase("compression_config");
   config.erase("quantize");
   const io::Json patch =
-      io::parse_json(plan.intent.exporter->config_patch(plan.output), "exporter's config");
+      io::parse_json(from.exporter->config_patch(*from.output), "exporter's config");
   for (const auto& [key, value] : patch.items()) {
     if (value.is_null()) {
       config.erase(key);
@@ -43,15 +44,21 @@ void write_config(const Plan& plan, const fs::path& folder) {
     }
   }
   // The head is a tensor of its own now; loaders must not tie it to the float embedding again.
-  if (quantizes_tied_head(plan)) config["tie_word_embeddings"] = false;
+  if (from.untie_head) config["tie_word_embeddings"] = false;
   io::write_text(folder / "config.json", config.dump(2) + "\n", 0640);
 }
 
 }  // namespace
 
 std::vector<std::string> write_companions(const Plan& plan, const fs::path& folder) {
+  return write_companions({plan.job.model, plan.intent.exporter, &plan.output,
+                           quantizes_tied_head(plan)},
+                          folder);
+}
+
+std::vector<std::string> write_companions(const Companions& from, const fs::path& folder) {
   std::vector<std::string> written;
-  for (const fs::directory_entry& entry : fs::directory_iterator(plan.job.model)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(from.model)) {
     const std::string name = entry.path().filename().string();
     if (!entry.is_regular_file() || !is_companion(name)) continue;
     std::error_code problem;
@@ -62,8 +69,8 @@ std::vector<std::string> write_companions(const Plan& plan, const fs::path& fold
     fs::permissions(folder / name, static_cast<fs::perms>(0640));
     written.push_back(name);
   }
-  if (fs::exists(plan.job.model / "config.json")) {
-    write_config(plan, folder);
+  if (fs::exists(from.model / "config.json")) {
+    write_config(from, folder);
     written.emplace_back("config.json");
   }
   std::sort(written.begin(), written.end());

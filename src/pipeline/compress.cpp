@@ -1,11 +1,5 @@
 #include "pipeline/compress.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <set>
-#include <utility>
-
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "export/exporter.h"
@@ -20,6 +14,12 @@
 #include "pipeline/linears.h"
 #include "pipeline/packed_texts.h"
 #include "pipeline/pseudo_sparse.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
@@ -133,9 +133,9 @@ bool matches_tensor(const std::string& pattern, const std::string& tensor) {
 
 void check_patterns(const CompressJob& job, const Listing& listing) {
   for (const std::string& pattern : job.disable) {
-    const bool matched = std::any_of(
-        listing.tensors.begin(), listing.tensors.end(),
-        [&](const std::string& tensor) { return matches_tensor(pattern, tensor); });
+    const bool matched =
+        std::any_of(listing.tensors.begin(), listing.tensors.end(),
+                    [&](const std::string& tensor) { return matches_tensor(pattern, tensor); });
     if (matched) continue;
     std::vector<std::string> known;
     for (const std::string& tensor : listing.tensors) {
@@ -197,8 +197,10 @@ class Compressor {
     const Stopwatch watch;
     io::OutputDir out(job_.out, job_.overwrite);
     folder_ = out.path();
-    for (const WeightFile& file : listing_.weights) pack(file);
-    for (const std::string& name : listing_.others) keep(name);
+    for (const WeightFile& file : listing_.weights)
+      pack(file);
+    for (const std::string& name : listing_.others)
+      keep(name);
     finish_list();
     ctx_.check_cancelled();
     out.commit();
@@ -237,8 +239,7 @@ formats::PackOptions Compressor::options(const WeightFile& file) const {
     });
   };
   options.content = [this](const formats::TensorInfo& info) {
-    return nibbles_.contains(info.name) ? codec::Content::packed_nibbles
-                                        : codec::Content::elements;
+    return nibbles_.contains(info.name) ? codec::Content::packed_nibbles : codec::Content::elements;
   };
   if (job_.sparse) {
     options.replace = [this, leave = options.leave](const formats::TensorInfo& info,
@@ -307,8 +308,8 @@ void Compressor::report(const WeightFile& file, const formats::PackedResult& pac
     const std::size_t from = tensor.info.nbytes();
     names.stored_bytes += tensor.stored_bytes;
     if (tensor.coded) names.coded.push_back(tensor.info.name);
-    result_.tensors.push_back({file.name, tensor.info.name, from, tensor.stored_bytes,
-                               tensor.coded});
+    result_.tensors.push_back(
+        {file.name, tensor.info.name, from, tensor.stored_bytes, tensor.coded});
     const double ratio =
         from == 0 ? 1 : static_cast<double>(tensor.stored_bytes) / static_cast<double>(from);
     ctx_.event("tensor", io::Json{{"file", file.name},
@@ -366,7 +367,8 @@ void Compressor::finish_list() {
   list_.packed_bytes = result_.packed_bytes;
   std::sort(list_.files.begin(), list_.files.end(),
             [](const OriginalFile& a, const OriginalFile& b) { return a.name < b.name; });
-  for (const OriginalFile& file : list_.files) result_.folder_bytes += file.size;
+  for (const OriginalFile& file : list_.files)
+    result_.folder_bytes += file.size;
   io::write_text(folder_ / kPackedFolderFile, packed_folder_text(list_), kListMode);
   for (const std::string& name : all_files(folder_)) {
     result_.packed_folder_bytes += fs::file_size(folder_ / name);

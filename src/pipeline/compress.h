@@ -1,6 +1,10 @@
 // Lossless compression of a model folder, tensor by tensor, and the way back.
 #pragma once
 
+#include "codec/codec.h"
+#include "core/context.h"
+#include "pipeline/packed_folder.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,18 +12,14 @@
 #include <string>
 #include <vector>
 
-#include "codec/codec.h"
-#include "core/context.h"
-#include "pipeline/packed_folder.h"
-
 namespace pare::pipeline {
 
 struct CompressJob {
   std::filesystem::path model;  // float, or what `pare quantize` wrote in any format
   std::filesystem::path out;
   codec::Tier tier = codec::Tier::dense;
-  std::vector<std::string> disable;      // patterns of tensors and modules that stay as they are
-  std::optional<PseudoSparse> sparse;    // changes weights: see docs/formats/packed.md
+  std::vector<std::string> disable;    // patterns of tensors and modules that stay as they are
+  std::optional<PseudoSparse> sparse;  // changes weights: see docs/formats/packed.md
   bool overwrite = false;
 };
 
@@ -36,7 +36,7 @@ struct CompressResult {
   std::vector<CompressedTensor> tensors;  // by file and place
   std::size_t weight_bytes = 0;           // of the weight files before and after
   std::size_t packed_bytes = 0;
-  std::size_t folder_bytes = 0;           // of all files before and after
+  std::size_t folder_bytes = 0;  // of all files before and after
   std::size_t packed_folder_bytes = 0;
   double seconds = 0;
   std::size_t peak_rss = 0;

@@ -1,8 +1,4 @@
 // The way back from a packed folder: every file, byte for byte.
-#include <fmt/format.h>
-
-#include <string>
-
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "formats/packed_file.h"
@@ -11,6 +7,10 @@
 #include "io/hash.h"
 #include "io/output_dir.h"
 #include "pipeline/compress.h"
+
+#include <fmt/format.h>
+
+#include <string>
 
 namespace pare::pipeline {
 namespace {
@@ -61,7 +61,8 @@ DecompressResult decompress(const Context& ctx, const DecompressJob& job) {
   const PackedFolder packed = read_packed_folder(job.packed);
   DecompressResult result;
   std::size_t total = 0;
-  for (const OriginalFile& file : packed.files) total += file.size;
+  for (const OriginalFile& file : packed.files)
+    total += file.size;
   io::OutputDir out(job.out, job.overwrite);
   for (const OriginalFile& file : packed.files) {
     ctx.progress({.stage = "decompressing, MiB",

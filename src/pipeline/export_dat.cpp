@@ -1,12 +1,5 @@
 #include "pipeline/export_dat.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-#include <set>
-#include <utility>
-
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "export/description.h"
@@ -20,6 +13,13 @@
 #include "pipeline/nz_layout.h"
 #include "pipeline/pseudo_sparse.h"
 #include "pipeline/weight_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
@@ -169,9 +169,8 @@ class DatWriter {
 bool DatWriter::write_coded(DatWeight& weight, std::span<const std::byte> nz) const {
   const std::int64_t column_blocks = (weight.columns + kFractalColumns - 1) / kFractalColumns;
   const std::int64_t row_blocks = (weight.rows + kFractalRows - 1) / kFractalRows;
-  const TensorView view{DType::i8,
-                        Shape{column_blocks, row_blocks, kFractalRows, kFractalColumns}, nz,
-                        nullptr};
+  const TensorView view{DType::i8, Shape{column_blocks, row_blocks, kFractalRows, kFractalColumns},
+                        nz, nullptr};
   codec::TensorEncoder encoder(ctx_, view, job_.tier, codec::Content::elements);
   io::FileWriter writer(file("weight", weight.key));
   std::vector<std::byte> payload;
@@ -203,9 +202,8 @@ bool DatWriter::write_coded(DatWeight& weight, std::span<const std::byte> nz) co
 
 /// pare_dat.json: what lies in the folders, for readers that do not know the keys.
 std::string summary(const ExportDatJob& job, const ExportDatResult& result) {
-  io::Json json = {{"pare_dat", 1},
-                   {"codec_version", codec::kVersion},
-                   {"transposed", job.transpose}};
+  io::Json json = {
+      {"pare_dat", 1}, {"codec_version", codec::kVersion}, {"transposed", job.transpose}};
   if (job.sparse) {
     json["pseudo_sparse"] = {{"ratio", job.sparse->ratio}, {"seed", job.sparse->seed}};
   }
@@ -244,11 +242,11 @@ ExportDatResult export_dat(const Context& ctx, const ExportDatJob& job) {
     const auto bytes = static_cast<std::size_t>(weight.rows * weight.columns);
     result.from += bytes;
     result.to += weight.stored;
-    ctx.event("weight", io::Json{{"key", weight.key},
-                                 {"from", bytes},
-                                 {"to", weight.stored},
-                                 {"coded", weight.coded}}
-                            .dump());
+    ctx.event(
+        "weight",
+        io::Json{
+            {"key", weight.key}, {"from", bytes}, {"to", weight.stored}, {"coded", weight.coded}}
+            .dump());
     result.weights.push_back(weight);
   }
   constexpr unsigned kSummaryMode = 0640;

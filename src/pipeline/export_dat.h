@@ -1,16 +1,16 @@
 // Compressed int8 weights as loose .dat files, the way Ascend's weight compression hands them on.
 #pragma once
 
+#include "codec/codec.h"
+#include "core/context.h"
+#include "pipeline/packed_folder.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "codec/codec.h"
-#include "core/context.h"
-#include "pipeline/packed_folder.h"
 
 namespace pare::pipeline {
 
@@ -27,9 +27,9 @@ struct ExportDatJob {
 
 struct DatWeight {
   std::string key;
-  std::int64_t rows = 0;  // n, of the matrix that was tiled
+  std::int64_t rows = 0;     // n, of the matrix that was tiled
   std::int64_t columns = 0;  // k
-  std::size_t stored = 0;  // bytes of weight/KEY.dat
+  std::size_t stored = 0;    // bytes of weight/KEY.dat
   bool coded = false;
 };
 
@@ -41,10 +41,10 @@ struct ExportDatResult {
   double seconds = 0;
 };
 
-/// Writes weight/, index/, info/ and codec/KEY.dat for every int8 matrix; see docs/formats/packed.md.
-/// Memory: one weight tiled. Errors: scheme_not_supported (no int8 matrices, 4-bit codes two to a
-/// byte), pattern_matches_nothing, feature_not_supported (a key that is no file name),
-/// output_exists, output_not_writable, interrupted, those of the containers.
+/// Writes weight/, index/, info/ and codec/KEY.dat for every int8 matrix; see
+/// docs/formats/packed.md. Memory: one weight tiled. Errors: scheme_not_supported (no int8
+/// matrices, 4-bit codes two to a byte), pattern_matches_nothing, feature_not_supported (a key that
+/// is no file name), output_exists, output_not_writable, interrupted, those of the containers.
 ExportDatResult export_dat(const Context& ctx, const ExportDatJob& job);
 
 }  // namespace pare::pipeline

@@ -1,10 +1,10 @@
 #include "pipeline/float_content.h"
 
+#include "io/hash.h"
+
 #include <functional>
 #include <span>
 #include <vector>
-
-#include "io/hash.h"
 
 namespace pare::pipeline {
 namespace {
@@ -46,7 +46,8 @@ void note_float_content(const Plan& plan, const quant::QuantizedLinear& linear,
     for (std::int64_t first = 0; first < linear.in; first += columns) {
       quant::dequantize_columns(linear, r, first, columns, row.data() + first);
     }
-    for (float& value : row) value = round_through(value, stored);
+    for (float& value : row)
+      value = round_through(value, stored);
   };
   std::optional<TensorView> bias;
   if (linear.bias.has_value()) bias = linear.bias->view();

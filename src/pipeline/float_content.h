@@ -2,11 +2,11 @@
 // that its codes stand for, in the type of the files.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-
 #include "pipeline/plan.h"
 #include "pipeline/quantize.h"
+
+#include <cstdint>
+#include <optional>
 
 namespace pare::pipeline {
 

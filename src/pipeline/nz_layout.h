@@ -1,12 +1,12 @@
 // The NZ layout of Ascend's matrix units: int8 matrices cut into blocks of 16 x 32.
 #pragma once
 
+#include "core/context.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "core/context.h"
 
 namespace pare::pipeline {
 

@@ -92,10 +92,11 @@ PackedFolder folder_from(const io::Json& json) {
   packed.packed_bytes = json.at("packed_bytes").get<std::size_t>();
   if (json.contains("pseudo_sparse")) {
     const io::Json& changed = json["pseudo_sparse"];
-    packed.changed = PseudoSparse{changed.at("ratio").get<double>(),
-                                  changed.at("seed").get<std::uint64_t>()};
+    packed.changed =
+        PseudoSparse{changed.at("ratio").get<double>(), changed.at("seed").get<std::uint64_t>()};
   }
-  for (const io::Json& file : json.at("files")) packed.files.push_back(file_from(file));
+  for (const io::Json& file : json.at("files"))
+    packed.files.push_back(file_from(file));
   return packed;
 }
 
@@ -119,7 +120,8 @@ std::string packed_folder_text(const PackedFolder& packed) {
     json["pseudo_sparse"] = {{"ratio", packed.changed->ratio}, {"seed", packed.changed->seed}};
   }
   json["files"] = io::Json::array();
-  for (const OriginalFile& file : packed.files) json["files"].push_back(file_json(file));
+  for (const OriginalFile& file : packed.files)
+    json["files"].push_back(file_json(file));
   std::string text = json.dump(2);
   text.resize(text.rfind('\n'));  // without the closing brace
   return fmt::format("{}{}{}\"\n}}\n", text, kSealKey, seal_of(text));
@@ -150,8 +152,7 @@ bool is_packed_folder(const fs::path& folder) noexcept {
   return fs::exists(folder / kPackedFolderFile, unreadable);
 }
 
-std::string copy_file(const Context& ctx, const fs::path& from, const fs::path& to,
-                      unsigned mode) {
+std::string copy_file(const Context& ctx, const fs::path& from, const fs::path& to, unsigned mode) {
   constexpr std::size_t kPiece = std::size_t{8} << 20;
   const io::MappedFile source(from);
   io::FileWriter target(to);

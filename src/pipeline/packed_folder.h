@@ -1,6 +1,8 @@
 // pare_packed.json: what a packed folder holds, and every original file it can give back.
 #pragma once
 
+#include "core/context.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,8 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/context.h"
 
 namespace pare::pipeline {
 
@@ -40,9 +40,9 @@ struct PseudoSparse {
 };
 
 struct PackedFolder {
-  std::string tier;               // "dense"
-  std::size_t weight_bytes = 0;   // of the original weight files
-  std::size_t packed_bytes = 0;   // of what they became
+  std::string tier;              // "dense"
+  std::size_t weight_bytes = 0;  // of the original weight files
+  std::size_t packed_bytes = 0;  // of what they became
   std::optional<PseudoSparse> changed;
   std::vector<OriginalFile> files;  // by name
 };

@@ -44,7 +44,8 @@ std::optional<std::string> packed_description(const io::Json& json,
   const std::set<std::string> coded = described_names(files);
   io::Json::object_t out;
   std::set<std::string> present;
-  for (const auto& [key, value] : json.items()) present.insert(key);
+  for (const auto& [key, value] : json.items())
+    present.insert(key);
   for (const auto& [key, value] : json.items()) {
     const bool tag = coded.contains(key) && value.is_string();
     if (key == "metadata") continue;
@@ -69,8 +70,8 @@ std::optional<std::string> packed_description(const io::Json& json,
 
 std::optional<std::string> packed_index(const io::Json& json,
                                         const std::vector<PackedNames>& files) {
-  const bool usable = json.is_object() && json.contains("weight_map") &&
-                      json["weight_map"].is_object();
+  const bool usable =
+      json.is_object() && json.contains("weight_map") && json["weight_map"].is_object();
   if (!usable) return std::nullopt;
   std::map<std::string, std::string> map;
   for (const auto& [tensor, file] : json["weight_map"].items()) {
@@ -89,11 +90,13 @@ std::optional<std::string> packed_index(const io::Json& json,
   }
   if (!changed) return std::nullopt;
   io::Json::object_t entries;
-  for (const auto& [tensor, file] : map) entries.push_back({tensor, file});
+  for (const auto& [tensor, file] : map)
+    entries.push_back({tensor, file});
   io::Json out = json;
   if (out.contains("metadata") && out["metadata"].is_object()) {
     std::size_t total = 0;
-    for (const PackedNames& file : files) total += file.stored_bytes;
+    for (const PackedNames& file : files)
+      total += file.stored_bytes;
     out["metadata"]["total_size"] = total;
   }
   out["weight_map"] = std::move(entries);

@@ -1,20 +1,20 @@
 // The small JSON files of a folder, rewritten to fit its packed weights.
 #pragma once
 
+#include "io/json.h"
+
 #include <cstddef>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "io/json.h"
-
 namespace pare::pipeline {
 
 /// A packed weight file as the small files speak of it.
 struct PackedNames {
-  std::string original;  // "model.safetensors", "quant_weight.npy"
-  std::string stored;    // the packed file's name
+  std::string original;            // "model.safetensors", "quant_weight.npy"
+  std::string stored;              // the packed file's name
   std::vector<std::string> coded;  // tensors, as the original calls them
   std::size_t stored_bytes = 0;    // of all its tensors as they are stored
 };

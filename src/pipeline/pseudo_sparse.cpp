@@ -9,8 +9,7 @@ std::optional<std::vector<std::byte>> pseudo_sparse(const PseudoSparse& sparse,
                                                     const formats::TensorInfo& info,
                                                     std::span<const std::byte> bytes) {
   if (info.dtype != DType::i8 || info.shape.rank() != 2) return std::nullopt;
-  const std::uint64_t name =
-      io::xxh3(std::as_bytes(std::span(info.name.data(), info.name.size())));
+  const std::uint64_t name = io::xxh3(std::as_bytes(std::span(info.name.data(), info.name.size())));
   Rng rng(sparse.seed ^ name);
   std::vector<std::byte> masked(bytes.begin(), bytes.end());
   for (std::byte& weight : masked) {

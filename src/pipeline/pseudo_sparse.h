@@ -1,13 +1,13 @@
 // Sets int8 weights to zero at random, to see what sparser weights would compress to.
 #pragma once
 
+#include "formats/tensor_source.h"
+#include "pipeline/packed_folder.h"
+
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "formats/tensor_source.h"
-#include "pipeline/packed_folder.h"
 
 namespace pare::pipeline {
 

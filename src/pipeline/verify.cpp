@@ -29,24 +29,6 @@ void check_input(const quant::QuantizedLinear& q, const LinearResult& meant) {
   }
 }
 
-/// What follows from codes, scales and bias must be there as if computed from them again.
-void check_derived(const export_::StoredLinear& stored) {
-  const quant::QuantizedLinear& q = stored.linear;
-  if (q.input.has_value()) {
-    const std::vector<float> deq = export_::deq_scales(q);
-    const std::vector<std::int32_t> quant_bias = export_::quant_biases(q, deq);
-    // Layouts add the float bias as it is, or round it to integers.
-    const bool as_it_is =
-        q.bias.has_value() && stored.effective_bias == read_floats(q.bias->view());
-    if (!as_it_is && stored.effective_bias != export_::effective_bias(q, quant_bias, deq)) {
-      fail(q.name, "quant_bias or deq_scale differs");
-    }
-  }
-  if (stored.scale_bias.empty()) return;
-  const std::int64_t runs = static_cast<std::int64_t>(stored.scale_bias.size()) / q.out;
-  if (stored.scale_bias != export_::scale_biases(q, runs)) fail(q.name, "scale_bias differs");
-}
-
 /// Weights that are written dequantized.
 void check_floats(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant) {
   const auto weight = checkpoint.tensor(meant.name + ".weight");
@@ -128,6 +110,23 @@ void check_copy(const Plan& plan, const export_::QuantizedCheckpoint& checkpoint
 }
 
 }  // namespace
+
+void check_derived(const export_::StoredLinear& stored) {
+  const quant::QuantizedLinear& q = stored.linear;
+  if (q.input.has_value()) {
+    const std::vector<float> deq = export_::deq_scales(q);
+    const std::vector<std::int32_t> quant_bias = export_::quant_biases(q, deq);
+    // Layouts add the float bias as it is, or round it to integers.
+    const bool as_it_is =
+        q.bias.has_value() && stored.effective_bias == read_floats(q.bias->view());
+    if (!as_it_is && stored.effective_bias != export_::effective_bias(q, quant_bias, deq)) {
+      fail(q.name, "quant_bias or deq_scale differs");
+    }
+  }
+  if (stored.scale_bias.empty()) return;
+  const std::int64_t runs = static_cast<std::int64_t>(stored.scale_bias.size()) / q.out;
+  if (stored.scale_bias != export_::scale_biases(q, runs)) fail(q.name, "scale_bias differs");
+}
 
 std::size_t verify_output(const Context& ctx, const Plan& plan,
                           const std::vector<LinearResult>& meant,

@@ -8,6 +8,10 @@
 
 namespace pare::pipeline {
 
+/// What follows from codes, scales and bias (quant_bias, deq_scale, scale_bias) must be there as if
+/// computed from them again. Errors: verify_failed.
+void check_derived(const export_::StoredLinear& stored);
+
 /// Opens `folder` with the exporter's own reader and checks: every planned tensor is there with its
 /// type and shape, copied tensors have the source's bytes, every linear has the codes, scales and
 /// bias that were meant, what follows from them (quant_bias, deq_scale, scale_bias) does, scales are

@@ -1,10 +1,10 @@
 // Opens weights without a model around them, in any container and layout.
 #pragma once
 
+#include "formats/tensor_source.h"
+
 #include <filesystem>
 #include <memory>
-
-#include "formats/tensor_source.h"
 
 namespace pare::pipeline {
 

@@ -112,7 +112,7 @@ def test_lists(pare, word):
 def test_lists_hold_what_this_version_promises(pare):
     found = json.loads(pare("list", "--json").stdout)
     ids = {kind: {entry["id"] for entry in entries} for kind, entries in found.items() if kind != "schema"}
-    assert ids["schemes"] == {"w8a8", "w8a8-dynamic", "w8a16", "w4a16"}
+    assert ids["schemes"] == {"w8a8", "w8a8-dynamic", "w8a8s", "w8a16", "w4a16", "w4a8-dynamic"}
     assert ids["archs"] == {"llama", "mistral", "qwen2", "qwen3"}
     assert ids["protocols"] == {"gptq", "llamacpp"}
     assert "minmax" in ids["methods"] and {"ascend", "npy"} <= ids["exporters"] and "safetensors" in ids["readers"]

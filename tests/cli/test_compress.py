@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from interop import codec_numpy
 from support import checkpoint, program
 
 TINY = program.GOLDEN / "models" / "llama-gqa"
@@ -90,7 +91,8 @@ def test_a_float_checkpoint_with_other_files_comes_back(pare, demo_model, tmp_pa
 
 
 @pytest.mark.parametrize("options", [("--scheme", "w8a8"), ("--scheme", "w4a16", "--group-size", "64", "--format", "ascend-v1"),
-                                     ("--scheme", "w8a8", "--format", "npy"), ("--scheme", "w8a16", "--part-file-size", "0.002")])
+                                     ("--scheme", "w8a8", "--format", "npy"), ("--scheme", "w8a16", "--part-file-size", "0.002"),
+                                     ("--scheme", "w4a16", "--group-size", "64", "--format", "gptq")])
 def test_a_packed_folder_is_read_like_the_original(pare, packed, quantize, demo_text, options):
     out = quantize(*options)
     text = ("--ppl", demo_text, "--context", "128", "--windows", "3")
@@ -138,6 +140,17 @@ def test_a_packed_folder_is_valid_and_names_its_types(packed, quantize):
     assert tensors[f"{name}.index"].shape == (5, 2)  # 640 x 256 bytes are five tiles of 32 KiB
     stored = {key for key in tensors if not key.startswith("pare.")}
     assert stored == {key for key, value in description.items() if isinstance(value, str) and key != "model_quant_type"}
+
+
+@pytest.mark.parametrize(("layout", "ending"), [("ascend-v1", ".weight"), ("gptq", ".qweight")])
+def test_codes_that_share_a_byte_are_coded_one_by_one(packed, quantize, layout, ending):
+    out = quantize("--scheme", "w4a16", "--group-size", "64", "--format", layout, calib=None)
+    (file,) = packed(out).glob("*.safetensors")
+    tensors = checkpoint.read_file(file)
+    name = f"model.layers.0.mlp.up_proj{ending}"
+    stem = name.removesuffix(".weight")
+    stream = codec_numpy.Stream(*(tensors[part].tobytes() for part in (f"{stem}.info", f"{stem}.index", name)))
+    assert stream.transform == 1 and stream.bytes == 640 * 256 // 2
 
 
 def test_sparser_weights_compress_better_and_the_ratio_is_told(pare, quantize, tmp_path):

@@ -8,12 +8,12 @@ from interop import codec_numpy
 from support import checkpoint, program
 
 TINY = program.GOLDEN / "models" / "llama-gqa"
-WEIGHTS = "quant_model_weight_w8a8.safetensors"
+WEIGHTS = "quant_model_weight_w8a8s.safetensors"
 
 
 @pytest.fixture(scope="module")
 def quantized(quantize):
-    return quantize("--scheme", "w8a8", model=TINY, calib=TINY / "input_ids.jsonl")
+    return quantize("--scheme", "w8a8s", model=TINY, calib=TINY / "input_ids.jsonl")
 
 
 def read_back(folder, key):
@@ -76,7 +76,7 @@ def test_sizes_that_are_no_multiples_of_blocks_are_padded(pare, tmp_path):
 
 
 def test_every_kind_of_input_gives_the_same_files(pare, quantized, quantize, tmp_path):
-    npy = quantize("--scheme", "w8a8", "--format", "npy", model=TINY, calib=TINY / "input_ids.jsonl")
+    npy = quantize("--scheme", "w8a8s", "--format", "npy", model=TINY, calib=TINY / "input_ids.jsonl")
     pare("compress", npy, "-o", tmp_path / "npy-packed")
     pare("compress", quantized, "-o", tmp_path / "packed")
     inputs = [quantized, tmp_path / "packed", npy, npy / "quant_weight.npy", tmp_path / "npy-packed"]
@@ -112,7 +112,7 @@ def test_pseudo_sparse_weights_are_told_and_seeded(pare, quantized, tmp_path):
 
 
 def test_no_question_is_asked_and_nothing_runs(pare, quantize, tmp_path):
-    npy = quantize("--scheme", "w8a8", "--format", "npy", model=TINY, calib=TINY / "input_ids.jsonl")
+    npy = quantize("--scheme", "w8a8s", "--format", "npy", model=TINY, calib=TINY / "input_ids.jsonl")
     pare("export-dat", npy / "quant_weight.npy", "-o", tmp_path / "dat", stdin=b"")
     evil = np.array({"a": np.zeros((16, 32), np.int8), "b": slice(1)}, dtype=object)
     np.save(tmp_path / "evil.npy", evil, allow_pickle=True)

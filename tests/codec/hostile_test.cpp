@@ -9,9 +9,12 @@
 #include "support/expect_error.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -262,6 +265,70 @@ TEST(CodecHostile, NoiseWithSoundLengths) {
   }
 }
 
+// Bytes that end where their page ends, and the next page must not be touched: what a sanitizer
+// does not see of a vector load, the memory management unit does.
+class AtPageEnd {
+ public:
+  explicit AtPageEnd(const Bytes& bytes) : size_(bytes.size()) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    room_ = (size_ + page - 1) / page * page;
+    mapped_ =
+        ::mmap(nullptr, room_ + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped_ == MAP_FAILED) throw std::bad_alloc();
+    std::byte* const end = static_cast<std::byte*>(mapped_) + room_;
+    EXPECT_EQ(::mprotect(end, page, PROT_NONE), 0);
+    std::copy(bytes.begin(), bytes.end(), end - size_);
+    room_ += page;
+    begin_ = end - size_;
+  }
+  ~AtPageEnd() { ::munmap(mapped_, room_); }
+  AtPageEnd(const AtPageEnd&) = delete;
+  AtPageEnd& operator=(const AtPageEnd&) = delete;
+  std::span<const std::byte> bytes() const { return {begin_, size_}; }
+
+ private:
+  std::size_t size_;
+  std::size_t room_ = 0;
+  void* mapped_ = nullptr;
+  const std::byte* begin_ = nullptr;
+};
+
+TEST(CodecHostile, NothingBehindThePayloadIsRead) {
+  for (const Sample& sample : samples()) {
+    const AtPageEnd payload(sample.encoded.payload);
+    const codec::TensorDecoder decoder(sample.encoded.info, sample.encoded.index, payload.bytes());
+    Bytes out(decoder.bytes());
+    decoder.decode(Context(1), out);
+    EXPECT_EQ(io::xxh3(out), decoder.content_hash()) << sample.what;
+  }
+}
+
+// A tile that promises no renormalisation bytes and would take thousands, with just enough behind
+// it that it is not copied: its decoding must stop before the page ends.
+TEST(CodecHostile, MissingRenormalisationBytes) {
+  Forgery forgery(samples()[1].encoded);
+  forgery.tiles.resize(2);
+  forgery.info.shape = Shape{static_cast<std::int64_t>(kTileBytes + 300)};
+  Bytes tile(6 + 128, std::byte{1});
+  std::fill_n(tile.begin(), 6, std::byte{0});
+  tile[0] = std::byte{2};
+  forgery.tiles = {tile, Bytes(301, std::byte{0})};
+  const Encoded forged = forgery.sealed();
+  const AtPageEnd payload(forged.payload);
+  const codec::TensorDecoder decoder(forged.info, forged.index, payload.bytes());
+  codec::Scratch scratch;
+  Bytes out(kTileBytes);
+  PARE_ERROR_TEXT(corrupt_stream, decoder.decode_tiles(0, 1, out, scratch));
+}
+
+TEST(CodecHostile, TilesLargerThanRaw) {
+  Forgery forgery(samples()[1].encoded);
+  forgery.tiles.back().assign(4 * kTileBytes, std::byte{2});
+  const Encoded forged = forgery.sealed();
+  const std::string text = PARE_ERROR_TEXT(corrupt_stream, forged.decoder());
+  EXPECT_NE(text.find("tile 2: the index gives it a length"), std::string::npos) << text;
+}
+
 std::string info_error(Forgery forgery, const std::function<void(Forgery&)>& change) {
   change(forgery);
   const Encoded forged = forgery.sealed();
@@ -307,6 +374,34 @@ TEST(CodecHostile, ForgedFields) {
   resealed(44, 9);     // number of tiles
   resealed(48, 9);     // number of tables
   resealed(56, 3);     // length of a table
+}
+
+void reseal(Encoded& forged) {
+  Bytes both = forged.info;
+  both.insert(both.end(), forged.index.begin(), forged.index.end());
+  codec::detail::append(forged.info, io::xxh3(both), 8);
+}
+
+TEST(CodecHostile, BytesLeftOverInTheDescription) {
+  Encoded forged = samples()[1].encoded;
+  forged.info.resize(forged.info.size() - 8);
+  forged.info.push_back(std::byte{0});
+  reseal(forged);
+  PARE_ERROR_TEXT(corrupt_stream, forged.decoder());
+}
+
+// [2^48, 67536] has 2^64 bytes and more, which is not the 0 that it wraps around to.
+TEST(CodecHostile, ShapesThatOverflow) {
+  Forgery forgery(samples()[1].encoded);
+  forgery.info.shape = Shape{1, forgery.info.shape[0]};
+  Encoded forged = forgery.sealed();
+  ASSERT_EQ(forged.info[24], std::byte{1});
+  forged.info[24] = std::byte{0};
+  forged.info[30] = std::byte{1};
+  forged.info.resize(forged.info.size() - 8);
+  reseal(forged);
+  const std::string text = PARE_ERROR_TEXT(corrupt_stream, forged.decoder());
+  EXPECT_NE(text.find("too large"), std::string::npos) << text;
 }
 
 TEST(CodecHostile, IndexThatCannotBe) {

@@ -140,6 +140,14 @@ TEST(CodecRoundTrip, RunsWithTablesOfTheirOwn) {
   const Bytes codes = uneven_codes();
   const Encoded encoded = encode(view_of(codes));
   EXPECT_EQ(encoded.decoded(), codes);
+  const codec::TensorDecoder decoder = encoded.decoder();
+  codec::Scratch scratch;
+  Bytes out(4 * kTileBytes);
+  for (std::int64_t first = 12; first < 20; ++first) {  // across the border of two runs
+    decoder.decode_tiles(first, 4, out, scratch);
+    const auto begin = static_cast<std::size_t>(first) * kTileBytes;
+    EXPECT_TRUE(std::ranges::equal(out, std::span(codes).subspan(begin, out.size()))) << first;
+  }
   // One table would take the entropy of the mixture: about 3.9 bits instead of 3.4.
   EXPECT_LT(8.0 * static_cast<double>(encoded.size()) / static_cast<double>(codes.size()), 3.6);
 }

@@ -131,29 +131,62 @@ struct Encoded {
   friend bool operator==(const Encoded&, const Encoded&) = default;
 };
 
-Encoded encode(const CodecKernels& kernels, const RansTable& table, const Bytes& symbols) {
-  const std::size_t chunks = symbols.size() / kChunk;
+/// Room for one tile's encoding, and the encoding in it.
+struct EncodingRoom {
+  std::size_t chunks;
+  Guarded states, renorm, escapes, planes;
+  RansEncoding tile{};
+
+  EncodingRoom(const RansTable& table, const Bytes& symbols)
+      : chunks(symbols.size() / kChunk),
+        states(table.pair ? 64 : 128),
+        renorm(kChunk * chunks + kSlack),
+        escapes(kChunk * chunks + kSlack),
+        planes(static_cast<std::size_t>(table.shift) * 8 * chunks) {
+    tile.symbols = symbols.data();
+    tile.chunks = chunks;
+    tile.states = states.data();
+    tile.renorm_end = renorm.data() + kChunk * chunks + kSlack;
+    tile.escapes = escapes.data();
+    tile.planes = planes.data();
+  }
+
+  Encoded result(std::size_t seeds) const {
+    EXPECT_TRUE(states.intact() && renorm.intact() && escapes.intact() && planes.intact());
+    return {states.value(), Bytes(tile.renorm_end - tile.renorm_bytes, tile.renorm_end),
+            Bytes(tile.escapes, tile.escapes + tile.escape_count), planes.value(),
+            tile.done - seeds};
+  }
+};
+
+/// One or two tiles with the same number of chunks, in one call.
+std::vector<Encoded> encode(const CodecKernels& kernels, const RansTable& table,
+                            const std::vector<Bytes>& symbols) {
   EncodeTable expanded;
   expand(table, expanded);
-  Guarded states(table.pair ? 64 : 128);
-  Guarded renorm(kChunk * chunks + kSlack);
-  Guarded escapes(kChunk * chunks + kSlack);
-  Guarded planes(static_cast<std::size_t>(table.shift) * 8 * chunks);
-  RansEncoding tile{};
-  tile.symbols = symbols.data();
-  tile.chunks = chunks;
-  tile.states = states.data();
+  std::vector<EncodingRoom> rooms;
+  rooms.reserve(symbols.size());
+  std::vector<RansEncoding> jobs;
+  const std::size_t chunks = symbols[0].size() / kChunk;
   const std::size_t seeds = table.n < kSeedPairs && chunks > 1 ? 2 : 1;
-  tile.done =
-      seeds + encode_quiet(expanded, symbols.data(), chunks, quiet_target(table), tile.states);
-  tile.renorm_end = renorm.data() + kChunk * chunks + kSlack;
-  tile.escapes = escapes.data();
-  tile.planes = planes.data();
-  kernels.encode_rans(&expanded, &tile);
-  EXPECT_TRUE(states.intact() && renorm.intact() && escapes.intact() && planes.intact());
-  Bytes emitted(tile.renorm_end - tile.renorm_bytes, tile.renorm_end);
-  Bytes listed(escapes.data(), escapes.data() + tile.escape_count);
-  return {states.value(), std::move(emitted), std::move(listed), planes.value(), tile.done - seeds};
+  for (const Bytes& one : symbols) {
+    rooms.emplace_back(table, one);
+    RansEncoding& tile = rooms.back().tile;
+    tile.done =
+        seeds + encode_quiet(expanded, one.data(), chunks, quiet_target(table), tile.states);
+    jobs.push_back(tile);
+  }
+  kernels.encode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()));
+  std::vector<Encoded> out;
+  for (std::size_t i = 0; i < rooms.size(); ++i) {
+    rooms[i].tile = jobs[i];
+    out.push_back(rooms[i].result(seeds));
+  }
+  return out;
+}
+
+Encoded encode(const CodecKernels& kernels, const RansTable& table, const Bytes& symbols) {
+  return encode(kernels, table, std::vector<Bytes>{symbols})[0];
 }
 
 struct Decoded {
@@ -209,17 +242,20 @@ constexpr std::size_t kChunkCounts[] = {1, 2, 3, 4, 17, 130};
 
 TEST_P(SimdKernels, EncodeLikeTheScalarOnes) {
   Random random(1);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const bool escapes = random.chance(0.7);
     const RansTable table = random_table(escapes, random);
     const std::size_t chunks = kChunkCounts[random.below(std::size(kChunkCounts))];
-    const Bytes symbols = random_symbols(table, chunks, escapes, random);
-    const Encoded expected = encode(scalar(), table, symbols);
-    const Encoded actual = encode(simd(), table, symbols);
-    ASSERT_EQ(actual.states, expected.states) << text(table, chunks);
-    ASSERT_EQ(actual.renorm, expected.renorm) << text(table, chunks);
-    ASSERT_EQ(actual.escapes, expected.escapes) << text(table, chunks);
-    ASSERT_EQ(actual.planes, expected.planes) << text(table, chunks);
+    std::vector<Bytes> symbols = {random_symbols(table, chunks, escapes, random)};
+    if (round % 2 == 0) symbols.push_back(random_symbols(table, chunks, escapes, random));
+    const std::vector<Encoded> expected = encode(scalar(), table, symbols);
+    const std::vector<Encoded> actual = encode(simd(), table, symbols);
+    for (std::size_t i = 0; i < symbols.size(); ++i) {
+      ASSERT_EQ(actual[i].states, expected[i].states) << text(table, chunks) << " tile " << i;
+      ASSERT_EQ(actual[i].renorm, expected[i].renorm) << text(table, chunks) << " tile " << i;
+      ASSERT_EQ(actual[i].escapes, expected[i].escapes) << text(table, chunks) << " tile " << i;
+      ASSERT_EQ(actual[i].planes, expected[i].planes) << text(table, chunks) << " tile " << i;
+    }
   }
 }
 

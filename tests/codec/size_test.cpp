@@ -29,6 +29,7 @@ double overhead(const std::string& what, const Bytes& codes) {
 }
 
 TEST(CodecSize, SparseQuantizedWeights) {
+  double sum = 0;
   for (const auto& [kind, name] :
        {std::pair{WeightSource::gauss, "gauss"}, {WeightSource::t4, "t4"}}) {
     for (const double f : {0.01, 0.05}) {
@@ -36,10 +37,13 @@ TEST(CodecSize, SparseQuantizedWeights) {
         const std::string what =
             std::string(name) + (f < 0.02 ? " 1 %" : " 5 %") + (spread ? " spread" : "");
         const Bytes codes = test::sparse_codes(kind, f, spread, kBytes / 8192, 8192, 7);
-        EXPECT_LE(overhead(what, codes), 0.015) << what;
+        const double over = overhead(what, codes);
+        EXPECT_LE(over, 0.015) << what;
+        sum += over;
       }
     }
   }
+  EXPECT_LE(sum / 8, 0.0096);  // what uneven slots for even states are worth shows here
 }
 
 TEST(CodecSize, PlainCodes) {
@@ -109,7 +113,7 @@ TEST(CodecSize, ConstantTilesTakeTwoBytes) {
 }
 
 TEST(CodecSize, EstimateAgrees) {
-  for (const double bits : {1.5, 2.5, 3.5, 5.0}) {
+  for (const double bits : {1.5, 3.5, 5.0}) {
     const Bytes codes = test::plain_codes(WeightSource::gauss, bits, kBytes / 2, 9);
     std::array<std::uint64_t, 256> counts{};
     for (const std::byte b : codes)
@@ -119,7 +123,7 @@ TEST(CodecSize, EstimateAgrees) {
     const double real =
         8.0 * static_cast<double>(encoded.size()) / static_cast<double>(codes.size());
     EXPECT_NEAR(estimate.entropy_bits, test::entropy_of(codes), 1e-9);
-    EXPECT_NEAR(estimate.coded_bits, real, 0.01 * real) << bits;
+    EXPECT_NEAR(estimate.coded_bits, real, 0.002 * real) << bits;
   }
 }
 

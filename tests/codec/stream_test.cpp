@@ -200,6 +200,66 @@ TEST(CodecStream, NibblesByHand) {
   EXPECT_EQ(std::vector<int>(symbols.begin(), symbols.end()), (std::vector<int>{1, 3, 5, 2, 4, 6}));
 }
 
+// Tiles whose only fault is the one named; everything else, checksums too, is in order.
+std::string refused(const Bytes& tile, const std::string& table = kSmallTable) {
+  return PARE_ERROR_TEXT(corrupt_stream,
+                         decode(describe(tile, table, io::xxh3(small_tensor())), tile));
+}
+
+TEST(CodecStream, RefusesRansTilesThatAlmostFit) {
+  Bytes quiet = small_tile();
+  quiet[1] = std::byte{2};  // more quiet chunks than there are before the seeds
+  EXPECT_NE(refused(quiet).find("header"), std::string::npos);
+  Bytes low = small_tile();
+  low[8] = low[9] = std::byte{0};  // lane 1: state 0 would decode to zeros as well
+  refused(low);
+  // Raw escapes and a byte behind them.
+  const std::string raw_table = "0500 00 00 01 ff 01";
+  const Bytes states = from_hex(kSmallStates) + times(62, from_hex("0101")) + from_hex("0201");
+  const Bytes raw = from_hex("02 01 0000 0200") + states + from_hex("0808");
+  EXPECT_EQ(decode(describe(raw, raw_table, io::xxh3(small_tensor())), raw), small_tensor());
+  refused(raw + from_hex("08"), raw_table);
+  // Nibbles with a byte behind them; one escape too many; a renormalisation byte too many.
+  refused(small_tile() + from_hex("00"));
+  refused(from_hex("02 01 0000 0300") + states + from_hex("8808"));
+  refused(from_hex("02 01 0100 0200") + states + from_hex("00 88"));
+  Bytes cut = small_tile();
+  cut.pop_back();
+  refused(cut);
+}
+
+TEST(CodecStream, RefusesOtherTilesThatAlmostFit) {
+  const std::string raw = refused(from_hex("00") + times(191, from_hex("00")));
+  EXPECT_NE(raw.find("parts"), std::string::npos) << raw;
+  refused(from_hex("01 00 00"));
+  refused(from_hex("04 00"));
+  // Fast: 192 symbols are two blocks, the second half filled. Zeros but for two fives.
+  const Bytes first = from_hex("05") + times(63, from_hex("00"));
+  const Bytes second = times(63, from_hex("00")) + from_hex("05");
+  const Bytes fast = from_hex("03 00 0000") + first + second;
+  EXPECT_EQ(decode(describe(fast, kSmallTable, io::xxh3(small_tensor())), fast), small_tensor());
+  refused(fast + from_hex("00"));
+  refused(from_hex("03 00 0100") + first + second + from_hex("00"));
+  refused(from_hex("03 00"));
+}
+
+TEST(CodecStream, RefusesAnotherContent) {
+  const Bytes tile = small_tile();
+  const Stream stream = describe(tile, kSmallTable, io::xxh3(small_tensor()) + 1);
+  const std::string text = PARE_ERROR_TEXT(corrupt_stream, decode(stream, tile));
+  EXPECT_NE(text.find("checksum"), std::string::npos) << text;
+}
+
+TEST(CodecStream, EscapesWithoutRoomMakeARawTile) {
+  RansTable table = small_table();
+  table.n = 2;
+  table.freqs = {128, 128, 0};
+  TileEncoder encoder;
+  const Bytes symbols = small_tensor();
+  const auto tile = encoder.encode(Transform::bytes, 1, {.table = &table}, symbols);
+  EXPECT_EQ(Bytes(tile.begin(), tile.end()), from_hex("00") + symbols);
+}
+
 TEST(CodecStream, LaterVersionsAreNamed) {
   const Bytes tile = small_tile();
   Stream stream = describe(tile, kSmallTable, 0);

@@ -38,7 +38,9 @@ TEST(AwqPacking, EveryFieldComesBack) {
   }
 }
 
-test::HfFolder golden() { return test::HfFolder::of("autoawq", test::one_linear(test::golden_linear())); }
+test::HfFolder golden() {
+  return test::HfFolder::of("autoawq", test::one_linear(test::golden_linear()));
+}
 
 TEST(Awq, GoldenWords) {
   const test::HfFolder files = golden();
@@ -103,7 +105,8 @@ TEST(Awq, Config) {
       "version": "gemm", "bits": 4, "group_size": 32, "zero_point": true,
       "modules_to_not_convert": ["model.layers.0.mlp.kept", "lm_head"]}})",
                                     "expected"));
-  std::erase_if(model.plan.items, [](const Item& i) { return i.tensor.name.find("kept") != std::string::npos; });
+  std::erase_if(model.plan.items,
+                [](const Item& i) { return i.tensor.name.find("kept") != std::string::npos; });
   EXPECT_TRUE(patch()["quantization_config"]["modules_to_not_convert"].is_null());
 }
 
@@ -220,8 +223,11 @@ TEST(Awq, RefusesFloatsThatOverflow) {
 
 TEST(AwqImport, OtherSpellings) {
   test::HfFolder files = golden();
-  files.quantization() = {{"quant_method", "awq"}, {"version", "GEMM"}, {"w_bit", 4},
-                          {"q_group_size", -1}, {"zero_point", true}};
+  files.quantization() = {{"quant_method", "awq"},
+                          {"version", "GEMM"},
+                          {"w_bit", 4},
+                          {"q_group_size", -1},
+                          {"zero_point", true}};
   EXPECT_EQ(files.read("a").scheme.granularity, quant::Granularity::channel);
   files.quantization()["q_group_size"] = 8;
   EXPECT_EQ(files.read("a").scheme.group_size, 8);
@@ -255,14 +261,22 @@ TEST(AwqImport, Hostile) {
   test::HfFolder orphan = good;
   orphan.tensors["b.scales"] = Tensor(DType::f16, {1, 8});
   orphan.expect_refused("a", ErrorCode::bad_description, "b.scales");
-  with("a.weight", Tensor(DType::f16, {8, 8})).expect_refused("a", ErrorCode::bad_description, "a.weight");
-  with("a.qweight", Tensor(DType::f32, {8, 1})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
-  with("a.qweight", Tensor(DType::i32, {8})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
-  with("a.qweight", Tensor(DType::i32, {8, 2})).expect_refused("a", ErrorCode::tensor_mismatch, "a.scales");
-  with("a.qweight", Tensor(DType::i32, {0, 1})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
-  with("a.qzeros", Tensor(DType::i32, {2, 1})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
-  with("a.scales", Tensor(DType::f16, {3, 8})).expect_refused("a", ErrorCode::tensor_mismatch, "G dividing 8");
-  with("a.scales", Tensor(DType::i32, {1, 8})).expect_refused("a", ErrorCode::tensor_mismatch, "a.scales");
+  with("a.weight", Tensor(DType::f16, {8, 8}))
+      .expect_refused("a", ErrorCode::bad_description, "a.weight");
+  with("a.qweight", Tensor(DType::f32, {8, 1}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
+  with("a.qweight", Tensor(DType::i32, {8}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
+  with("a.qweight", Tensor(DType::i32, {8, 2}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.scales");
+  with("a.qweight", Tensor(DType::i32, {0, 1}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
+  with("a.qzeros", Tensor(DType::i32, {2, 1}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
+  with("a.scales", Tensor(DType::f16, {3, 8}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "G dividing 8");
+  with("a.scales", Tensor(DType::i32, {1, 8}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.scales");
   const std::vector<std::uint16_t> nan(8, 0x7E00);
   with("a.scales", Tensor::from<std::uint16_t>(DType::f16, {1, 8}, nan))
       .expect_refused("a", ErrorCode::not_finite, "a.scales");

@@ -39,7 +39,8 @@ TEST(Ct, GoldenWords) {
               ElementsAre(0x3E94FA50U, 0x61C72D83U, 0x94FA50B6U, 0xC72D83E9U, 0xFA50B61CU,
                           0x2D83E94FU, 0x50B61C72U, 0x83E94FA5U));
   EXPECT_EQ(files.tensors.at("a.weight_zero_point").shape(), (Shape{1, 1}));
-  EXPECT_THAT(test::words_of(files.tensors.at("a.weight_zero_point").view()), ElementsAre(0xC3F16978U));
+  EXPECT_THAT(test::words_of(files.tensors.at("a.weight_zero_point").view()),
+              ElementsAre(0xC3F16978U));
   EXPECT_EQ(files.tensors.at("a.weight_scale").shape(), (Shape{8, 1}));
   EXPECT_THAT(test::words_of(files.tensors.at("a.weight_shape").view()), ElementsAre(8, 0, 8, 0));
   test::expect_same_linear(test::golden_linear(), files.read("a"), false);
@@ -57,7 +58,8 @@ TEST(Ct, SymmetricLinearsHaveNoZeros) {
 TEST(Ct, OddSizesArePadded) {
   const quant::Scheme scheme{.weight_bits = 4, .symmetric = false};
   Rng rng(3);
-  const quant::QuantizedLinear q = test::made_up_linear(rng, "a", scheme, 11, 21, DType::bf16, true);
+  const quant::QuantizedLinear q =
+      test::made_up_linear(rng, "a", scheme, 11, 21, DType::bf16, true);
   const test::HfFolder files = test::HfFolder::of("compressed-tensors", test::one_linear(q));
   EXPECT_EQ(files.tensors.at("a.weight_packed").shape(), (Shape{11, 3}));
   EXPECT_EQ(files.tensors.at("a.weight_zero_point").shape(), (Shape{2, 1}));
@@ -97,13 +99,17 @@ TEST(Ct, ConfigOfGroups) {
 }
 
 TEST(Ct, ConfigOfActivations) {
-  const auto group = [](const ExportPlan& plan) { return config_of(plan)["config_groups"]["group_0"]; };
+  const auto group = [](const ExportPlan& plan) {
+    return config_of(plan)["config_groups"]["group_0"];
+  };
   test::MadeUpModel model = test::made_up_model(kStatic, DType::bf16);
   EXPECT_EQ(config_of(model.plan)["format"], "int-quantized");
   EXPECT_EQ(group(model.plan)["weights"], io::parse_json(R"({"num_bits": 8, "type": "int",
-      "symmetric": true, "strategy": "channel", "dynamic": false})", "expected"));
+      "symmetric": true, "strategy": "channel", "dynamic": false})",
+                                                         "expected"));
   EXPECT_EQ(group(model.plan)["input_activations"], io::parse_json(R"({"num_bits": 8,
-      "type": "int", "symmetric": false, "strategy": "tensor", "dynamic": false})", "expected"));
+      "type": "int", "symmetric": false, "strategy": "tensor", "dynamic": false})",
+                                                                   "expected"));
   for (Item& item : model.plan.items) {
     if (item.linear.has_value()) item.linear->symmetric_input = true;
   }
@@ -111,7 +117,8 @@ TEST(Ct, ConfigOfActivations) {
   const quant::Scheme dynamic{.activations = quant::Activations::dynamic_token};
   EXPECT_EQ(group(test::made_up_model(dynamic, DType::bf16).plan)["input_activations"],
             io::parse_json(R"({"num_bits": 8, "type": "int", "symmetric": true,
-      "strategy": "token", "dynamic": true})", "expected"));
+      "strategy": "token", "dynamic": true})",
+                           "expected"));
 }
 
 TEST(Ct, StaticActivations) {
@@ -129,7 +136,8 @@ TEST(Ct, StaticActivations) {
     if (item.linear.has_value()) item.linear->symmetric_input = true;
   }
   EXPECT_THROW(test::HfFolder::of("compressed-tensors", model), Error) << "-17 is not symmetric";
-  for (auto& [name, linear] : model.linears) linear.input->zero_point = 0;
+  for (auto& [name, linear] : model.linears)
+    linear.input->zero_point = 0;
   const test::HfFolder symmetric = test::HfFolder::of("compressed-tensors", model);
   EXPECT_FALSE(symmetric.tensors.contains(kUp + ".input_zero_point"));
   EXPECT_EQ(symmetric.read(kUp).input->zero_point, 0);
@@ -138,7 +146,8 @@ TEST(Ct, StaticActivations) {
 TEST(Ct, SeveralSchemesNameTheirModules) {
   test::MadeUpModel model = test::one_linear(test::golden_linear());
   Rng rng(5);
-  quant::QuantizedLinear b = test::made_up_linear(rng, "b", {.weight_bits = 8}, 8, 8, DType::f16, false);
+  quant::QuantizedLinear b =
+      test::made_up_linear(rng, "b", {.weight_bits = 8}, 8, 8, DType::f16, false);
   model.add_linear(b);
   ASSERT_EQ(find_exporter("compressed-tensors").check(model.plan), "");
   const test::HfFolder files = test::HfFolder::of("compressed-tensors", model);
@@ -150,8 +159,10 @@ TEST(Ct, SeveralSchemesNameTheirModules) {
 
 TEST(Ct, Refusals) {
   const Exporter& ct = find_exporter("compressed-tensors");
-  EXPECT_THAT(ct.refuses({.weight_bits = 4, .activations = quant::Activations::dynamic_token,
-                          .grid = quant::WeightGrid::two_stage}), HasSubstr("second stage"));
+  EXPECT_THAT(ct.refuses({.weight_bits = 4,
+                          .activations = quant::Activations::dynamic_token,
+                          .grid = quant::WeightGrid::two_stage}),
+              HasSubstr("second stage"));
   EXPECT_THAT(ct.refuses({.granularity = quant::Granularity::tensor}), HasSubstr("mm-tensor"));
   quant::Scheme asymmetric = kStatic;
   asymmetric.symmetric = false;
@@ -178,7 +189,8 @@ TEST(CtImport, NaiveAndOtherSpellings) {
   packed.tensors["a.weight_zero_point"] = Tensor::from<std::int8_t>(DType::i8, {8, 1}, zeros);
   test::expect_same_linear(test::golden_linear(), packed.read("a"), false);
 
-  test::HfFolder scalars = test::HfFolder::of("compressed-tensors", test::made_up_model(kStatic, DType::f32));
+  test::HfFolder scalars =
+      test::HfFolder::of("compressed-tensors", test::made_up_model(kStatic, DType::f32));
   const std::vector<float> scale = {.25F};
   scalars.tensors[kUp + ".input_scale"] = Tensor::from<float>(DType::f32, Shape{}, scale);
   EXPECT_EQ(scalars.read(kUp).input->scale, .25F);
@@ -201,7 +213,9 @@ TEST(CtImport, RefusesWhatItDoesNotRead) {
     files.expect_refused("a", code, word);
   };
   constexpr ErrorCode kUnsupported = ErrorCode::scheme_not_supported;
-  const auto weights = [](io::Json& c) -> io::Json& { return c["config_groups"]["group_0"]["weights"]; };
+  const auto weights = [](io::Json& c) -> io::Json& {
+    return c["config_groups"]["group_0"]["weights"];
+  };
   const auto input = [](io::Json& c) -> io::Json& {
     return c["config_groups"]["group_0"]["input_activations"];
   };
@@ -209,22 +223,40 @@ TEST(CtImport, RefusesWhatItDoesNotRead) {
   change([&](io::Json& c) { weights(c)["type"] = "float"; }, kUnsupported, "float");
   change([&](io::Json& c) { weights(c)["num_bits"] = 3; }, kUnsupported, "num_bits");
   change([&](io::Json& c) { weights(c)["strategy"] = "block"; }, kUnsupported, "block");
-  change([&](io::Json& c) { input(c) = {{"num_bits", 4}, {"type", "int"}}; }, kUnsupported, "input_activations");
-  change([&](io::Json& c) { input(c) = {{"num_bits", 8}, {"dynamic", "local"}}; }, kUnsupported, "local");
-  change([](io::Json& c) { c["sparsity_config"] = {{"format", "sparse-24-bitmask"}}; }, kUnsupported, "sparse-24");
-  change([](io::Json& c) { c["config_groups"] = io::Json::array(); }, ErrorCode::bad_config, "config_groups");
-  change([](io::Json& c) { c["config_groups"] = io::Json::object(); }, ErrorCode::bad_config, "config_groups");
+  change(
+      [&](io::Json& c) {
+        input(c) = {{"num_bits", 4}, {"type", "int"}};
+      },
+      kUnsupported, "input_activations");
+  change(
+      [&](io::Json& c) {
+        input(c) = {{"num_bits", 8}, {"dynamic", "local"}};
+      },
+      kUnsupported, "local");
+  change(
+      [](io::Json& c) {
+        c["sparsity_config"] = {{"format", "sparse-24-bitmask"}};
+      },
+      kUnsupported, "sparse-24");
+  change([](io::Json& c) { c["config_groups"] = io::Json::array(); }, ErrorCode::bad_config,
+         "config_groups");
+  change([](io::Json& c) { c["config_groups"] = io::Json::object(); }, ErrorCode::bad_config,
+         "config_groups");
   change([](io::Json& c) { c["ignore"] = {1}; }, ErrorCode::bad_config, "ignore");
   change([](io::Json& c) { c["ignore"] = {"a"}; }, ErrorCode::bad_description, "ignore");
-  change([&](io::Json& c) { weights(c)["group_size"] = 4; }, ErrorCode::bad_description, "config_groups");
-  change([&](io::Json& c) {
-    c["config_groups"]["group_1"] = c["config_groups"]["group_0"];
-    c["config_groups"]["group_1"]["input_activations"] = {{"num_bits", 8}, {"dynamic", true}};
-  }, kUnsupported, "several entries");
+  change([&](io::Json& c) { weights(c)["group_size"] = 4; }, ErrorCode::bad_description,
+         "config_groups");
+  change(
+      [&](io::Json& c) {
+        c["config_groups"]["group_1"] = c["config_groups"]["group_0"];
+        c["config_groups"]["group_1"]["input_activations"] = {{"num_bits", 8}, {"dynamic", true}};
+      },
+      kUnsupported, "several entries");
 }
 
 TEST(CtImport, Hostile) {
-  const auto with = [](const std::string& name, Tensor tensor, ErrorCode code, const std::string& word) {
+  const auto with = [](const std::string& name, Tensor tensor, ErrorCode code,
+                       const std::string& word) {
     test::HfFolder files = golden();
     files.tensors[name] = std::move(tensor);
     files.expect_refused("a", code, word);
@@ -246,13 +278,15 @@ TEST(CtImport, Hostile) {
   with("a.weight_packed", Tensor(DType::i8, {8, 1}), kMismatch, "a.weight_packed");
   with("a.weight_zero_point", Tensor(DType::i32, {2, 1}), kMismatch, "a.weight_zero_point");
   with("a.weight_scale", Tensor(DType::f16, {7, 1}), kMismatch, "a.weight_scale");
-  with("a.weight_g_idx", test::words({8}, {0, 0, 0, 0, 0, 0, 0, 1}), ErrorCode::bad_description, "group 1 of 1");
+  with("a.weight_g_idx", test::words({8}, {0, 0, 0, 0, 0, 0, 0, 1}), ErrorCode::bad_description,
+       "group 1 of 1");
   with("a.weight", Tensor(DType::f16, {8, 8}), ErrorCode::bad_description, "a.weight");
   with("b.weight_scale", Tensor(DType::f16, {8, 1}), ErrorCode::bad_description, "b.weight_scale");
   test::HfFolder missing = golden();
   missing.tensors.erase("a.weight_scale");
   missing.expect_refused("a", ErrorCode::tensor_missing, "a.weight_scale");
-  test::HfFolder input = test::HfFolder::of("compressed-tensors", test::made_up_model(kStatic, DType::f32));
+  test::HfFolder input =
+      test::HfFolder::of("compressed-tensors", test::made_up_model(kStatic, DType::f32));
   input.tensors[kUp + ".input_scale"] = Tensor(DType::f32, {1});
   input.expect_refused(kUp, ErrorCode::bad_description, "input_scale is 0");
 }

@@ -16,8 +16,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::vector<std::uint32_t> down_words(const std::vector<std::int8_t>& codes, int bits) {
-  const CodeGrid<const std::int8_t> grid = {codes.data(), static_cast<std::int64_t>(codes.size()), 1,
-                                            1, 1};
+  const CodeGrid<const std::int8_t> grid = {codes.data(), static_cast<std::int64_t>(codes.size()),
+                                            1, 1, 1};
   return test::words_of(pack_down_columns(grid, bits).view());
 }
 
@@ -44,7 +44,8 @@ TEST(GptqPacking, LargerThanATile) {
   constexpr std::int64_t kRows = 136;
   constexpr std::int64_t kColumns = 72;
   std::vector<std::int8_t> codes(kRows * kColumns);
-  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i * 7 % 16) - 8;
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    codes[i] = static_cast<std::int8_t>(i * 7 % 16) - 8;
   const CodeGrid<const std::int8_t> grid = {codes.data(), kRows, kColumns, kColumns, 1};
   std::vector<std::int8_t> found(codes.size());
   const CodeGrid<std::int8_t> to = {found.data(), kRows, kColumns, kColumns, 1};
@@ -73,7 +74,8 @@ TEST(Gptq, GoldenWords) {
 }
 
 TEST(Gptq, SymmetricWords) {
-  EXPECT_THAT(test::words_of(symmetric("gptq").tensors.at("a.qzeros").view()), ElementsAre(0x77777777U));
+  EXPECT_THAT(test::words_of(symmetric("gptq").tensors.at("a.qzeros").view()),
+              ElementsAre(0x77777777U));
   EXPECT_THAT(test::words_of(symmetric("gptq-v2").tensors.at("a.qzeros").view()),
               ElementsAre(0x88888888U));
   const quant::Scheme int8{.weight_bits = 8};
@@ -130,7 +132,8 @@ TEST(Gptq, ActOrder) {
   for (const std::string_view format : {"gptq", "gptq-v2"}) {
     const test::HfFolder files = test::HfFolder::of(format, test::one_linear(q));
     EXPECT_EQ(files.config["quantization_config"]["desc_act"], true);
-    EXPECT_THAT(test::words_of(files.tensors.at("a.g_idx").view()), ElementsAre(0, 0, 1, 1, 0, 0, 1, 1));
+    EXPECT_THAT(test::words_of(files.tensors.at("a.g_idx").view()),
+                ElementsAre(0, 0, 1, 1, 0, 0, 1, 1));
     const quant::QuantizedLinear found = files.read("a");
     test::expect_same_linear(q, found, false);
     // Codes of row 0 are -8 -3 2 7 -4 1 6 -5; zeros 0 and 1, scales .5 and 2.
@@ -250,7 +253,8 @@ TEST(GptqImport, GroupsThatWereNeverFilledIn) {
   quant::QuantizedLinear q = act_order();
   q.group_index.clear();
   test::HfFolder files = test::HfFolder::of("gptq", test::one_linear(q));
-  EXPECT_THAT(test::words_of(files.tensors.at("a.g_idx").view()), ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
+  EXPECT_THAT(test::words_of(files.tensors.at("a.g_idx").view()),
+              ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
   files.tensors["a.g_idx"] = Tensor(DType::i32, {8});
   test::expect_same_linear(q, files.read("a"), false);
 }
@@ -276,15 +280,23 @@ TEST(GptqImport, Hostile) {
   const auto groups = [&](const std::vector<std::uint32_t>& index) {
     return with("a.g_idx", test::words({8}, index));
   };
-  groups({0, 0, 0, 0, 1, 1, 1, 2}).expect_refused("a", ErrorCode::bad_description, "column 7 into group 2");
+  groups({0, 0, 0, 0, 1, 1, 1, 2})
+      .expect_refused("a", ErrorCode::bad_description, "column 7 into group 2");
   groups({0, 0, 0, 0, 1, 1, 1, ~0U}).expect_refused("a", ErrorCode::bad_description, "group -1");
-  groups({0, 0, 0, 1, 1, 1, 1, 1}).expect_refused("a", ErrorCode::bad_description, "group 0 3 columns");
-  with("a.g_idx", Tensor(DType::i32, {7})).expect_refused("a", ErrorCode::tensor_mismatch, "a.g_idx");
-  with("a.g_idx", Tensor(DType::i64, {8})).expect_refused("a", ErrorCode::tensor_mismatch, "a.g_idx");
-  with("a.qzeros", Tensor(DType::i32, {1, 1})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
-  with("a.qzeros", Tensor(DType::i32, {2, 3})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
-  with("a.qweight", Tensor(DType::i32, {1, 9})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
-  with("a.scales", Tensor(DType::f16, {2, 9})).expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
+  groups({0, 0, 0, 1, 1, 1, 1, 1})
+      .expect_refused("a", ErrorCode::bad_description, "group 0 3 columns");
+  with("a.g_idx", Tensor(DType::i32, {7}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.g_idx");
+  with("a.g_idx", Tensor(DType::i64, {8}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.g_idx");
+  with("a.qzeros", Tensor(DType::i32, {1, 1}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
+  with("a.qzeros", Tensor(DType::i32, {2, 3}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
+  with("a.qweight", Tensor(DType::i32, {1, 9}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qweight");
+  with("a.scales", Tensor(DType::f16, {2, 9}))
+      .expect_refused("a", ErrorCode::tensor_mismatch, "a.qzeros");
   const std::vector<float> infinite(16, std::numeric_limits<float>::infinity());
   with("a.scales", Tensor::from<float>(DType::f32, {2, 8}, infinite))
       .expect_refused("a", ErrorCode::not_finite, "a.scales");

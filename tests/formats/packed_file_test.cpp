@@ -51,7 +51,8 @@ std::string odd_file() {
       R"("noise":{"dtype":"U8","shape":[700],"data_offsets":[40012,40712]}}     )";
   Rng rng(9);
   std::string noise;
-  for (int i = 0; i < 700; ++i) noise += static_cast<char>(rng.next());
+  for (int i = 0; i < 700; ++i)
+    noise += static_cast<char>(rng.next());
   return test::file_bytes(header, "\x01\x02\x03\x04" + codes(40000, 1) + "12345678" + noise);
 }
 
@@ -65,8 +66,8 @@ Packed pack(const fs::path& from, const fs::path& to, const PackOptions& options
   const Context ctx(threads);
   const io::MappedFile file(from);
   Packed packed;
-  packed.ranges = from.extension() == ".npy" ? npy_dict_ranges(file).value()
-                                             : safetensors_ranges(file);
+  packed.ranges =
+      from.extension() == ".npy" ? npy_dict_ranges(file).value() : safetensors_ranges(file);
   packed.result = pack_file(ctx, file, packed.ranges, to, options);
   return packed;
 }
@@ -157,7 +158,8 @@ TEST(PackedFile, RowsAreThoseOfTheWholeWhereverTilesEnd) {
   pack(dir / "a.safetensors", dir / "p.safetensors");
   const auto source = open_checkpoint(dir / "p.safetensors");
   const std::string whole = codes(40000, 1);  // 200 x 200; a tile ends in row 163
-  for (const auto& [first, count] : {std::pair{0, 1}, {163, 1}, {162, 3}, {199, 1}, {7, 0}, {0, 200}}) {
+  for (const auto& [first, count] :
+       {std::pair{0, 1}, {163, 1}, {162, 3}, {199, 1}, {7, 0}, {0, 200}}) {
     const TensorView rows = source->read_rows("m.weight", first, count);
     EXPECT_EQ(rows.shape, (Shape{count, 200}));
     EXPECT_EQ(bytes_of(rows), whole.substr(static_cast<std::size_t>(first) * 200,
@@ -195,7 +197,8 @@ bool is_refused(const fs::path& path) {
 bool is_refused_by_reader(const fs::path& path) {
   try {
     const auto source = open_checkpoint(path);
-    for (const TensorInfo& info : source->tensors()) source->read(info.name);
+    for (const TensorInfo& info : source->tensors())
+      source->read(info.name);
   } catch (const Error& error) {
     return error.kind() == ErrorKind::bad_format || error.kind() == ErrorKind::unsupported;
   }
@@ -270,8 +273,8 @@ TEST(PackedWriter, TensorsWhoseNamesWouldClashStayAsTheyAre) {
   }
   writer.finish();
   const std::set<std::string> taken = {"c.index"};
-  const PackOptions options{.leave = {}, .content = {}, .replace = {}, .taken = &taken,
-                            .progress = {}};
+  const PackOptions options{
+      .leave = {}, .content = {}, .replace = {}, .taken = &taken, .progress = {}};
   const Packed packed = pack(dir / "a.safetensors", dir / "p.safetensors", options);
   std::vector<std::string> coded;
   for (const PackedTensor& tensor : packed.result.tensors) {
@@ -286,8 +289,8 @@ TEST(PackedWriter, NamesOfPackedFilesAreRefused) {
   const TempDir dir;
   const SafetensorsLayout layout{.folder = dir.path(), .base_name = "a", .max_shard_bytes = {}};
   test::write_counting(layout, {info_of("pare.seal", DType::u8, {8})});
-  const std::string text = PARE_ERROR_TEXT(
-      feature_not_supported, pack(dir / "a.safetensors", dir / "p.safetensors"));
+  const std::string text =
+      PARE_ERROR_TEXT(feature_not_supported, pack(dir / "a.safetensors", dir / "p.safetensors"));
   EXPECT_THAT(text, testing::HasSubstr("pare.seal"));
 }
 
@@ -383,11 +386,11 @@ TEST(PackedManifest, HostileTextsAreRefused) {
   const std::string good = R"([10,8,"t","F32",[2],"0123456789abcdef"])";
   EXPECT_EQ(parse_manifest(head + good + "]}").ranges.at(0).end, 18U);
   for (const char* bad : {
-           R"([10,8,"t","F32",[3],null])",                       // 12 bytes
-           R"([95,8,"t","F32",[2],null])",                       // past the end
-           R"([18446744073709551612,8,"t","F32",[2],null])",     // wraps
-           R"([10,8,"t","F99",[2],null])",                       // no such type
-           R"([10,8,"t","F32",[4611686018427387904,4],null])",   // shape wraps to 0
+           R"([10,8,"t","F32",[3],null])",                      // 12 bytes
+           R"([95,8,"t","F32",[2],null])",                      // past the end
+           R"([18446744073709551612,8,"t","F32",[2],null])",    // wraps
+           R"([10,8,"t","F99",[2],null])",                      // no such type
+           R"([10,8,"t","F32",[4611686018427387904,4],null])",  // shape wraps to 0
            R"([10,8,"t","F32",[-2],null])",
            R"([10,8,"t","F32",[2],"xyz"])",
            R"([10,8,"t","F32",[2]])",

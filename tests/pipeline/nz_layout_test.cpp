@@ -11,7 +11,8 @@ namespace {
 
 std::vector<std::byte> numbered(std::int64_t count) {
   std::vector<std::byte> bytes;
-  for (std::int64_t i = 0; i < count; ++i) bytes.push_back(static_cast<std::byte>(i % 251 + 1));
+  for (std::int64_t i = 0; i < count; ++i)
+    bytes.push_back(static_cast<std::byte>(i % 251 + 1));
   return bytes;
 }
 
@@ -52,7 +53,8 @@ TEST(NzLayout, TransposedIsTheLayoutOfTheTransposedMatrix) {
   const std::vector<std::byte> matrix = numbered(20 * 45);
   std::vector<std::byte> turned(matrix.size());
   for (std::size_t r = 0; r < 20; ++r) {
-    for (std::size_t c = 0; c < 45; ++c) turned[c * 20 + r] = matrix[r * 45 + c];
+    for (std::size_t c = 0; c < 45; ++c)
+      turned[c * 20 + r] = matrix[r * 45 + c];
   }
   EXPECT_EQ(to_nz(ctx, matrix, 45, 20, true), to_nz(ctx, turned, 45, 20, false));
 }

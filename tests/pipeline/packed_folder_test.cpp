@@ -140,15 +140,13 @@ TEST(PackedTexts, AnIndexNamesWhatIsStored) {
       R"({"metadata":{"total_size":9,"who":"x"},"weight_map":{"b.weight":"1.safetensors",)"
       R"("a.weight":"2.safetensors"}})",
       "test");
-  const std::vector<PackedNames> files = {
-      {"1.safetensors", "1.safetensors", {}, 100},
-      {"2.safetensors", "2.safetensors", {"a.weight"}, 20}};
+  const std::vector<PackedNames> files = {{"1.safetensors", "1.safetensors", {}, 100},
+                                          {"2.safetensors", "2.safetensors", {"a.weight"}, 20}};
   const io::Json out = io::parse_json(packed_index(json, files).value(), "test");
-  EXPECT_EQ(out, io::parse_json(
-                     R"({"metadata":{"total_size":120,"who":"x"},"weight_map":{)"
-                     R"("a.index":"2.safetensors","a.info":"2.safetensors",)"
-                     R"("a.weight":"2.safetensors","b.weight":"1.safetensors"}})",
-                     "test"));
+  EXPECT_EQ(out, io::parse_json(R"({"metadata":{"total_size":120,"who":"x"},"weight_map":{)"
+                                R"("a.index":"2.safetensors","a.info":"2.safetensors",)"
+                                R"("a.weight":"2.safetensors","b.weight":"1.safetensors"}})",
+                                "test"));
   EXPECT_FALSE(packed_index(json, {{"1.safetensors", "1.safetensors", {}, 100}}));
   EXPECT_FALSE(packed_index(io::Json::array(), files));
 }

@@ -33,9 +33,11 @@ inline quant::QuantizedLinear golden_linear(std::int64_t group_size = 8) {
   q.in = 8;
   q.scale_dtype = DType::f16;
   for (int o = 0; o < 8; ++o) {
-    for (int i = 0; i < 8; ++i) q.codes.push_back(static_cast<std::int8_t>((3 * o + 5 * i) % 16 - 8));
+    for (int i = 0; i < 8; ++i)
+      q.codes.push_back(static_cast<std::int8_t>((3 * o + 5 * i) % 16 - 8));
   }
-  for (const int zero : {8, 7, 9, 6, 1, 15, 3, 12}) q.zeros.push_back(static_cast<float>(zero - 8));
+  for (const int zero : {8, 7, 9, 6, 1, 15, 3, 12})
+    q.zeros.push_back(static_cast<float>(zero - 8));
   q.scales = {.5F, .25F, .125F, 1, 2, .0625F, .5F, .03125F};
   return q;
 }

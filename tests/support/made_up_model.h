@@ -57,8 +57,8 @@ inline Tensor float_tensor(Rng& rng, DType dtype, Shape shape) {
   return store_floats(values, dtype, std::move(shape));
 }
 
-/// A linear with random codes over the whole range; every number is exact in `dtype`. No zero is the
-/// lowest code: one of the layouts has no place for that.
+/// A linear with random codes over the whole range; every number is exact in `dtype`. No zero is
+/// the lowest code: one of the layouts has no place for that.
 inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
                                              const quant::Scheme& scheme, std::int64_t out,
                                              std::int64_t in, DType dtype, bool bias) {
@@ -143,9 +143,10 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype,
   model.add_tensor("model.embed_tokens.weight", float_tensor(rng, dtype, {10, 64}));
   model.add_linear(made_up_linear(rng, block + "self_attn.q_proj", scheme, options.q_out, 64,
                                   of_linears, true));
-  model.add_linear(made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, of_linears, false));
-  model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, options.up_out, 128, of_linears,
-                                  false));
+  model.add_linear(
+      made_up_linear(rng, block + "self_attn.o_proj", scheme, 64, 64, of_linears, false));
+  model.add_linear(made_up_linear(rng, block + "mlp.up_proj", scheme, options.up_out, 128,
+                                  of_linears, false));
   model.add_tensor(block + "input_layernorm.weight", float_tensor(rng, dtype, {64}));
   model.add_tensor(block + "mlp.kept.weight", float_tensor(rng, dtype, {4, 6}));
   model.add_tensor(block + "mlp.kept.bias", float_tensor(rng, dtype, {4}));

@@ -24,8 +24,7 @@ constexpr int kBits = 4;
 constexpr std::int64_t kPerWord = 8;
 
 std::string refuses(const quant::Scheme& scheme) {
-  if (scheme.activations != quant::Activations::none ||
-      scheme.grid != quant::WeightGrid::uniform) {
+  if (scheme.activations != quant::Activations::none || scheme.grid != quant::WeightGrid::uniform) {
     return "AWQ files hold weights for float activations; choose --format compressed-tensors or "
            "ascend";
   }
@@ -38,9 +37,10 @@ std::string refuses(const quant::Scheme& scheme) {
            "--group-size 128, or choose --format gptq or compressed-tensors";
   }
   if (scheme.group_size == 32 || scheme.group_size == 64 || scheme.group_size == 128) return "";
-  return fmt::format("AWQ kernels know groups of 32, 64 and 128, not of {}; choose one of these, "
-                     "or --format compressed-tensors",
-                     scheme.group_size);
+  return fmt::format(
+      "AWQ kernels know groups of 32, 64 and 128, not of {}; choose one of these, "
+      "or --format compressed-tensors",
+      scheme.group_size);
 }
 
 std::vector<formats::TensorInfo> declare_linear(const LinearPlan& linear) {
@@ -77,14 +77,16 @@ std::string check_linear(const LinearPlan& linear) {
         linear.name);
   }
   if (linear.in % linear.scheme.group_size != 0) {
-    return fmt::format("{} has {} inputs, which groups of {} do not divide; keep it with "
-                       "--disable-names, or choose another --group-size",
-                       linear.name, linear.in, linear.scheme.group_size);
+    return fmt::format(
+        "{} has {} inputs, which groups of {} do not divide; keep it with "
+        "--disable-names, or choose another --group-size",
+        linear.name, linear.in, linear.scheme.group_size);
   }
   if (linear.out % kPerWord == 0) return "";
-  return fmt::format("{} has {} outputs: eight of them share a word; keep it with --disable-names, "
-                     "or choose --format compressed-tensors",
-                     linear.name, linear.out);
+  return fmt::format(
+      "{} has {} outputs: eight of them share a word; keep it with --disable-names, "
+      "or choose --format compressed-tensors",
+      linear.name, linear.out);
 }
 
 std::string check(const ExportPlan& plan) {
@@ -153,8 +155,8 @@ class Reader final : public HfReader {
     q.in = weight[0];
     q.out = scales.shape[1];
     if (q.out % kPerWord != 0 || weight[1] != q.out / kPerWord || q.in % groups != 0) {
-      module.mismatch(kScales, fmt::format("[G, {}] with G dividing {}", weight[1] * kPerWord,
-                                           q.in));
+      module.mismatch(kScales,
+                      fmt::format("[G, {}] with G dividing {}", weight[1] * kPerWord, q.in));
     }
     read_granularity(module, groups, q);
     q.scale_dtype = scales.dtype;
@@ -174,9 +176,10 @@ class Reader final : public HfReader {
     q.scheme.weight_bits = kBits;
     const std::int64_t columns = q.in / groups;
     if (group_size_ > 0 && group_size_ != columns) {
-      module.contradiction(fmt::format("group_size is {}, but {} scales per row for {} inputs mean "
-                                       "groups of {}",
-                                       group_size_, groups, q.in, columns));
+      module.contradiction(
+          fmt::format("group_size is {}, but {} scales per row for {} inputs mean "
+                      "groups of {}",
+                      group_size_, groups, q.in, columns));
     }
     if (groups == 1 && group_size_ == -1) return;
     q.scheme.granularity = quant::Granularity::group;
@@ -188,7 +191,8 @@ class Reader final : public HfReader {
     std::vector<std::int8_t> zeros(q.scales.size());
     unpack_along_rows(words.data, kBits, WordOrder::awq, {zeros.data(), groups, q.out, 1, groups});
     q.zeros.assign(zeros.begin(), zeros.end());
-    q.scheme.symmetric = std::all_of(q.zeros.begin(), q.zeros.end(), [](float z) { return z == 0; });
+    q.scheme.symmetric =
+        std::all_of(q.zeros.begin(), q.zeros.end(), [](float z) { return z == 0; });
   }
 
   std::int64_t group_size_;

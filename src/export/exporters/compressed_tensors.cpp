@@ -98,9 +98,11 @@ void emit_packed(const quant::QuantizedLinear& q, const LinearPlan& linear, cons
 /// A whole number of int8. Errors: scheme_not_supported.
 std::int8_t input_zero(const quant::ActivationParams& input, bool symmetric) {
   const float zero = input.zero_point;
-  const bool whole = zero >= -128 && zero <= 127 && static_cast<float>(static_cast<int>(zero)) == zero;
+  const bool whole =
+      zero >= -128 && zero <= 127 && static_cast<float>(static_cast<int>(zero)) == zero;
   if (whole && (!symmetric || zero == 0)) return static_cast<std::int8_t>(zero);
-  throw Error(ErrorCode::scheme_not_supported, fmt::format("input zero point {} has no place", zero))
+  throw Error(ErrorCode::scheme_not_supported,
+              fmt::format("input zero point {} has no place", zero))
       .hint("it must be a whole number in -128..127, and 0 for symmetric activations");
 }
 
@@ -133,9 +135,10 @@ std::string check_linear(const LinearPlan& linear) {
   const std::string reason = refuses(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   if (linear.in % linear.scheme.group_columns(linear.in) != 0) {
-    return fmt::format("{} has {} inputs, which groups of {} do not divide; keep it with "
-                       "--disable-names, or choose another --group-size",
-                       linear.name, linear.in, linear.scheme.group_size);
+    return fmt::format(
+        "{} has {} inputs, which groups of {} do not divide; keep it with "
+        "--disable-names, or choose another --group-size",
+        linear.name, linear.in, linear.scheme.group_size);
   }
   if (!linear.act_order || linear.scheme.granularity == quant::Granularity::group) return "";
   return fmt::format("{}: an order of columns (act-order) means nothing without groups",
@@ -149,9 +152,10 @@ std::string check(const ExportPlan& plan) {
     const std::string reason = check_linear(*item.linear);
     if (!reason.empty()) return reason;
     if (is_ct_packed(item.linear->scheme) == is_ct_packed(first->scheme)) continue;
-    return fmt::format("{} and {} need files of two formats; readers of older engines know one "
-                       "format per model",
-                       first->name, item.linear->name);
+    return fmt::format(
+        "{} and {} need files of two formats; readers of older engines know one "
+        "format per model",
+        first->name, item.linear->name);
   }
   const std::string reason = refuse_without_config(plan);
   return reason.empty() ? refuse_hf_plan(plan, kLayout) : reason;
@@ -187,7 +191,8 @@ bool probe(const fs::path& folder) noexcept {
 extern const Exporter compressed_tensors_exporter;
 constinit const Exporter compressed_tensors_exporter = {
     .id = "compressed-tensors",
-    .summary = "packed weights, or int8 weights and activations, as vLLM and transformers load them",
+    .summary =
+        "packed weights, or int8 weights and activations, as vLLM and transformers load them",
     .params = kHfParams,
     .refuses = refuses,
     .check = check,

@@ -76,7 +76,8 @@ class FloatCheckpoint final : public QuantizedCheckpoint {
 
   std::vector<std::string> tensors() const override {
     std::vector<std::string> names;
-    for (const formats::TensorInfo& info : source_->tensors()) names.push_back(info.name);
+    for (const formats::TensorInfo& info : source_->tensors())
+      names.push_back(info.name);
     return names;
   }
 

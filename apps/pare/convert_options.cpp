@@ -1,0 +1,77 @@
+#include "convert_options.h"
+
+#include "core/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace pare::app {
+namespace {
+
+bool has_param(std::span<const ParamSpec> specs, std::string_view name) {
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const ParamSpec& spec) { return spec.name == name; });
+}
+
+std::vector<ParamSpec> collect_params() {
+  std::vector<ParamSpec> all;
+  for (const export_::Exporter* exporter : export_::exporters()) {
+    for (const ParamSpec& spec : exporter->params) {
+      if (!has_param(all, spec.name)) all.push_back(spec);
+    }
+  }
+  return all;
+}
+
+io::Json done_event(const pipeline::ConvertSource& source, const pipeline::ConvertJob& job,
+                    const pipeline::ConvertResult& result) {
+  const pipeline::ConvertProof& proof = result.proof;
+  return {{"out", job.out.string()},
+          {"from", source.layout},
+          {"to", job.to->id},
+          {"linears", result.linears},
+          {"tensors_verified", proof.tensors},
+          {"scales", proof.fitting.scales.scales},
+          {"scales_rounded", proof.fitting.scales.changed},
+          {"worst_scale_change", proof.fitting.scales.worst},
+          {"refitted_groups", proof.fitting.refitted_groups},
+          {"max_weight_difference", proof.weight_difference},
+          {"max_float_difference", proof.floats.worst},
+          {"seconds", result.seconds_total},
+          {"seconds_verifying", result.seconds_verifying},
+          {"peak_rss_bytes", result.peak_rss}};
+}
+
+}  // namespace
+
+std::span<const ParamSpec> layout_params() {
+  static const std::vector<ParamSpec> kAll = collect_params();
+  return kAll;
+}
+
+void refuse_params_of_others(const ParamMap& params, const export_::Exporter& to) {
+  for (const ParamSpec& spec : layout_params()) {
+    if (!params.given(spec.name) || has_param(to.params, spec.name)) continue;
+    throw Error(ErrorCode::bad_option_value,
+                fmt::format("{} means nothing for {}", option_name(spec.name), to.id))
+        .hint("leave it out, or choose the layout it belongs to: `pare list exporters`");
+  }
+}
+
+int run_conversion(Session& session, const pipeline::ConvertSource& source,
+                   const pipeline::ConvertJob& job) {
+  session.console.result(
+      fmt::format("{} ({}) -> {}", source.folder.string(), source.layout, job.to->id));
+  const pipeline::ConvertResult result = pipeline::convert(session.ctx, source, job);
+  session.console.end_progress();
+  for (const std::string& line : pipeline::describe_conversion(job, result)) {
+    session.console.result(line);
+  }
+  session.ctx.event("done", done_event(source, job, result).dump());
+  return 0;
+}
+
+}  // namespace pare::app

@@ -1,0 +1,62 @@
+// pare convert: quantized weights from one layout into another, integers unchanged.
+#include "convert_options.h"
+#include "core/error.h"
+#include "param_options.h"
+#include "verb.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace pare::app {
+namespace {
+
+struct Options {
+  std::filesystem::path model;
+  std::string to;
+  pipeline::ConvertJob job;
+};
+
+int run(Session& session, Options& options) {
+  options.job.to = &export_::find_exporter(options.to);
+  refuse_params_of_others(options.job.params, *options.job.to);
+  const pipeline::ConvertSource source = pipeline::open_quantized(options.model);
+  return run_conversion(session, source, options.job);
+}
+
+Run declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model,
+                 "folder of quantized weights in any layout of `pare list exporters`, packed or not")
+      ->required();
+  app.add_option("--to", options->to, "layout to write")->required()->type_name("FORMAT");
+  app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
+      ->required();
+  add_params(app, layout_params(), options->job.params);
+  app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
+  return [options](Session& session) { return run(session, *options); };
+}
+
+}  // namespace
+
+extern const Verb verb_convert;
+const Verb verb_convert = {
+    .name = "convert",
+    .summary = "quantized weights from one layout into another, codes unchanged, and prove it",
+    .description =
+        "Carries codes, scales and zero points over as they are and never quantizes again. Writes a "
+        "complete folder: weights, index, config.json with the right quantization_config, tokenizer. "
+        "Then reads both sides again, decodes them and compares. Scales become F16 where the layout "
+        "holds no other type, and the output says how far that moved weights. What a layout cannot "
+        "hold is refused with those that can. Nothing is left on disk when anything fails. More: "
+        "docs/converting.md.",
+    .examples =
+        "pare convert llama-w4a16 --to gptq -o llama-gptq\n"
+        "pare convert llama-awq --to compressed-tensors -o llama-ct --part-file-size 2\n"
+        "pare convert llama-gptq --to ascend-v1 -o llama-ascend\n"
+        "pare convert llama-w4a16 --to dequantized -o llama-float",
+    .json = JsonOutput::events,
+    .declare = declare,
+};
+
+}  // namespace pare::app

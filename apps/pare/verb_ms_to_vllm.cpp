@@ -1,0 +1,110 @@
+// pare ms-to-vllm: `pare convert` under the options of msModelSlim's example/ms_to_vllm.py.
+#include "convert_options.h"
+#include "core/error.h"
+#include "param_options.h"
+#include "verb.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace pare::app {
+namespace {
+
+constexpr std::array kParams = {
+    ParamSpec{.name = "w_bit",
+              .type = ParamType::integer,
+              .choices = "4|8",
+              .help = "bits of the weights; the description says it, and must say the same"},
+    ParamSpec{.name = "target_tool",
+              .type = ParamType::choice,
+              .default_value = "awq",
+              .choices = "awq|gptq",
+              .help = "engine format to write: awq = autoawq, gptq = gptq"},
+};
+
+struct Options {
+  std::filesystem::path model;
+  std::filesystem::path description;
+  ParamMap values;
+  pipeline::ConvertJob job;
+};
+
+/// The old program wrote one file and left the rest to the user.
+void refuse_file(const std::filesystem::path& out) {
+  if (out.extension() != ".safetensors") return;
+  throw Error(ErrorCode::bad_usage, "a complete folder is written, not one file")
+      .at(out.string())
+      .hint(fmt::format("give a folder, as in --save-path {}",
+                        (out.parent_path() / out.stem()).string()));
+}
+
+void check_bits(const Options& options, const export_::QuantizedCheckpoint& checkpoint) {
+  if (!options.values.given("w_bit")) return;
+  const auto asked = static_cast<int>(options.values.integer("w_bit"));
+  for (const std::string& name : checkpoint.linears()) {
+    const int bits = checkpoint.plan(name).scheme.weight_bits;
+    checkpoint.release(name);
+    if (bits == asked) continue;
+    throw Error(ErrorCode::bad_option_value,
+                fmt::format("--w-bit {}, but the description says that {} has {} bits", asked, name,
+                            bits))
+        .at(options.description.string())
+        .hint("leave --w-bit out: the files say how many bits there are");
+  }
+}
+
+int run(Session& session, Options& options) {
+  refuse_file(options.job.out);
+  const bool awq = options.values.text("target_tool") == "awq";
+  options.job.to = &export_::find_exporter(awq ? "autoawq" : "gptq");
+  refuse_params_of_others(options.job.params, *options.job.to);
+  const pipeline::ConvertSource source =
+      pipeline::open_ascend_files(options.model, options.description);
+  check_bits(options, *source.checkpoint);
+  return run_conversion(session, source, options.job);
+}
+
+Run declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model,
+                 "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several")
+      ->required();
+  app.add_option("--json", options->description, "its quant_model_description*.json")->required();
+  app.add_option("--save-path,--save_path", options->job.out,
+                 "folder to make; must not exist unless --force")
+      ->required();
+  add_params(app, kParams, options->values);
+  for (const ParamSpec& spec : kParams) {
+    const std::string old = fmt::format("--{}", spec.name);
+    app.add_option_function<std::string>(
+           old, [&spec, old, options](const std::string& v) { options->values.set(spec, v, old); })
+        ->group("");
+  }
+  add_params(app, layout_params(), options->job.params);
+  app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
+  return [options](Session& session) { return run(session, *options); };
+}
+
+}  // namespace
+
+extern const Verb verb_ms_to_vllm;
+const Verb verb_ms_to_vllm = {
+    .name = "ms-to-vllm",
+    .summary = "`pare convert` under the options of msModelSlim's ms_to_vllm.py",
+    .description =
+        "Takes an Ascend W4A16 or W8A16 model and writes an AWQ or GPTQ folder that vLLM, AutoAWQ, "
+        "AutoGPTQ and transformers load as it is: index and configuration are made, tokenizer and "
+        "config.json are taken from beside the weights. It is `pare convert --to autoawq` or `--to "
+        "gptq`; see there.",
+    .examples =
+        "pare ms-to-vllm --model q/quant_model_weight_w4a16.safetensors --json "
+        "q/quant_model_description_w4a16.json --save-path llama-awq --target-tool awq",
+    .json = JsonOutput::none,
+    .declare = declare,
+};
+
+}  // namespace pare::app

@@ -1,0 +1,150 @@
+#include "pipeline/convert.h"
+
+#include "core/error.h"
+#include "core/stopwatch.h"
+#include "io/file.h"
+#include "io/output_dir.h"
+#include "pipeline/companions.h"
+#include "pipeline/finite.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <mutex>
+
+namespace pare::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Codes in hand at a time, over all threads; one linear may be larger.
+constexpr std::int64_t kCodesInHand = std::int64_t{128} << 20;
+
+void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
+  std::error_code ignored;
+  if (!fs::equivalent(source.folder, job.out, ignored)) return;
+  throw Error(ErrorCode::bad_usage, "the output folder is the one to convert")
+      .at(job.out.string())
+      .hint("choose another folder; the source stays as it is");
+}
+
+/// A refusal that only the values could tell, in the words of this command.
+[[noreturn]] void rethrow_in_our_words(const Error& failure, const std::string& module) {
+  Error error(failure.code(), in_words_of_convert(failure.detail()));
+  for (const std::string& place : failure.where()) error.at(place);
+  if (failure.where().empty()) error.at(module);
+  throw std::move(error).hint(in_words_of_convert(failure.hint()));
+}
+
+void write_tensors(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
+                   export_::ExportWriter& writer) {
+  std::int64_t done = 0;
+  for (const CopiedTensor& copy : plan.copied) {
+    ctx.check_cancelled();
+    ctx.progress({.stage = "copying", .item = copy.name, .done = done++,
+                  .total = static_cast<std::int64_t>(plan.copied.size()), .note = {}});
+    const TensorView tensor = *source.checkpoint->tensor(copy.source);
+    try {
+      refuse_not_finite(ctx, tensor);
+      writer.put_tensor(copy.name, tensor);
+    } catch (Error& failure) {
+      failure.at(copy.source);
+      throw;
+    }
+    source.checkpoint->release(copy.source);
+  }
+}
+
+void write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
+                   const ParamMap& params, export_::ExportWriter& writer) {
+  std::mutex mutex;
+  for_each_linear(ctx, plan.output, "converting", [&](const export_::LinearPlan& linear) {
+    try {
+      export_::StoredLinear stored = *source.checkpoint->linear(linear.name);
+      source.checkpoint->release(linear.name);
+      fit_linear(stored, linear, *plan.exporter, params);
+      const std::lock_guard lock(mutex);
+      writer.put_linear(stored.linear);
+    } catch (const Error& failure) {
+      if (failure.kind() != ErrorKind::unsupported) throw;
+      rethrow_in_our_words(failure, linear.name);
+    }
+  });
+}
+
+std::size_t bytes_of(const std::vector<fs::path>& files) {
+  std::size_t sum = 0;
+  for (const fs::path& file : files) sum += fs::file_size(file);
+  return sum;
+}
+
+std::size_t weight_bytes(const fs::path& folder, const std::vector<std::string>& files) {
+  std::vector<fs::path> weights;
+  for (const std::string& name : files) {
+    if (!name.ends_with(".json")) weights.push_back(folder / name);
+  }
+  return bytes_of(weights);
+}
+
+}  // namespace
+
+void for_each_linear(const Context& ctx, const export_::ExportPlan& plan, const std::string& stage,
+                     const LinearTaker& fn) {
+  std::vector<const export_::LinearPlan*> linears;
+  for (const export_::Item& item : plan.items) {
+    if (item.linear.has_value()) linears.push_back(&*item.linear);
+  }
+  std::atomic<std::int64_t> done{0};
+  for (std::size_t first = 0; first < linears.size();) {
+    std::size_t last = first;
+    std::int64_t codes = 0;
+    do {
+      codes += linears[last]->out * linears[last]->in;
+      ++last;
+    } while (last < linears.size() &&
+             codes + linears[last]->out * linears[last]->in <= kCodesInHand);
+    ctx.parallel_for(static_cast<std::int64_t>(last - first), [&](std::int64_t i) {
+      ctx.check_cancelled();
+      const export_::LinearPlan& linear = *linears[first + static_cast<std::size_t>(i)];
+      fn(linear);
+      ctx.progress({.stage = stage, .item = linear.name, .done = ++done,
+                    .total = static_cast<std::int64_t>(linears.size()), .note = {}});
+    });
+    first = last;
+  }
+}
+
+ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job) {
+  const Stopwatch watch;
+  refuse_same_folder(source, job);
+  const ConvertOutline outline = read_outline(ctx, source);
+  const ConvertPlan plan = plan_conversion(outline, *source.checkpoint, *job.to);
+  for (const std::string& note : source.checkpoint->notes()) ctx.warning(note);
+  const auto stored = source.checkpoint->stored();
+  ConvertResult result;
+  result.copied = plan.copied.size();
+  result.dropped = plan.dropped;
+  result.source_tensors = stored->tensors().size();
+  result.input_bytes = bytes_of(stored->files());
+  result.linears = source.checkpoint->linears().size();
+  io::OutputDir out(job.out, job.overwrite);
+  {
+    const auto writer = job.to->create(plan.output, out.path(), job.params);
+    write_tensors(ctx, source, plan, *writer);
+    write_linears(ctx, source, plan, job.params, *writer);
+    result.output_bytes = weight_bytes(out.path(), writer->finish());
+  }
+  write_companions({.model = source.folder, .exporter = job.to, .output = &plan.output},
+                   out.path());
+  result.seconds_converting = watch.seconds();
+  result.proof = prove_conversion(ctx, source, plan, job.params, out.path());
+  result.seconds_verifying = watch.seconds() - result.seconds_converting;
+  result.peak_rss = peak_rss_bytes();
+  result.seconds_total = watch.seconds();
+  io::write_text(out.path() / "report.json", convert_report(source, job, result), 0640);
+  ctx.check_cancelled();
+  out.commit();
+  return result;
+}
+
+}  // namespace pare::pipeline

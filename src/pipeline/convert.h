@@ -1,0 +1,77 @@
+// A quantized model in another layout: the integers are carried over, never quantized again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "core/params.h"
+#include "pipeline/convert_linear.h"
+#include "pipeline/convert_plan.h"
+#include "pipeline/convert_source.h"
+
+namespace pare::pipeline {
+
+struct ConvertJob {
+  std::filesystem::path out;
+  const export_::Exporter* to = nullptr;
+  ParamMap params;  // of the exporter; defaults filled in
+  bool overwrite = false;
+};
+
+/// How far float tensors moved: 0 where the layout keeps their type.
+struct FloatDifference {
+  std::size_t tensors = 0;  // whose values changed
+  double worst = 0;
+};
+
+/// What reading both sides again found.
+struct ConvertProof {
+  std::size_t tensors = 0;         // of the output, found with name, type and shape
+  Fitting fitting;
+  double weight_difference = 0;    // largest, over all weights of the linears
+  FloatDifference floats;
+};
+
+struct ConvertResult {
+  std::size_t linears = 0;
+  std::size_t copied = 0;
+  std::vector<DroppedTensor> dropped;
+  std::size_t source_tensors = 0;  // stored ones, all accounted for
+  std::size_t input_bytes = 0;     // of the weight files
+  std::size_t output_bytes = 0;
+  ConvertProof proof;
+  double seconds_converting = 0;
+  double seconds_verifying = 0;
+  double seconds_total = 0;
+  std::size_t peak_rss = 0;
+};
+
+/// Writes a complete folder, reads both sides again and compares them.
+/// Memory: the largest float tensor, or linears of 128 Mi codes together.
+/// Errors: bad_usage (the output is the source), output_exists, output_not_writable,
+///         scheme_not_supported, out_of_range, not_finite, verify_failed, interrupted, those of the
+///         source. On any error nothing stays on disk.
+ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job);
+
+/// Opens the folder with the target's reader and holds all of it against the source.
+/// Errors: verify_failed naming tensor and difference.
+ConvertProof prove_conversion(const Context& ctx, const ConvertSource& source,
+                              const ConvertPlan& plan, const ParamMap& params,
+                              const std::filesystem::path& folder);
+
+/// Calls fn for every linear of the plan, in parallel as far as memory allows.
+using LinearTaker = std::function<void(const export_::LinearPlan&)>;
+void for_each_linear(const Context& ctx, const export_::ExportPlan& plan, const std::string& stage,
+                     const LinearTaker& fn);
+
+/// report.json as text, and lines for people.
+std::string convert_report(const ConvertSource& source, const ConvertJob& job,
+                           const ConvertResult& result);
+std::vector<std::string> describe_conversion(const ConvertJob& job, const ConvertResult& result);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,227 @@
+// Reads what a quantized source holds, in the order of the model.
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "core/error.h"
+#include "export/norm_copies.h"
+#include "pipeline/convert_plan.h"
+
+namespace pare::pipeline {
+namespace {
+
+using export_::Item;
+using export_::LinearPlan;
+
+constexpr std::string_view kBias = ".bias";
+
+std::string module_of(const std::string& tensor) { return tensor.substr(0, tensor.rfind('.')); }
+
+/// The graph where config.json describes one; layouts are converted without it as well.
+std::optional<model::ModelGraph> find_graph(const std::filesystem::path& folder) {
+  try {
+    return model::read_graph(folder);
+  } catch (const Error& failure) {
+    const ErrorKind kind = failure.kind();
+    const bool none = kind == ErrorKind::not_found || kind == ErrorKind::unsupported;
+    if (none || failure.code() == ErrorCode::bad_config) return std::nullopt;
+    throw;
+  }
+}
+
+/// Orders names as people count: layers.2 before layers.10.
+bool natural_less(std::string_view a, std::string_view b) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (!digit(a[i]) || !digit(b[j])) {
+      if (a[i] != b[j]) return a[i] < b[j];
+      ++i;
+      ++j;
+      continue;
+    }
+    const auto end = [&](std::string_view s, std::size_t at) {
+      while (at < s.size() && digit(s[at])) ++at;
+      return at;
+    };
+    const std::string_view x = a.substr(i, end(a, i) - i);
+    const std::string_view y = b.substr(j, end(b, j) - j);
+    if (x.size() != y.size()) return x.size() < y.size();
+    if (x != y) return x < y;
+    i += x.size();
+    j += y.size();
+  }
+  return a.size() - i < b.size() - j;
+}
+
+/// Places of modules in the order in which `pare quantize` writes them.
+class ModuleOrder {
+ public:
+  explicit ModuleOrder(const std::optional<model::ModelGraph>& graph) {
+    if (!graph.has_value()) return;
+    add(graph->embedding);
+    for (const model::BlockNames& names : graph->blocks) {
+      using model::LinearRole;
+      for (const LinearRole r : {LinearRole::q, LinearRole::k, LinearRole::v, LinearRole::o}) {
+        add(names.linear(r));
+      }
+      add(names.q_norm);
+      add(names.k_norm);
+      for (const LinearRole r : {LinearRole::gate, LinearRole::up, LinearRole::down}) {
+        add(names.linear(r));
+      }
+      add(names.input_norm);
+      add(names.mlp_norm);
+    }
+    add(graph->final_norm);
+    add(graph->head);
+  }
+
+  bool before(const Item& a, const Item& b) const {
+    const auto [module_a, name_a] = key(a);
+    const auto [module_b, name_b] = key(b);
+    const std::size_t place_a = place(module_a);
+    const std::size_t place_b = place(module_b);
+    if (place_a != place_b) return place_a < place_b;
+    if (module_a != module_b) return natural_less(module_a, module_b);
+    const bool bias_a = name_a.ends_with(kBias);
+    const bool bias_b = name_b.ends_with(kBias);
+    return bias_a != bias_b ? bias_b : name_a < name_b;
+  }
+
+ private:
+  void add(const std::string& module) {
+    if (!module.empty()) places_.emplace(module, places_.size());
+  }
+
+  std::size_t place(const std::string& module) const {
+    const auto found = places_.find(module);
+    return found == places_.end() ? places_.size() : found->second;
+  }
+
+  static std::pair<std::string, std::string> key(const Item& item) {
+    if (item.linear.has_value()) return {item.linear->name, item.linear->name};
+    return {module_of(item.tensor.name), item.tensor.name};
+  }
+
+  std::map<std::string, std::size_t> places_;
+};
+
+/// What the graph says of modules by name.
+struct Roles {
+  std::set<std::string> row_parallel;
+  std::set<std::string> with_bias;
+  std::set<std::string> norms;
+};
+
+Roles roles_of(const std::optional<model::ModelGraph>& graph) {
+  Roles roles;
+  if (!graph.has_value()) return roles;
+  using model::LinearRole;
+  for (const model::BlockNames& names : graph->blocks) {
+    for (const LinearRole role : {LinearRole::o, LinearRole::down}) {
+      roles.row_parallel.insert(names.linear(role));
+    }
+    for (const LinearRole role : model::kLinearRoles) {
+      if (linear_shape(graph->config, role).bias) roles.with_bias.insert(names.linear(role));
+    }
+    for (const std::string* norm : {&names.input_norm, &names.mlp_norm, &names.q_norm,
+                                    &names.k_norm}) {
+      if (!norm->empty()) roles.norms.insert(*norm);
+    }
+  }
+  roles.norms.insert(graph->final_norm);
+  return roles;
+}
+
+/// Static linears may hold their bias in quant_bias alone; then it is found by adding codes up.
+void find_hidden_bias(const export_::QuantizedCheckpoint& checkpoint, LinearPlan& linear) {
+  if (linear.bias_dtype.has_value()) return;
+  if (linear.scheme.activations != quant::Activations::static_tensor) return;
+  const auto stored = checkpoint.linear(linear.name);
+  if (stored.has_value() && !stored->effective_bias.empty()) linear.bias_dtype = DType::f32;
+}
+
+/// Layouts that state one scheme for all linears must not fail over zeros that happen to be 0, nor
+/// over a linear so narrow that its one group is the whole row.
+void unify(std::vector<Item>& items) {
+  bool asymmetric = false;
+  bool shifted_inputs = false;
+  std::set<std::int64_t> sizes;
+  const auto weight_only = [](const LinearPlan& linear) {
+    return linear.scheme.activations == quant::Activations::none &&
+           linear.scheme.grid == quant::WeightGrid::uniform;
+  };
+  for (const Item& item : items) {
+    if (!item.linear.has_value()) continue;
+    const LinearPlan& linear = *item.linear;
+    asymmetric = asymmetric || (weight_only(linear) && !linear.scheme.symmetric);
+    shifted_inputs = shifted_inputs || !linear.symmetric_input;
+    if (linear.scheme.granularity == quant::Granularity::group) {
+      sizes.insert(linear.scheme.group_size);
+    }
+  }
+  for (Item& item : items) {
+    if (!item.linear.has_value()) continue;
+    LinearPlan& linear = *item.linear;
+    if (shifted_inputs) linear.symmetric_input = false;
+    if (!weight_only(linear)) continue;
+    if (asymmetric) linear.scheme.symmetric = false;
+    const bool one_group = linear.scheme.granularity == quant::Granularity::channel &&
+                           sizes.size() == 1 && *sizes.begin() == linear.in;
+    if (!one_group) continue;
+    linear.scheme.granularity = quant::Granularity::group;
+    linear.scheme.group_size = linear.in;
+  }
+}
+
+DType dtype_of_model(const ConvertOutline& outline) {
+  if (outline.graph.has_value() && outline.graph->config.dtype.has_value()) {
+    return *outline.graph->config.dtype;
+  }
+  for (const Item& item : outline.items) {
+    if (!item.linear.has_value() && is_weight_float(item.tensor.dtype)) return item.tensor.dtype;
+  }
+  return DType::f32;
+}
+
+}  // namespace
+
+ConvertOutline read_outline(const Context& ctx, const ConvertSource& source) {
+  ConvertOutline outline;
+  outline.folder = source.folder;
+  outline.graph = find_graph(source.folder);
+  const Roles roles = roles_of(outline.graph);
+  const auto stored = source.checkpoint->stored();
+  for (const std::string& name : source.checkpoint->tensors()) {
+    const formats::TensorInfo& info = *stored->find(name);
+    outline.items.push_back(
+        {.linear = std::nullopt, .tensor = {.name = name, .dtype = info.dtype, .shape = info.shape}});
+    if (!name.ends_with(kBias)) continue;
+    const bool copied = stored->find(export_::norm_copy(name)) != nullptr;
+    if (copied || roles.norms.contains(module_of(name))) outline.norm_biases.insert(name);
+  }
+  const bool biases_possible = !outline.graph.has_value() || !outline.norm_biases.empty();
+  const std::vector<std::string> linears = source.checkpoint->linears();
+  for (const std::string& name : linears) {
+    ctx.check_cancelled();
+    LinearPlan linear = source.checkpoint->plan(name);
+    linear.row_parallel = roles.row_parallel.contains(name);
+    if (biases_possible || roles.with_bias.contains(name)) {
+      find_hidden_bias(*source.checkpoint, linear);
+    }
+    source.checkpoint->release(name);
+    outline.items.push_back({.linear = std::move(linear), .tensor = {}});
+  }
+  unify(outline.items);
+  const ModuleOrder order(outline.graph);
+  std::sort(outline.items.begin(), outline.items.end(),
+            [&](const Item& a, const Item& b) { return order.before(a, b); });
+  outline.model_dtype = dtype_of_model(outline);
+  return outline;
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,171 @@
+#include "pipeline/convert_plan.h"
+
+#include "core/error.h"
+#include "export/norm_copies.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace pare::pipeline {
+namespace {
+
+using export_::Exporter;
+using export_::Item;
+using export_::LinearPlan;
+using export_::NormBias;
+
+/// The type most linears have.
+std::string type_of_model(const std::vector<Item>& items) {
+  std::map<std::string, std::size_t> counts;
+  for (const Item& item : items) {
+    if (item.linear.has_value()) ++counts[std::string(quant::ascend_type_of(item.linear->scheme))];
+  }
+  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
+    return a.second < b.second;
+  });
+  return most == counts.end() ? "" : most->first;
+}
+
+/// The size that all groups share, 0 when there is none.
+std::int64_t group_size_of_model(const std::vector<Item>& items) {
+  std::set<std::int64_t> sizes;
+  for (const Item& item : items) {
+    if (item.linear.has_value()) sizes.insert(item.linear->scheme.group_size);
+  }
+  return sizes.size() == 1 ? *sizes.begin() : 0;
+}
+
+bool is_zero(const TensorView& tensor) {
+  const std::vector<float> values = read_floats(tensor);
+  return std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
+}
+
+/// One exporter's view of an outline, and why it cannot be ("" when it can).
+class Planner {
+ public:
+  Planner(const ConvertOutline& outline, const export_::QuantizedCheckpoint& checkpoint,
+          const Exporter& exporter)
+      : outline_(outline), checkpoint_(checkpoint), exporter_(exporter) {
+    plan_.exporter = &exporter;
+    plan_.output.model_type = type_of_model(outline.items);
+    plan_.output.model_dtype = outline.model_dtype;
+    plan_.output.group_size = group_size_of_model(outline.items);
+    plan_.output.source = outline.folder;
+    for (const Item& item : outline.items) {
+      if (item.linear.has_value()) {
+        add_linear(*item.linear);
+      } else {
+        add_tensor(item.tensor);
+      }
+    }
+    if (reason_.empty()) reason_ = exporter.check(plan_.output);
+  }
+
+  const std::string& reason() const noexcept { return reason_; }
+  ConvertPlan&& take() noexcept { return std::move(plan_); }
+
+  /// Whether scales and float tensors keep every bit.
+  bool lossless() const {
+    return std::all_of(outline_.items.begin(), outline_.items.end(), [&](const Item& item) {
+      const auto& wanted = item.linear.has_value() ? exporter_.scale_dtype : exporter_.float_dtype;
+      const DType has = item.linear.has_value() ? item.linear->scale_dtype : item.tensor.dtype;
+      return !wanted.has_value() || *wanted == has || !is_weight_float(has);
+    });
+  }
+
+ private:
+  void add_linear(LinearPlan linear) {
+    if (reason_.empty()) {
+      const std::string reason = exporter_.refuses(linear.scheme);
+      if (!reason.empty()) reason_ = fmt::format("{}: {}", linear.name, reason);
+    }
+    linear.scale_dtype = exporter_.scale_dtype.value_or(linear.scale_dtype);
+    if (linear.bias_dtype.has_value()) {
+      linear.bias_dtype = exporter_.float_dtype.value_or(*linear.bias_dtype);
+    }
+    plan_.output.items.push_back({.linear = std::move(linear), .tensor = {}});
+  }
+
+  void add_tensor(const formats::TensorInfo& info) {
+    if (outline_.norm_biases.contains(info.name) && exporter_.norm_bias == NormBias::none) {
+      return drop_norm_bias(info.name);
+    }
+    copy(info, info.name, "");
+    if (exporter_.norm_bias != NormBias::duplicated) return;
+    const std::string bias = info.name.substr(0, info.name.rfind('.')) + ".bias";
+    if (!outline_.norm_biases.contains(bias)) return;
+    formats::TensorInfo twin = info;
+    twin.name = export_::norm_copy(info.name);
+    copy(twin, info.name, plan_.output.model_type);
+  }
+
+  void copy(const formats::TensorInfo& info, const std::string& source, const std::string& tag) {
+    plan_.copied.push_back({info.name, source});
+    plan_.output.items.push_back({.linear = std::nullopt, .tensor = info, .tag = tag});
+  }
+
+  void drop_norm_bias(const std::string& name) {
+    if (is_zero(*checkpoint_.tensor(name))) {
+      plan_.dropped.push_back({name, "bias of a norm, all 0"});
+    } else if (reason_.empty()) {
+      reason_ = fmt::format("{} is what smoothing left behind, and the format has no place for the "
+                            "bias of a norm",
+                            name);
+    }
+    checkpoint_.release(name);
+  }
+
+  const ConvertOutline& outline_;
+  const export_::QuantizedCheckpoint& checkpoint_;
+  const Exporter& exporter_;
+  ConvertPlan plan_;
+  std::string reason_;
+};
+
+/// The formats that hold the model exactly, and those that only round its scales.
+std::string other_formats(const ConvertOutline& outline,
+                          const export_::QuantizedCheckpoint& checkpoint) {
+  std::vector<std::string_view> exact;
+  std::vector<std::string_view> rounded;
+  for (const Exporter* exporter : export_::exporters()) {
+    if (exporter->plain_floats) continue;
+    const Planner planner(outline, checkpoint, *exporter);
+    if (!planner.reason().empty()) continue;
+    (planner.lossless() ? exact : rounded).push_back(exporter->id);
+  }
+  std::string text;
+  if (!exact.empty()) text = fmt::format("without loss: --to {}", fmt::join(exact, ", "));
+  if (!rounded.empty()) {
+    text += fmt::format("{}with scales and float tensors in F16: --to {}", text.empty() ? "" : "; ",
+                        fmt::join(rounded, ", "));
+  }
+  return text.empty() ? "plain float weights: --to dequantized" : text;
+}
+
+}  // namespace
+
+std::string in_words_of_convert(std::string reason) {
+  constexpr std::string_view kTheirs = "--format ";
+  constexpr std::string_view kOurs = "--to ";
+  for (std::size_t at = reason.find(kTheirs); at != std::string::npos;
+       at = reason.find(kTheirs, at + kOurs.size())) {
+    reason.replace(at, kTheirs.size(), kOurs);
+  }
+  return reason;
+}
+
+ConvertPlan plan_conversion(const ConvertOutline& outline,
+                            const export_::QuantizedCheckpoint& checkpoint,
+                            const Exporter& exporter) {
+  Planner planner(outline, checkpoint, exporter);
+  if (planner.reason().empty()) return planner.take();
+  throw Error(ErrorCode::scheme_not_supported, in_words_of_convert(planner.reason()))
+      .at(fmt::format("conversion to {}", exporter.id))
+      .hint(other_formats(outline, checkpoint));
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,46 @@
+// What a conversion will write: every tensor of the source gets a place, or the conversion is refused.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "export/exporter.h"
+#include "model/architecture.h"
+#include "pipeline/convert_source.h"
+#include "pipeline/plan.h"
+
+namespace pare::pipeline {
+
+/// What the source holds, in the order of the model, from headers, scales, zeros and groups alone.
+struct ConvertOutline {
+  std::filesystem::path folder;
+  std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture
+  DType model_dtype = DType::f32;
+  std::vector<export_::Item> items;        // linears with the scale type of the source
+  std::set<std::string> norm_biases;       // that smoothing left behind
+};
+
+/// Linears of one model that differ by what their zeros or one-group sizes happen to be are given
+/// one scheme, since most layouts state one for all.
+/// Errors: those of the source; interrupted.
+ConvertOutline read_outline(const Context& ctx, const ConvertSource& source);
+
+struct ConvertPlan {
+  const export_::Exporter* exporter = nullptr;
+  export_::ExportPlan output;
+  std::vector<CopiedTensor> copied;    // float tensors
+  std::vector<DroppedTensor> dropped;
+};
+
+/// Errors: scheme_not_supported with the reason, and with the formats that hold the model exactly.
+ConvertPlan plan_conversion(const ConvertOutline& outline,
+                            const export_::QuantizedCheckpoint& checkpoint,
+                            const export_::Exporter& exporter);
+
+/// A reason that names options of `pare quantize`, in the words of `pare convert`.
+std::string in_words_of_convert(std::string reason);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,190 @@
+// The proof of a conversion: both sides decoded again and compared.
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "pipeline/convert.h"
+#include "pipeline/quantize.h"
+#include "pipeline/verify.h"
+
+namespace pare::pipeline {
+namespace {
+
+[[noreturn]] void fail(const std::string& name, const std::string& difference) {
+  throw Error(ErrorCode::verify_failed, fmt::format("{}: {}", name, difference))
+      .hint("nothing was kept; the disk or the program is at fault, please report it");
+}
+
+std::set<std::string> as_set(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+/// Every declared tensor is there as declared, and nothing is taken for anything else.
+std::size_t check_names(const export_::QuantizedCheckpoint& written, const ConvertPlan& plan,
+                        const ParamMap& params) {
+  const auto stored = written.stored();
+  const std::vector<formats::TensorInfo> declared = plan.exporter->declare(plan.output, params);
+  for (const formats::TensorInfo& info : declared) {
+    const formats::TensorInfo* found = stored->find(info.name);
+    if (found == nullptr) fail(info.name, "not found in the files");
+    if (found->dtype != info.dtype || found->shape != info.shape) {
+      fail(info.name, "type or shape differs");
+    }
+  }
+  if (stored->tensors().size() != declared.size()) {
+    fail("the files", fmt::format("{} tensors instead of {}", stored->tensors().size(),
+                                  declared.size()));
+  }
+  if (plan.exporter->plain_floats) return declared.size();
+  std::set<std::string> linears;
+  for (const export_::Item& item : plan.output.items) {
+    if (item.linear.has_value()) linears.insert(item.linear->name);
+  }
+  if (as_set(written.linears()) != linears) fail("the files", "other linears are quantized");
+  return declared.size();
+}
+
+void check_linear(const export_::StoredLinear& meant, export_::StoredLinear found) {
+  const quant::QuantizedLinear& q = meant.linear;
+  quant::QuantizedLinear& f = found.linear;
+  if (f.out != q.out || f.in != q.in) fail(q.name, "shape differs");
+  if (f.scheme.weight_bits != q.scheme.weight_bits ||
+      f.scheme.activations != q.scheme.activations) {
+    fail(q.name, "scheme differs");
+  }
+  f.scheme.grid = q.scheme.grid;  // some layouts know no grids: codes are codes
+  if (content_hash(f) != content_hash(q)) fail(q.name, "codes, scales, zeros or bias differ");
+  const bool same_input =
+      f.input.has_value() == q.input.has_value() &&
+      (!q.input.has_value() ||
+       (f.input->scale == q.input->scale && f.input->zero_point == q.input->zero_point));
+  if (!same_input) fail(q.name, "activation parameters differ");
+  check_derived(found);
+}
+
+/// Linears of both sides, decoded again.
+class LinearProof {
+ public:
+  LinearProof(const ConvertSource& source, const export_::QuantizedCheckpoint& written,
+              const ConvertPlan& plan, const ParamMap& params)
+      : source_(source), written_(written), plan_(plan), params_(params) {}
+
+  void check(const export_::LinearPlan& linear) {
+    const export_::StoredLinear before = *source_.checkpoint->linear(linear.name);
+    source_.checkpoint->release(linear.name);
+    export_::StoredLinear meant = before;
+    const Fitting fitting = fit_linear(meant, linear, *plan_.exporter, params_);
+    const double difference = plan_.exporter->plain_floats ? check_floats(meant)
+                                                           : check_codes(before, meant);
+    written_.release(linear.name);
+    const std::lock_guard lock(mutex_);
+    fitting_.add(fitting);
+    difference_ = std::max(difference_, difference);
+  }
+
+  const Fitting& fitting() const noexcept { return fitting_; }
+  double difference() const noexcept { return difference_; }
+
+ private:
+  double check_codes(const export_::StoredLinear& before, const export_::StoredLinear& meant) {
+    auto found = written_.linear(meant.linear.name);
+    if (!found.has_value()) fail(meant.linear.name, "not found in the files");
+    const double difference = weight_difference(before.linear, found->linear);
+    check_linear(meant, *std::move(found));
+    return difference;
+  }
+
+  double check_floats(const export_::StoredLinear& meant) {
+    const std::string name = meant.linear.name + ".weight";
+    bool exact = false;
+    const double difference = weight_difference(meant.linear, *written_.tensor(name), exact);
+    written_.release(name);
+    if (!exact) fail(name, "weights differ from what the codes stand for");
+    if (!meant.linear.bias.has_value()) return difference;
+    const auto bias = written_.tensor(meant.linear.name + ".bias");
+    if (!bias.has_value() || read_floats(*bias) != read_floats(meant.linear.bias->view())) {
+      fail(meant.linear.name, "bias differs");
+    }
+    return difference;
+  }
+
+  const ConvertSource& source_;
+  const export_::QuantizedCheckpoint& written_;
+  const ConvertPlan& plan_;
+  const ParamMap& params_;
+  std::mutex mutex_;
+  Fitting fitting_;
+  double difference_ = 0;
+};
+
+/// Largest difference of a float tensor, which must be what rounding to the file's type explains.
+double check_tensor(const TensorView& source, const TensorView& found, const std::string& name,
+                    const std::function<void()>& give_back) {
+  constexpr std::int64_t kPiece = std::int64_t{1} << 20;
+  if (source.shape != found.shape) fail(name, "shape differs");
+  if (!is_weight_float(source.dtype)) {
+    if (!std::ranges::equal(source.data, found.data)) fail(name, "bytes differ");
+    return 0;
+  }
+  double worst = 0;
+  std::vector<float> meant;
+  std::vector<float> values;
+  for (std::int64_t first = 0; first < source.numel(); first += kPiece) {
+    const auto size = static_cast<std::size_t>(std::min(kPiece, source.numel() - first));
+    meant.resize(size);
+    values.resize(size);
+    read_floats(source, first, meant);
+    read_floats(found, first, values);
+    for (std::size_t i = 0; i < size; ++i) {
+      if (meant[i] == values[i]) continue;
+      if (round_through(meant[i], found.dtype) != values[i]) fail(name, "values differ");
+      const double change = static_cast<double>(meant[i]) - static_cast<double>(values[i]);
+      worst = std::max(worst, std::abs(change));
+    }
+    give_back();
+  }
+  return worst;
+}
+
+FloatDifference check_tensors(const Context& ctx, const ConvertSource& source,
+                              const export_::QuantizedCheckpoint& written,
+                              const ConvertPlan& plan) {
+  FloatDifference all;
+  for (const CopiedTensor& copy : plan.copied) {
+    ctx.check_cancelled();
+    const auto found = written.tensor(copy.name);
+    // Readers hide the second copies of norms once they have compared them with the first.
+    if (!found.has_value() && copy.name != copy.source) continue;
+    if (!found.has_value()) fail(copy.name, "not found in the files");
+    const double worst =
+        check_tensor(*source.checkpoint->tensor(copy.source), *found, copy.name, [&] {
+          source.checkpoint->release(copy.source);
+          written.release(copy.name);
+        });
+    if (worst > 0) ++all.tensors;
+    all.worst = std::max(all.worst, worst);
+  }
+  return all;
+}
+
+}  // namespace
+
+ConvertProof prove_conversion(const Context& ctx, const ConvertSource& source,
+                              const ConvertPlan& plan, const ParamMap& params,
+                              const std::filesystem::path& folder) {
+  const auto written = plan.exporter->open(folder);
+  ConvertProof proof;
+  proof.tensors = check_names(*written, plan, params);
+  proof.floats = check_tensors(ctx, source, *written, plan);
+  LinearProof linears(source, *written, plan, params);
+  for_each_linear(ctx, plan.output, "verifying",
+                  [&](const export_::LinearPlan& linear) { linears.check(linear); });
+  proof.fitting = linears.fitting();
+  proof.weight_difference = linears.difference();
+  return proof;
+}
+
+}  // namespace pare::pipeline
