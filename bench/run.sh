@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the benchmarks and prints their ratios: one 7B-shaped block against the plain products and
-# against torch; sparse quantization of one weight against numpy; data-free quantization of a 2.2 GB
+# against torch; the codec against zstd and memcpy; sparse quantization of one weight against numpy; data-free quantization of a 2.2 GB
 # checkpoint against cp; peak memory of a calibrated run against its plan.
 # Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
 # --all adds the rates of every variant of the matrix product and of attention.
@@ -34,6 +34,7 @@ if [ "$torch" = yes ]; then
   "$python" "$root/bench/torch_block.py" "$bin/pare_bench_block" \
     --threads "$threads" --rounds "$rounds"
 fi
+"$bin/pare_bench_codec" 128 "$rounds"
 python=$("$root/scripts/python-env.sh" | tail -n 1)
 "$python" "$root/bench/sparse/compare_numpy.py" "$bin/pare_bench_sparse" \
   --threads "1,$threads" --rounds "$rounds"

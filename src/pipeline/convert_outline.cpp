@@ -193,6 +193,7 @@ DType dtype_of_model(const ConvertOutline& outline) {
 ConvertOutline read_outline(const Context& ctx, const ConvertSource& source) {
   ConvertOutline outline;
   outline.folder = source.folder;
+  outline.layout = source.layout;
   outline.graph = find_graph(source.folder);
   const Roles roles = roles_of(outline.graph);
   const auto stored = source.checkpoint->stored();

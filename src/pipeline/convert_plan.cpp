@@ -132,7 +132,7 @@ std::string other_formats(const ConvertOutline& outline,
   std::vector<std::string_view> exact;
   std::vector<std::string_view> rounded;
   for (const Exporter* exporter : export_::exporters()) {
-    if (exporter->plain_floats) continue;
+    if (exporter->plain_floats || exporter->id == outline.layout) continue;
     const Planner planner(outline, checkpoint, *exporter);
     if (!planner.reason().empty()) continue;
     (planner.lossless() ? exact : rounded).push_back(exporter->id);

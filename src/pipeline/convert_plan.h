@@ -17,6 +17,7 @@ namespace pare::pipeline {
 /// What the source holds, in the order of the model, from headers, scales, zeros and groups alone.
 struct ConvertOutline {
   std::filesystem::path folder;
+  std::string layout;                      // id of the exporter that writes such files
   std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture
   DType model_dtype = DType::f32;
   std::vector<export_::Item> items;        // linears with the scale type of the source
