@@ -26,8 +26,9 @@ int run(Session& session, Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model,
-                 "folder of quantized weights in any layout of `pare list exporters`, packed or not")
+  app.add_option(
+         "MODEL", options->model,
+         "folder of quantized weights in any layout of `pare list exporters`, packed or not")
       ->required();
   app.add_option("--to", options->to, "layout to write")->required()->type_name("FORMAT");
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
@@ -44,9 +45,12 @@ const Verb verb_convert = {
     .name = "convert",
     .summary = "quantized weights from one layout into another, codes unchanged, and prove it",
     .description =
-        "Carries codes, scales and zero points over as they are and never quantizes again. Writes a "
-        "complete folder: weights, index, config.json with the right quantization_config, tokenizer. "
-        "Then reads both sides again, decodes them and compares. Scales become F16 where the layout "
+        "Carries codes, scales and zero points over as they are and never quantizes again. Writes "
+        "a "
+        "complete folder: weights, index, config.json with the right quantization_config, "
+        "tokenizer. "
+        "Then reads both sides again, decodes them and compares. Scales become F16 where the "
+        "layout "
         "holds no other type, and the output says how far that moved weights. What a layout cannot "
         "hold is refused with those that can. Nothing is left on disk when anything fails. More: "
         "docs/converting.md.",

@@ -49,9 +49,9 @@ void check_bits(const Options& options, const export_::QuantizedCheckpoint& chec
     const int bits = checkpoint.plan(name).scheme.weight_bits;
     checkpoint.release(name);
     if (bits == asked) continue;
-    throw Error(ErrorCode::bad_option_value,
-                fmt::format("--w-bit {}, but the description says that {} has {} bits", asked, name,
-                            bits))
+    throw Error(
+        ErrorCode::bad_option_value,
+        fmt::format("--w-bit {}, but the description says that {} has {} bits", asked, name, bits))
         .at(options.description.string())
         .hint("leave --w-bit out: the files say how many bits there are");
   }
@@ -70,8 +70,9 @@ int run(Session& session, Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model,
-                 "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several")
+  app.add_option(
+         "--model", options->model,
+         "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several")
       ->required();
   app.add_option("--json", options->description, "its quant_model_description*.json")->required();
   app.add_option("--save-path,--save_path", options->job.out,

@@ -31,7 +31,8 @@ void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
 /// A refusal that only the values could tell, in the words of this command.
 [[noreturn]] void rethrow_in_our_words(const Error& failure, const std::string& module) {
   Error error(failure.code(), in_words_of_convert(failure.detail()));
-  for (const std::string& place : failure.where()) error.at(place);
+  for (const std::string& place : failure.where())
+    error.at(place);
   if (failure.where().empty()) error.at(module);
   throw std::move(error).hint(in_words_of_convert(failure.hint()));
 }
@@ -41,8 +42,11 @@ void write_tensors(const Context& ctx, const ConvertSource& source, const Conver
   std::int64_t done = 0;
   for (const CopiedTensor& copy : plan.copied) {
     ctx.check_cancelled();
-    ctx.progress({.stage = "copying", .item = copy.name, .done = done++,
-                  .total = static_cast<std::int64_t>(plan.copied.size()), .note = {}});
+    ctx.progress({.stage = "copying",
+                  .item = copy.name,
+                  .done = done++,
+                  .total = static_cast<std::int64_t>(plan.copied.size()),
+                  .note = {}});
     const TensorView tensor = *source.checkpoint->tensor(copy.source);
     try {
       refuse_not_finite(ctx, tensor);
@@ -74,7 +78,8 @@ void write_linears(const Context& ctx, const ConvertSource& source, const Conver
 
 std::size_t bytes_of(const std::vector<fs::path>& files) {
   std::size_t sum = 0;
-  for (const fs::path& file : files) sum += fs::file_size(file);
+  for (const fs::path& file : files)
+    sum += fs::file_size(file);
   return sum;
 }
 
@@ -107,8 +112,11 @@ void for_each_linear(const Context& ctx, const export_::ExportPlan& plan, const 
       ctx.check_cancelled();
       const export_::LinearPlan& linear = *linears[first + static_cast<std::size_t>(i)];
       fn(linear);
-      ctx.progress({.stage = stage, .item = linear.name, .done = ++done,
-                    .total = static_cast<std::int64_t>(linears.size()), .note = {}});
+      ctx.progress({.stage = stage,
+                    .item = linear.name,
+                    .done = ++done,
+                    .total = static_cast<std::int64_t>(linears.size()),
+                    .note = {}});
     });
     first = last;
   }
@@ -119,7 +127,8 @@ ConvertResult convert(const Context& ctx, const ConvertSource& source, const Con
   refuse_same_folder(source, job);
   const ConvertOutline outline = read_outline(ctx, source);
   const ConvertPlan plan = plan_conversion(outline, *source.checkpoint, *job.to);
-  for (const std::string& note : source.checkpoint->notes()) ctx.warning(note);
+  for (const std::string& note : source.checkpoint->notes())
+    ctx.warning(note);
   const auto stored = source.checkpoint->stored();
   ConvertResult result;
   result.copied = plan.copied.size();

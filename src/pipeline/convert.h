@@ -1,18 +1,18 @@
 // A quantized model in another layout: the integers are carried over, never quantized again.
 #pragma once
 
+#include "core/context.h"
+#include "core/params.h"
+#include "pipeline/convert_linear.h"
+#include "pipeline/convert_plan.h"
+#include "pipeline/convert_source.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "core/context.h"
-#include "core/params.h"
-#include "pipeline/convert_linear.h"
-#include "pipeline/convert_plan.h"
-#include "pipeline/convert_source.h"
 
 namespace pare::pipeline {
 
@@ -31,9 +31,9 @@ struct FloatDifference {
 
 /// What reading both sides again found.
 struct ConvertProof {
-  std::size_t tensors = 0;         // of the output, found with name, type and shape
+  std::size_t tensors = 0;  // of the output, found with name, type and shape
   Fitting fitting;
-  double weight_difference = 0;    // largest, over all weights of the linears
+  double weight_difference = 0;  // largest, over all weights of the linears
   FloatDifference floats;
 };
 

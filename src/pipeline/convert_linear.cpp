@@ -24,7 +24,8 @@ float reach(const std::int8_t* codes, std::int64_t count, float zero) noexcept {
     low = std::min<int>(low, codes[i]);
     high = std::max<int>(high, codes[i]);
   }
-  return std::max(std::abs(static_cast<float>(low) - zero), std::abs(static_cast<float>(high) - zero));
+  return std::max(std::abs(static_cast<float>(low) - zero),
+                  std::abs(static_cast<float>(high) - zero));
 }
 
 /// Codes, zeros and groups are the same: weights differ by their scales alone.

@@ -1,11 +1,11 @@
 // One linear on its way from one layout into another, and how far it moved.
 #pragma once
 
-#include <cstdint>
-
 #include "core/params.h"
 #include "export/exporter.h"
 #include "export/hf_scale_rounding.h"
+
+#include <cstdint>
 
 namespace pare::pipeline {
 

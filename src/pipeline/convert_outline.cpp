@@ -1,13 +1,13 @@
 // Reads what a quantized source holds, in the order of the model.
+#include "core/error.h"
+#include "export/norm_copies.h"
+#include "pipeline/convert_plan.h"
+
 #include <algorithm>
 #include <cctype>
 #include <map>
 #include <string_view>
 #include <utility>
-
-#include "core/error.h"
-#include "export/norm_copies.h"
-#include "pipeline/convert_plan.h"
 
 namespace pare::pipeline {
 namespace {
@@ -44,7 +44,8 @@ bool natural_less(std::string_view a, std::string_view b) {
       continue;
     }
     const auto end = [&](std::string_view s, std::size_t at) {
-      while (at < s.size() && digit(s[at])) ++at;
+      while (at < s.size() && digit(s[at]))
+        ++at;
       return at;
     };
     const std::string_view x = a.substr(i, end(a, i) - i);
@@ -128,8 +129,8 @@ Roles roles_of(const std::optional<model::ModelGraph>& graph) {
     for (const LinearRole role : model::kLinearRoles) {
       if (linear_shape(graph->config, role).bias) roles.with_bias.insert(names.linear(role));
     }
-    for (const std::string* norm : {&names.input_norm, &names.mlp_norm, &names.q_norm,
-                                    &names.k_norm}) {
+    for (const std::string* norm :
+         {&names.input_norm, &names.mlp_norm, &names.q_norm, &names.k_norm}) {
       if (!norm->empty()) roles.norms.insert(*norm);
     }
   }
@@ -199,8 +200,8 @@ ConvertOutline read_outline(const Context& ctx, const ConvertSource& source) {
   const auto stored = source.checkpoint->stored();
   for (const std::string& name : source.checkpoint->tensors()) {
     const formats::TensorInfo& info = *stored->find(name);
-    outline.items.push_back(
-        {.linear = std::nullopt, .tensor = {.name = name, .dtype = info.dtype, .shape = info.shape}});
+    outline.items.push_back({.linear = std::nullopt,
+                             .tensor = {.name = name, .dtype = info.dtype, .shape = info.shape}});
     if (!name.ends_with(kBias)) continue;
     const bool copied = stored->find(export_::norm_copy(name)) != nullptr;
     if (copied || roles.norms.contains(module_of(name))) outline.norm_biases.insert(name);

@@ -24,9 +24,9 @@ std::string type_of_model(const std::vector<Item>& items) {
   for (const Item& item : items) {
     if (item.linear.has_value()) ++counts[std::string(quant::ascend_type_of(item.linear->scheme))];
   }
-  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
-    return a.second < b.second;
-  });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? "" : most->first;
 }
 
@@ -112,9 +112,10 @@ class Planner {
     if (is_zero(*checkpoint_.tensor(name))) {
       plan_.dropped.push_back({name, "bias of a norm, all 0"});
     } else if (reason_.empty()) {
-      reason_ = fmt::format("{} is what smoothing left behind, and the format has no place for the "
-                            "bias of a norm",
-                            name);
+      reason_ = fmt::format(
+          "{} is what smoothing left behind, and the format has no place for the "
+          "bias of a norm",
+          name);
     }
     checkpoint_.release(name);
   }

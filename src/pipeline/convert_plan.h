@@ -1,16 +1,17 @@
-// What a conversion will write: every tensor of the source gets a place, or the conversion is refused.
+// What a conversion will write: every tensor of the source gets a place, or the conversion is
+// refused.
 #pragma once
-
-#include <optional>
-#include <set>
-#include <string>
-#include <vector>
 
 #include "core/context.h"
 #include "export/exporter.h"
 #include "model/architecture.h"
 #include "pipeline/convert_source.h"
 #include "pipeline/plan.h"
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace pare::pipeline {
 
@@ -20,8 +21,8 @@ struct ConvertOutline {
   std::string layout;                      // id of the exporter that writes such files
   std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture
   DType model_dtype = DType::f32;
-  std::vector<export_::Item> items;        // linears with the scale type of the source
-  std::set<std::string> norm_biases;       // that smoothing left behind
+  std::vector<export_::Item> items;   // linears with the scale type of the source
+  std::set<std::string> norm_biases;  // that smoothing left behind
 };
 
 /// Linears of one model that differ by what their zeros or one-group sizes happen to be are given
@@ -32,7 +33,7 @@ ConvertOutline read_outline(const Context& ctx, const ConvertSource& source);
 struct ConvertPlan {
   const export_::Exporter* exporter = nullptr;
   export_::ExportPlan output;
-  std::vector<CopiedTensor> copied;    // float tensors
+  std::vector<CopiedTensor> copied;  // float tensors
   std::vector<DroppedTensor> dropped;
 };
 

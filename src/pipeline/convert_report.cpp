@@ -67,10 +67,10 @@ std::string convert_report(const ConvertSource& source, const ConvertJob& job,
 std::vector<std::string> describe_conversion(const ConvertJob& job, const ConvertResult& result) {
   const ConvertProof& proof = result.proof;
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("  covered    {} linears and {} float tensors, {} left out; all {} "
-                              "tensors of the source accounted for",
-                              result.linears, result.copied, result.dropped.size(),
-                              result.source_tensors));
+  lines.push_back(
+      fmt::format("  covered    {} linears and {} float tensors, {} left out; all {} "
+                  "tensors of the source accounted for",
+                  result.linears, result.copied, result.dropped.size(), result.source_tensors));
   for (const DroppedTensor& d : result.dropped) {
     lines.push_back(fmt::format("             left out {}: {}", d.name, d.rule));
   }
@@ -87,8 +87,8 @@ std::vector<std::string> describe_conversion(const ConvertJob& job, const Conver
                                 proof.floats.tensors, name_of(*job.to->float_dtype),
                                 proof.floats.worst));
   }
-  lines.push_back(fmt::format("  verified   {} tensors: both sides read again, decoded and compared",
-                              proof.tensors));
+  lines.push_back(fmt::format(
+      "  verified   {} tensors: both sides read again, decoded and compared", proof.tensors));
   lines.push_back(fmt::format("  size       {} -> {}", human_bytes(result.input_bytes),
                               human_bytes(result.output_bytes)));
   lines.push_back(fmt::format("  took       {:.1f} s, of which {:.1f} s to verify; peak memory {}",

@@ -33,10 +33,11 @@ std::string stated_method(const fs::path& folder) {
 void refuse_two_layouts(const fs::path& folder, const std::string& method) {
   const auto found = export_::files_named(folder, "quant_model_description", ".json");
   if (found.empty() || method.empty()) return;
-  throw Error(ErrorCode::bad_config,
-              fmt::format("{} says that the weights are Ascend's, quantization_config that they are "
-                          "{}",
-                          found.front(), method))
+  throw Error(
+      ErrorCode::bad_config,
+      fmt::format("{} says that the weights are Ascend's, quantization_config that they are "
+                  "{}",
+                  found.front(), method))
       .at(folder.string())
       .hint(fmt::format("keep what fits the weight files: remove quantization_config (from "
                         "config.json, and quantize_config.json), or {}",

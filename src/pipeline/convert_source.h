@@ -1,11 +1,11 @@
 // A quantized model to convert: a folder in any layout, or the files of an Ascend output by name.
 #pragma once
 
+#include "export/exporter.h"
+
 #include <filesystem>
 #include <memory>
 #include <string>
-
-#include "export/exporter.h"
 
 namespace pare::pipeline {
 

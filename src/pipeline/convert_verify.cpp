@@ -1,14 +1,14 @@
 // The proof of a conversion: both sides decoded again and compared.
-#include <algorithm>
-#include <mutex>
-#include <set>
-
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "pipeline/convert.h"
 #include "pipeline/quantize.h"
 #include "pipeline/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
 
 namespace pare::pipeline {
 namespace {
@@ -35,8 +35,8 @@ std::size_t check_names(const export_::QuantizedCheckpoint& written, const Conve
     }
   }
   if (stored->tensors().size() != declared.size()) {
-    fail("the files", fmt::format("{} tensors instead of {}", stored->tensors().size(),
-                                  declared.size()));
+    fail("the files",
+         fmt::format("{} tensors instead of {}", stored->tensors().size(), declared.size()));
   }
   if (plan.exporter->plain_floats) return declared.size();
   std::set<std::string> linears;
@@ -57,10 +57,9 @@ void check_linear(const export_::StoredLinear& meant, export_::StoredLinear foun
   }
   f.scheme.grid = q.scheme.grid;  // some layouts know no grids: codes are codes
   if (content_hash(f) != content_hash(q)) fail(q.name, "codes, scales, zeros or bias differ");
-  const bool same_input =
-      f.input.has_value() == q.input.has_value() &&
-      (!q.input.has_value() ||
-       (f.input->scale == q.input->scale && f.input->zero_point == q.input->zero_point));
+  const bool same_input = f.input.has_value() == q.input.has_value() &&
+                          (!q.input.has_value() || (f.input->scale == q.input->scale &&
+                                                    f.input->zero_point == q.input->zero_point));
   if (!same_input) fail(q.name, "activation parameters differ");
   check_derived(found);
 }
@@ -77,8 +76,8 @@ class LinearProof {
     source_.checkpoint->release(linear.name);
     export_::StoredLinear meant = before;
     const Fitting fitting = fit_linear(meant, linear, *plan_.exporter, params_);
-    const double difference = plan_.exporter->plain_floats ? check_floats(meant)
-                                                           : check_codes(before, meant);
+    const double difference =
+        plan_.exporter->plain_floats ? check_floats(meant) : check_codes(before, meant);
     written_.release(linear.name);
     const std::lock_guard lock(mutex_);
     fitting_.add(fitting);
