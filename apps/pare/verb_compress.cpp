@@ -1,6 +1,5 @@
 // pare compress: the weights of a folder, smaller and without loss.
-#include "core/error.h"
-#include "core/params.h"
+#include "codec_options.h"
 #include "param_options.h"
 #include "pipeline/compress.h"
 #include "pipeline/job.h"
@@ -9,79 +8,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace pare::app {
 namespace {
-
-constexpr std::array kParams = {
-    ParamSpec{.name = "tier",
-              .type = ParamType::choice,
-              .default_value = "dense",
-              .choices = "dense|fast",
-              .help = "dense: near the entropy of the weights; fast: 4-bit codes and escapes, "
-                      "larger, decoded faster"},
-    ParamSpec{.name = "compress_disable_layers",
-              .type = ParamType::list,
-              .help = "tensors or modules that stay as they are: names, or patterns with * and ?"},
-    ParamSpec{.name = "pseudo_sparse",
-              .type = ParamType::number,
-              .min = 0,
-              .max = 1,
-              .help = "an experiment that CHANGES weights: int8 weights are kept with this "
-                      "probability and set to zero otherwise, to see what they would compress to"},
-    ParamSpec{.name = "seed",
-              .type = ParamType::integer,
-              .default_value = "0",
-              .min = 0,
-              .max = 9e15,
-              .help = "of the random numbers of --pseudo-sparse"},
-    ParamSpec{.name = "verbose",
-              .type = ParamType::flag,
-              .help = "one line per tensor: bytes before and after, and their ratio"},
-};
 
 struct Options {
   pipeline::CompressJob job;
   ParamMap values;
 };
 
-void read_params(Options& options) {
-  const ParamMap& values = options.values;
-  pipeline::CompressJob& job = options.job;
-  job.tier = values.text("tier") == "fast" ? codec::Tier::fast : codec::Tier::dense;
-  job.disable = values.list("compress_disable_layers");
-  if (values.given("pseudo_sparse")) {
-    job.sparse = pipeline::PseudoSparse{values.number("pseudo_sparse"),
-                                        static_cast<std::uint64_t>(values.integer("seed"))};
-  } else if (values.given("seed")) {
-    throw Error(ErrorCode::bad_usage, "--seed is of no use alone")
-        .at("pare compress")
-        .hint("it belongs to --pseudo-sparse");
-  }
+void read_params(Session& session, Options& options) {
+  CodecOptions codec = read_codec_options(session.ctx, options.values, "compress");
+  options.job.tier = codec.tier;
+  options.job.disable = std::move(codec.disable);
+  options.job.sparse = codec.sparse;
 }
 
 void show_tensors(Console& console, const pipeline::CompressResult& result) {
-  std::size_t width = 0;
+  std::vector<CodedItem> items;
   for (const pipeline::CompressedTensor& t : result.tensors)
-    width = std::max(width, t.name.size());
-  for (const pipeline::CompressedTensor& t : result.tensors) {
-    const double ratio = t.from == 0 ? 1 : static_cast<double>(t.to) / static_cast<double>(t.from);
-    console.result(fmt::format("  {:<{}} {:>12} {:>12}  {:.4f}{}", t.name, width, t.from, t.to,
-                               ratio, t.coded ? "" : "  as it is"));
-  }
+    items.push_back({t.name, t.from, t.to, t.coded ? "" : "as it is"});
+  show_coded(console, items);
 }
 
 int run(Session& session, Options& options) {
-  read_params(options);
+  read_params(session, options);
   const pipeline::CompressJob& job = options.job;
-  if (job.sparse) {
-    session.ctx.warning(
-        fmt::format("--pseudo-sparse changes the model: about {:.4g} % of its int8 weights become "
-                    "zero. The original weights cannot be restored from the result",
-                    100 * (1 - job.sparse->ratio)));
-  }
   const pipeline::CompressResult result = pipeline::compress(session.ctx, job);
   session.console.end_progress();
   const auto coded = std::count_if(result.tensors.begin(), result.tensors.end(),
@@ -117,7 +72,7 @@ Run declare(CLI::App& app) {
       ->required();
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
       ->required();
-  add_params(app, kParams, options->values);
+  add_params(app, codec_params(), options->values);
   app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }

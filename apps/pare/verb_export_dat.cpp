@@ -1,5 +1,5 @@
 // pare export-dat: int8 weights as the loose files of Ascend's weight compression.
-#include "core/error.h"
+#include "codec_options.h"
 #include "core/params.h"
 #include "param_options.h"
 #include "pipeline/export_dat.h"
@@ -8,20 +8,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace pare::app {
 namespace {
 
 constexpr std::array kParams = {
-    ParamSpec{.name = "tier",
-              .type = ParamType::choice,
-              .default_value = "dense",
-              .choices = "dense|fast",
-              .help = "dense: near the entropy of the weights; fast: 4-bit codes and escapes, "
-                      "larger, decoded faster"},
     ParamSpec{.name = "transpose",
               .type = ParamType::flag,
               .help = "cut the transposed matrices [inputs, outputs] into blocks"},
@@ -29,25 +24,6 @@ constexpr std::array kParams = {
               .type = ParamType::flag,
               .help = "call files like tensors (….weight.dat), as MindSpore's flow does, not like "
                       "modules"},
-    ParamSpec{.name = "compress_disable_layers",
-              .type = ParamType::list,
-              .help = "weights that are cut into blocks and not compressed: names, or patterns "
-                      "with * and ?"},
-    ParamSpec{.name = "pseudo_sparse",
-              .type = ParamType::number,
-              .min = 0,
-              .max = 1,
-              .help = "an experiment that CHANGES weights: each is kept with this probability and "
-                      "set to zero otherwise"},
-    ParamSpec{.name = "seed",
-              .type = ParamType::integer,
-              .default_value = "0",
-              .min = 0,
-              .max = 9e15,
-              .help = "of the random numbers of --pseudo-sparse"},
-    ParamSpec{.name = "verbose",
-              .type = ParamType::flag,
-              .help = "one line per weight: bytes before and after, and their ratio"},
 };
 
 struct Options {
@@ -56,39 +32,22 @@ struct Options {
 };
 
 void read_params(Session& session, Options& options) {
-  const ParamMap& values = options.values;
   pipeline::ExportDatJob& job = options.job;
-  job.tier = values.text("tier") == "fast" ? codec::Tier::fast : codec::Tier::dense;
-  job.transpose = values.flag("transpose");
-  job.full_names = values.flag("full_names");
-  job.disable = values.list("compress_disable_layers");
-  if (values.given("pseudo_sparse")) {
-    job.sparse = pipeline::PseudoSparse{values.number("pseudo_sparse"),
-                                        static_cast<std::uint64_t>(values.integer("seed"))};
-    session.ctx.warning(
-        fmt::format("--pseudo-sparse changes the model: about {:.4g} % of the weights written "
-                    "become zero",
-                    100 * (1 - job.sparse->ratio)));
-  } else if (values.given("seed")) {
-    throw Error(ErrorCode::bad_usage, "--seed is of no use alone")
-        .at("pare export-dat")
-        .hint("it belongs to --pseudo-sparse");
-  }
-}
-
-double ratio_of(std::size_t to, std::size_t from) {
-  return from == 0 ? 1 : static_cast<double>(to) / static_cast<double>(from);
+  job.transpose = options.values.flag("transpose");
+  job.full_names = options.values.flag("full_names");
+  CodecOptions codec = read_codec_options(session.ctx, options.values, "export-dat");
+  job.tier = codec.tier;
+  job.disable = std::move(codec.disable);
+  job.sparse = codec.sparse;
 }
 
 void show_weights(Console& console, const pipeline::ExportDatResult& result) {
-  std::size_t width = 0;
-  for (const pipeline::DatWeight& w : result.weights)
-    width = std::max(width, w.key.size());
+  std::vector<CodedItem> items;
   for (const pipeline::DatWeight& w : result.weights) {
     const auto from = static_cast<std::size_t>(w.rows * w.columns);
-    console.result(fmt::format("  {:<{}} {:>12} {:>12}  {:.4f}{}", w.key, width, from, w.stored,
-                               ratio_of(w.stored, from), w.coded ? "" : "  not compressed"));
+    items.push_back({w.key, from, w.stored, w.coded ? "" : "not compressed"});
   }
+  show_coded(console, items);
 }
 
 int run(Session& session, Options& options) {
@@ -119,6 +78,7 @@ Run declare(CLI::App& app) {
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
       ->required();
   add_params(app, kParams, options->values);
+  add_params(app, codec_params(), options->values);
   app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }

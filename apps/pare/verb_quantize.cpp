@@ -25,7 +25,7 @@ io::Json plan_event(const pipeline::Plan& plan) {
                     {"linears", plan.linears.size()},
                     {"quantized", plan.quantized_count()},
                     {"input_bytes", plan.input_bytes},
-                    {"output_bytes", plan.output_bytes},
+                    {"output_bytes", plan.output_bytes()},
                     {"memory_bytes", plan.memory.total()},
                     {"seconds", plan.seconds_estimate}};
   if (plan.calibration.has_value()) {

@@ -63,7 +63,35 @@ const Architecture* find_architecture(const ConfigReader& config) {
   return nullptr;
 }
 
+namespace {
+
+/// Subfolders with a config.json, sorted: a run that writes several formats makes one for each.
+std::vector<std::string> models_below(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code unreadable;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
+    if (std::filesystem::exists(entry.path() / "config.json", unreadable)) {
+      names.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void refuse_folder_of_models(const std::filesystem::path& folder) {
+  std::error_code unreadable;
+  if (std::filesystem::exists(folder / "config.json", unreadable)) return;
+  const std::vector<std::string> names = models_below(folder);
+  if (names.empty()) return;
+  throw Error(ErrorCode::file_not_found, "no config.json: models lie in subfolders")
+      .at(folder.string())
+      .hint(fmt::format("name one of {}", fmt::join(names, ", ")));
+}
+
+}  // namespace
+
 ModelGraph read_graph(const std::filesystem::path& folder) {
+  refuse_folder_of_models(folder);
   const std::filesystem::path file = folder / "config.json";
   const io::Json json = io::read_json(file);
   if (!json.is_object()) {

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "pipeline/batches.h"
-#include "pipeline/float_content.h"
 #include "pipeline/made_tensors.h"
 #include "pipeline/smoothing.h"
 #include "pipeline/source_items.h"
@@ -25,9 +24,9 @@ std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& mo
 
 class CalibratedRun {
  public:
-  CalibratedRun(const Context& ctx, const Plan& plan, export_::ExportWriter& writer,
+  CalibratedRun(const Context& ctx, const Plan& plan, OutputWriters& writers,
                 QuantizeResult& result)
-      : ctx_(ctx), plan_(plan), writer_(writer), result_(result), source_weights_(*plan.source),
+      : ctx_(ctx), plan_(plan), writers_(writers), result_(result), source_weights_(*plan.source),
         weights_(source_weights_), model_{&*plan.graph, &weights_, plan.compute},
         log_(ctx, static_cast<std::int64_t>(plan.quantized_count())) {}
 
@@ -96,7 +95,7 @@ class CalibratedRun {
       block.linear(role) =
           model::pack_linear(ctx_, weights_.linear(ctx_, names.linear(role)), plan_.compute);
     }
-    put_made_tensors(ctx_, plan_, index, weights_, writer_, result_.made);
+    put_made_tensors(ctx_, plan_, index, weights_, writers_, result_.outputs);
   }
 
   transform::NormTap observe_norms(std::int64_t index, const model::Block& block) {
@@ -129,9 +128,8 @@ class CalibratedRun {
     quant::QuantizedLinear quantized = quantize_linear(ctx_, plan_, entry, source);
     if (stats.observer != nullptr) quantized.input = static_params(entry, *stats.observer);
     LinearResult result = weight_result(ctx_, entry, source, quantized);
-    note_float_content(plan_, quantized, result);
     plan_.source->release(entry.weight_source);
-    writer_.put_linear(quantized);
+    result.contents = writers_.put_linear(quantized);
     model::Linear replacement = pack_quantized(ctx_, quantized, plan_.compute);
     result.output = output_distortion(ctx_, in_block, replacement, stats);
     in_block = std::move(replacement);
@@ -141,11 +139,11 @@ class CalibratedRun {
 
   quant::ActivationParams static_params(const LinearEntry& entry,
                                         const calib::Observer& observer) const {
-    for (const export_::Item& item : plan_.output.items) {
+    for (const export_::Item& item : plan_.outputs.front().plan.items) {
       if (!item.linear.has_value() || item.linear->name != entry.name) continue;
       return activation_params(observer.range(), item.linear->activation_dtype);
     }
-    return activation_params(observer.range(), plan_.output.model_dtype);
+    return activation_params(observer.range(), plan_.model_dtype);
   }
 
   /// The head reads what the last block and the final norm leave.
@@ -176,7 +174,7 @@ class CalibratedRun {
 
   const Context& ctx_;
   const Plan& plan_;
-  export_::ExportWriter& writer_;
+  OutputWriters& writers_;
   QuantizeResult& result_;
   model::FloatWeights source_weights_;
   model::PatchedWeights weights_;
@@ -188,13 +186,13 @@ class CalibratedRun {
 
 }  // namespace
 
-void run_calibrated(const Context& ctx, const Plan& plan, export_::ExportWriter& writer,
+void run_calibrated(const Context& ctx, const Plan& plan, OutputWriters& writers,
                     QuantizeResult& result) {
-  CalibratedRun(ctx, plan, writer, result).run();
+  CalibratedRun(ctx, plan, writers, result).run();
 }
 
 std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
-                                        export_::ExportWriter& writer) {
+                                        OutputWriters& writers) {
   LinearLog log(ctx, static_cast<std::int64_t>(plan.quantized_count()));
   std::vector<LinearResult> results;
   for (const LinearEntry& linear : plan.linears) {
@@ -203,9 +201,8 @@ std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
     const FloatLinear source = float_linear(plan, linear);
     const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, source);
     LinearResult result = weight_result(ctx, linear, source, quantized);
-    note_float_content(plan, quantized, result);
     plan.source->release(linear.weight_source);
-    writer.put_linear(quantized);
+    result.contents = writers.put_linear(quantized);
     log.done(result);
     results.push_back(std::move(result));
   }

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 namespace pare::pipeline {
 namespace {
@@ -49,20 +49,21 @@ std::optional<CodeSample> sample_codes(const Context& ctx, const Plan& plan) {
   }
   return CodeSample{.stats = totals.mean(),
                     .linears = linears.size(),
-                    .stored_bytes = stored_code_bytes(plan),
+                    .stored_bytes = stored_code_bytes(plan, plan.outputs.front()),
                     .packed_bytes = totals.packed_bytes(plan.quantized_weights())};
 }
 
-std::size_t stored_code_bytes(const Plan& plan) {
-  std::set<std::string> codes;
+std::size_t stored_code_bytes(const Plan& plan, const Output& output) {
+  std::map<std::string, std::size_t> largest;  // tensor of each quantized linear
   for (const LinearEntry& linear : plan.linears) {
-    if (linear.quantized()) codes.insert(linear.name + ".weight");
+    if (linear.quantized()) largest[linear.name] = 0;
+  }
+  for (const formats::TensorInfo& info : output.exporter->declare(output.plan, plan.job.params)) {
+    const auto found = largest.find(info.name.substr(0, info.name.rfind('.')));
+    if (found != largest.end()) found->second = std::max(found->second, info.nbytes());
   }
   std::size_t sum = 0;
-  for (const formats::TensorInfo& info :
-       plan.intent.exporter->declare(plan.output, plan.job.params)) {
-    sum += codes.contains(info.name) ? info.nbytes() : 0;
-  }
+  for (const auto& [name, bytes] : largest) sum += bytes;
   return sum;
 }
 

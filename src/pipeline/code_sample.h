@@ -15,7 +15,7 @@ namespace pare::pipeline {
 struct CodeSample {
   CodeStats stats;               // means over the sampled linears
   std::size_t linears = 0;       // that were sampled
-  std::size_t stored_bytes = 0;  // of all codes, as the format stores them
+  std::size_t stored_bytes = 0;  // of all codes, as the first output stores them
   std::size_t packed_bytes = 0;  // of all codes, compressed
 };
 
@@ -25,8 +25,8 @@ struct CodeSample {
 /// the linear.
 std::optional<CodeSample> sample_codes(const Context& ctx, const Plan& plan);
 
-/// Bytes of all codes as the format of the plan stores them.
-std::size_t stored_code_bytes(const Plan& plan);
+/// Bytes of all codes as the output stores them: of each linear its largest tensor.
+std::size_t stored_code_bytes(const Plan& plan, const Output& output);
 
 /// Lines for people.
 std::vector<std::string> describe_codes(const Plan& plan, const CodeSample& sample);

@@ -50,8 +50,9 @@ void write_config(const Companions& from, const fs::path& folder) {
 
 }  // namespace
 
-std::vector<std::string> write_companions(const Plan& plan, const fs::path& folder) {
-  return write_companions({plan.job.model, plan.intent.exporter, &plan.output,
+std::vector<std::string> write_companions(const Plan& plan, const Output& output,
+                                          const fs::path& folder) {
+  return write_companions({plan.job.model, output.exporter, &output.plan,
                            quantizes_tied_head(plan)},
                           folder);
 }

@@ -22,6 +22,7 @@ struct Companions {
 /// files of an earlier run stay behind. Returns the names written.
 std::vector<std::string> write_companions(const Companions& from,
                                           const std::filesystem::path& folder);
-std::vector<std::string> write_companions(const Plan& plan, const std::filesystem::path& folder);
+std::vector<std::string> write_companions(const Plan& plan, const Output& output,
+                                          const std::filesystem::path& folder);
 
 }  // namespace pare::pipeline

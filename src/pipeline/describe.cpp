@@ -33,6 +33,13 @@ std::vector<std::string> kept_lines(const Plan& plan) {
   return lines;
 }
 
+std::string size_line(const Plan& plan, const Output& output) {
+  const double bits = static_cast<double>(output.bytes) * 8 / static_cast<double>(plan.parameters);
+  const std::string which = output.subfolder.empty() ? "" : " as " + output.subfolder;
+  return fmt::format("  size       {} -> {}{}, {:.2f} bits per parameter",
+                     human_bytes(plan.input_bytes), human_bytes(output.bytes), which, bits);
+}
+
 std::string time_text(double seconds) {
   if (seconds < 90) return fmt::format("about {:.0f} s", std::max(1.0, seconds));
   return fmt::format("about {:.0f} min", seconds / 60);
@@ -62,11 +69,11 @@ std::vector<std::string> describe(const Plan& plan) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("  model      {}, {:.2f} M parameters, {}", plan.model_label,
                               static_cast<double>(plan.parameters) / 1e6,
-                              name_of(plan.output.model_dtype)));
+                              name_of(plan.model_dtype)));
   lines.push_back(fmt::format("  covers     {}/{} linears as {}, method {}, format {}",
                               plan.quantized_count(), plan.linears.size(),
                               plan.intent.scheme.text(), plan.intent.method->id,
-                              plan.intent.exporter->id));
+                              plan.intent.formats()));
   for (std::string& line : kept_lines(plan)) lines.push_back(std::move(line));
   for (const DroppedTensor& d : plan.dropped) {
     lines.push_back(fmt::format("  dropped    {}: {}", d.name, d.rule));
@@ -76,10 +83,7 @@ std::vector<std::string> describe(const Plan& plan) {
       lines.push_back(std::move(line));
     }
   }
-  lines.push_back(fmt::format("  size       {} -> {}, {:.2f} bits per parameter",
-                              human_bytes(plan.input_bytes), human_bytes(plan.output_bytes),
-                              static_cast<double>(plan.output_bytes) * 8 /
-                                  static_cast<double>(plan.parameters)));
+  for (const Output& output : plan.outputs) lines.push_back(size_line(plan, output));
   lines.push_back(memory_line(plan.memory));
   std::string time = fmt::format("  time       {}", time_text(plan.seconds_estimate));
   if (plan.calibration.has_value()) {

@@ -73,7 +73,8 @@ std::size_t largest_linear(const Plan& plan) {
   for (const LinearEntry& linear : plan.linears) {
     if (!linear.quantized()) continue;
     const auto weights = static_cast<std::size_t>(linear.weights());
-    std::size_t bytes = plan.source->find(linear.weight_source)->nbytes() + weights;
+    const std::size_t copies = plan.intent.exporters.size() > 1 ? 2 : 1;  // in an output's types
+    std::size_t bytes = plan.source->find(linear.weight_source)->nbytes() + copies * weights;
     if (plan.calibration.has_value()) {
       bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out, linear.in, plan.compute);
     }

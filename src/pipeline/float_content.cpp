@@ -37,10 +37,9 @@ std::uint64_t float_content(const TensorView& weight, const std::optional<Tensor
       [&](std::int64_t r, std::span<float> row) { read_floats(weight, r * columns, row); }, bias);
 }
 
-void note_float_content(const Plan& plan, const quant::QuantizedLinear& linear,
-                        LinearResult& result) {
-  if (!plan.intent.exporter->plain_floats) return;
-  const DType stored = plan.output.model_dtype;
+std::uint64_t written_content(const Output& output, const quant::QuantizedLinear& linear) {
+  if (!output.exporter->plain_floats) return content_hash(linear);
+  const DType stored = output.plan.model_dtype;
   const std::int64_t columns = linear.scheme.group_columns(linear.in);
   const auto fill = [&](std::int64_t r, std::span<float> row) {
     for (std::int64_t first = 0; first < linear.in; first += columns) {
@@ -51,7 +50,7 @@ void note_float_content(const Plan& plan, const quant::QuantizedLinear& linear,
   };
   std::optional<TensorView> bias;
   if (linear.bias.has_value()) bias = linear.bias->view();
-  result.content = content_of(linear.out, linear.in, fill, bias);
+  return content_of(linear.out, linear.in, fill, bias);
 }
 
 }  // namespace pare::pipeline

@@ -1,5 +1,5 @@
-// What is held against the files when a linear is written as float weights: a hash of the weights
-// that its codes stand for, in the type of the files.
+// What is held against the files after writing: a hash of a linear's codes, or, where it is written
+// as float weights, of the weights that the codes stand for in the type of the files.
 #pragma once
 
 #include "pipeline/plan.h"
@@ -13,8 +13,8 @@ namespace pare::pipeline {
 /// Of a weight [O, I] and a bias [O], by values.
 std::uint64_t float_content(const TensorView& weight, const std::optional<TensorView>& bias);
 
-/// Replaces the content of a result by the above where the format writes plain floats.
-void note_float_content(const Plan& plan, const quant::QuantizedLinear& linear,
-                        LinearResult& result);
+/// What the files of an output will hold of a linear: content_hash, or float_content of the weights
+/// where the format writes plain floats.
+std::uint64_t written_content(const Output& output, const quant::QuantizedLinear& linear);
 
 }  // namespace pare::pipeline

@@ -63,12 +63,12 @@ SchemeSize size_in_format(const Inspection& inspection, const export_::Exporter&
   }
   keep_last(plan.linears);
   plan.source = inspection.source;
-  plan.output.model_dtype = model_dtype(plan);
-  fill_output(plan);
+  plan.model_dtype = find_model_dtype(plan);
+  fill_outputs(plan);
   return {.scheme = std::string(scheme), .format = std::string(exporter.id),
           .group_size = group_size, .linears = plan.quantized_count(),
-          .bytes = plan.output_bytes,
-          .bits = static_cast<double>(plan.output_bytes) * 8 /
+          .bytes = plan.output_bytes(),
+          .bits = static_cast<double>(plan.output_bytes()) * 8 /
                   static_cast<double>(inspection.parameters)};
 }
 

@@ -19,7 +19,8 @@ constexpr std::array kJobParams = {
     ParamSpec{.name = "method", .type = ParamType::text,
               .help = "how weights become codes (see `pare list methods`; default: the scheme's own)"},
     ParamSpec{.name = "format", .type = ParamType::text, .default_value = "ascend",
-              .help = "layout of the output (see `pare list exporters`)"},
+              .help = "layout of the output (see `pare list exporters`); several, as in ascend,gptq, "
+                      "get the same codes and a subfolder each"},
     ParamSpec{.name = "group_size", .type = ParamType::integer, .choices = "32|64|128|256",
               .help = "input columns that share one weight scale (default: one scale per row)"},
     ParamSpec{.name = "mm_tensor", .type = ParamType::flag,
@@ -86,6 +87,32 @@ quant::Granularity read_granularity(const ParamMap& params) {
   return per_group ? quant::Granularity::group : quant::Granularity::channel;
 }
 
+/// "ascend,gptq": spaces do not count.
+std::vector<const export_::Exporter*> read_formats(std::string text) {
+  std::erase(text, ' ');
+  std::vector<const export_::Exporter*> exporters;
+  for (std::size_t first = 0; first <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', first), text.size());
+    const export_::Exporter& exporter = export_::find_exporter(text.substr(first, comma - first));
+    if (std::find(exporters.begin(), exporters.end(), &exporter) != exporters.end()) {
+      throw Error(ErrorCode::bad_option_value, fmt::format("format {} is given twice", exporter.id));
+    }
+    exporters.push_back(&exporter);
+    first = comma + 1;
+  }
+  return exporters;
+}
+
+void refuse_scheme(const Intent& intent, const export_::Exporter& exporter) {
+  const std::string_view method_reason = intent.method->refuses(intent.scheme);
+  const std::string reason =
+      method_reason.empty() ? exporter.refuses(intent.scheme) : std::string(method_reason);
+  if (reason.empty()) return;
+  throw Error(ErrorCode::scheme_not_supported,
+              fmt::format("{} with method {} and format {}: {}", intent.scheme.text(),
+                          intent.method->id, exporter.id, reason));
+}
+
 }  // namespace
 
 std::span<const ParamSpec> recipe_params() {
@@ -109,16 +136,17 @@ Intent read_intent(const ParamMap& params) {
   intent.scheme.group_size = params.integer("group_size");
   intent.type_tag = named.ascend_type;
   intent.method = &quant::find_method(params.text("method", std::string(named.default_method)));
-  intent.exporter = &export_::find_exporter(params.text("format"));
-  const std::string_view method_reason = intent.method->refuses(intent.scheme);
-  const std::string reason = method_reason.empty() ? intent.exporter->refuses(intent.scheme)
-                                                   : std::string(method_reason);
-  if (!reason.empty()) {
-    throw Error(ErrorCode::scheme_not_supported,
-                fmt::format("{} with method {} and format {}: {}", intent.scheme.text(),
-                            intent.method->id, intent.exporter->id, reason));
-  }
+  intent.exporters = read_formats(params.text("format"));
+  for (const export_::Exporter* exporter : intent.exporters) refuse_scheme(intent, *exporter);
   return intent;
+}
+
+std::string Intent::formats() const {
+  std::string text;
+  for (const export_::Exporter* exporter : exporters) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", exporter->id);
+  }
+  return text;
 }
 
 std::size_t parse_level(const std::string& level) {
@@ -172,7 +200,7 @@ void refuse_existing_output(const Job& job) {
 std::vector<ParamSpec> params_of(const Intent& intent) {
   std::vector<ParamSpec> specs(kJobParams.begin(), kJobParams.end());
   add_params(specs, intent.method->params);
-  add_params(specs, intent.exporter->params);
+  for (const export_::Exporter* exporter : intent.exporters) add_params(specs, exporter->params);
   return specs;
 }
 
@@ -184,7 +212,7 @@ void refuse_foreign_params(const ParamMap& params, const Intent& intent) {
     if (known || !params.given(spec.name)) continue;
     throw Error(ErrorCode::bad_option_value,
                 fmt::format("{} means nothing for method {} and format {}", spec.name,
-                            intent.method->id, intent.exporter->id))
+                            intent.method->id, intent.formats()))
         .hint(fmt::format("leave {} out, or choose the method or format it belongs to", spec.name));
   }
 }

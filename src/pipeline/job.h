@@ -37,7 +37,9 @@ struct Intent {
   quant::Scheme scheme;
   std::string type_tag;  // "W8A8"
   const quant::Method* method = nullptr;
-  const export_::Exporter* exporter = nullptr;
+  std::vector<const export_::Exporter*> exporters;  // at least one, each once
+
+  std::string formats() const;  // "ascend, gptq"
 };
 Intent read_intent(const ParamMap& params);
 
@@ -50,14 +52,14 @@ std::size_t parse_bytes(const std::string& text);
 /// "1.4 GiB", "13.3 MiB".
 std::string human_bytes(std::size_t bytes);
 
-/// The parameters that mean something for this method and format.
+/// The parameters that mean something for this method and these formats.
 std::vector<ParamSpec> params_of(const Intent& intent);
 
 /// Refuses early what could only fail at the end: no output named, or one that is in the way.
 /// Errors: bad_usage, output_exists.
 void refuse_existing_output(const Job& job);
 
-/// Parameters that are given but mean nothing for this method or format are an error, so that a
+/// Parameters that are given but mean nothing for this method or any format are an error, so that a
 /// typo in a plan never passes silently. Errors: bad_option_value.
 void refuse_foreign_params(const ParamMap& params, const Intent& intent);
 

@@ -65,18 +65,6 @@ FloatLinear float_linear(const Plan& plan, const LinearEntry& linear,
   return found;
 }
 
-namespace {
-
-/// As in the source, or rounded once to the type that the format holds biases in.
-Tensor stored_bias(const TensorView& bias, std::optional<DType> dtype) {
-  if (dtype.value_or(bias.dtype) == bias.dtype) {
-    return Tensor::from<std::byte>(bias.dtype, bias.shape, bias.data);
-  }
-  return store_floats(read_floats(bias), *dtype, bias.shape);
-}
-
-}  // namespace
-
 quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
                                        const LinearEntry& linear, const FloatLinear& source) {
   try {
@@ -85,10 +73,10 @@ quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
         scale_dtype(plan.intent, source.weight.dtype), plan.job.params);
     quantized.name = linear.name;
     if (const auto& bias = source.bias; bias.has_value()) {
-      quantized.bias = stored_bias(*bias, plan.intent.exporter->float_dtype);
+      quantized.bias = Tensor::from<std::byte>(bias->dtype, bias->shape, bias->data);
     }
-    if (const auto adapt = plan.intent.exporter->adapt; adapt != nullptr) {
-      adapt(quantized, plan.job.params);
+    for (const export_::Exporter* exporter : plan.intent.exporters) {
+      if (exporter->adapt != nullptr) exporter->adapt(quantized, plan.job.params);
     }
     return quantized;
   } catch (Error& error) {
@@ -156,7 +144,6 @@ LinearResult weight_result(const Context& ctx, const LinearEntry& linear, const 
   result.codes = code_stats(count_codes(ctx, quantized.codes));
   result.input = quantized.input;
   result.error_bound = error_bound(quantized);
-  result.content = content_hash(quantized);
   return result;
 }
 

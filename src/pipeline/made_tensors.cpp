@@ -15,8 +15,8 @@ std::uint64_t hash_of(const TensorView& tensor) {
 }
 
 /// The same of the tensor as the format holds it.
-std::uint64_t written_hash(const Plan& plan, const TensorView& tensor) {
-  const DType stored = plan.intent.exporter->float_dtype.value_or(tensor.dtype);
+std::uint64_t written_hash(const Output& output, const TensorView& tensor) {
+  const DType stored = output.exporter->float_dtype.value_or(tensor.dtype);
   if (stored == tensor.dtype) return hash_of(tensor);
   return hash_of(store_floats(read_floats(tensor), stored, tensor.shape).view());
 }
@@ -32,29 +32,39 @@ std::optional<std::uint64_t> stored_hash(const export_::QuantizedCheckpoint& che
   return hash_of(stored->linear.bias->view());
 }
 
-}  // namespace
-
-void put_made_tensors(const Context& ctx, const Plan& plan, std::int64_t block,
-                      const model::PatchedWeights& patches, export_::ExportWriter& writer,
-                      std::vector<WrittenTensor>& made) {
-  for (const MadeTensor& tensor : plan.made) {
-    if (tensor.block != block) continue;
-    const TensorView view = patches.tensor(tensor.patch);
-    refuse_not_finite(ctx, view);
-    writer.put_tensor(tensor.name, view);
-    if (tensor.name == tensor.patch) made.push_back({tensor.name, written_hash(plan, view)});
-  }
+void note_biases(const Plan& plan, std::int64_t block, const model::PatchedWeights& patches,
+                 const Output& output, std::vector<WrittenTensor>& made) {
   for (const LinearEntry& linear : plan.linears) {
     if (linear.block != block || !linear.quantized()) continue;
     const std::string bias = linear.name + ".bias";
-    if (const Tensor* patch = patches.patch(bias)) made.push_back({bias, written_hash(plan, patch->view())});
+    const Tensor* patch = patches.patch(bias);
+    if (patch != nullptr) made.push_back({bias, written_hash(output, patch->view())});
   }
 }
 
-void verify_made(const Plan& plan, const std::vector<WrittenTensor>& made,
+}  // namespace
+
+void put_made_tensors(const Context& ctx, const Plan& plan, std::int64_t block,
+                      const model::PatchedWeights& patches, OutputWriters& writers,
+                      std::vector<OutputResult>& results) {
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    const Output& output = plan.outputs[i];
+    std::vector<WrittenTensor>& made = results[i].made;
+    for (const MadeTensor& tensor : output.made) {
+      if (tensor.block != block) continue;
+      const TensorView view = patches.tensor(tensor.patch);
+      refuse_not_finite(ctx, view);
+      writers.put_tensor(i, tensor.name, view);
+      if (tensor.name == tensor.patch) made.push_back({tensor.name, written_hash(output, view)});
+    }
+    note_biases(plan, block, patches, output, made);
+  }
+}
+
+void verify_made(const Output& output, const std::vector<WrittenTensor>& made,
                  const std::filesystem::path& folder) {
   if (made.empty()) return;
-  const auto checkpoint = plan.intent.exporter->open(folder);
+  const auto checkpoint = output.exporter->open(folder);
   for (const WrittenTensor& tensor : made) {
     if (stored_hash(*checkpoint, tensor.name) == tensor.values) continue;
     throw Error(ErrorCode::verify_failed, tensor.name + ": not as smoothing made it")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/weights.h"
+#include "pipeline/output_writers.h"
 #include "pipeline/quantize.h"
 
 #include <cstdint>
@@ -10,14 +11,15 @@
 
 namespace pare::pipeline {
 
-/// Writes the made tensors of one block, and notes them and the biases of its smoothed linears.
+/// Writes the made tensors of one block to every output, and notes in its result those and the
+/// biases of the block's smoothed linears.
 void put_made_tensors(const Context& ctx, const Plan& plan, std::int64_t block,
-                      const model::PatchedWeights& patches, export_::ExportWriter& writer,
-                      std::vector<WrittenTensor>& made);
+                      const model::PatchedWeights& patches, OutputWriters& writers,
+                      std::vector<OutputResult>& results);
 
-/// Reads the output folder back: every noted tensor is there with the values that were meant.
+/// Reads the folder of an output back: every noted tensor is there with the values that were meant.
 /// Errors: verify_failed, naming the tensor.
-void verify_made(const Plan& plan, const std::vector<WrittenTensor>& made,
+void verify_made(const Output& output, const std::vector<WrittenTensor>& made,
                  const std::filesystem::path& folder);
 
 }  // namespace pare::pipeline

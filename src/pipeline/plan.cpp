@@ -26,6 +26,12 @@ std::int64_t Plan::quantized_weights() const noexcept {
   return sum;
 }
 
+std::size_t Plan::output_bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const Output& output : outputs) sum += output.bytes;
+  return sum;
+}
+
 namespace {
 
 bool needs_statistics(const Intent& intent) {
@@ -91,7 +97,7 @@ kernels::Compute choose_compute(const Plan& plan) {
   const std::string word = plan.job.params.text("compute", "auto");
   if (word == "f32") return kernels::Compute::f32;
   if (word == "bf16") return kernels::Compute::bf16;
-  const bool bf16_model = plan.output.model_dtype == DType::bf16;
+  const bool bf16_model = plan.model_dtype == DType::bf16;
   return bf16_model && kernels::has_fast_bf16() ? kernels::Compute::bf16 : kernels::Compute::f32;
 }
 
@@ -137,7 +143,8 @@ void warn_of_power(const Context& ctx, const Plan& plan) {
   const auto has_power = [](const export_::Item& item) {
     return item.linear.has_value() && item.linear->has_power;
   };
-  if (std::none_of(plan.output.items.begin(), plan.output.items.end(), has_power)) return;
+  const std::vector<export_::Item>& items = plan.outputs.front().plan.items;
+  if (std::none_of(items.begin(), items.end(), has_power)) return;
   ctx.warning(
       "codes of --nonuniform are linear in a power of the weights: engines that multiply code by "
       "scale compute noise from them; only Pare reads the power (weight_power) and computes right");
@@ -175,7 +182,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   keep_requested(plan);
   refuse_nothing_to_do(plan);
   check_groups(plan);
-  plan.output.model_dtype = model_dtype(plan);
+  plan.model_dtype = find_model_dtype(plan);
   plan.compute = choose_compute(plan);
   load_calibration(plan);
   plan.memory = estimate_memory(plan, ctx.threads());
@@ -183,7 +190,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   apply_fallback_level(ctx, plan);
   refuse_nothing_to_do(plan);
   warn_of_split_fusions(ctx, plan);
-  fill_output(plan);
+  fill_outputs(plan);
   warn_of_power(ctx, plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);
   plan.seconds_planning = watch.seconds();

@@ -39,6 +39,20 @@ struct MadeTensor {
   std::int64_t block = 0;
 };
 
+/// One folder that the run writes. All outputs of a run hold the same codes.
+struct Output {
+  const export_::Exporter* exporter = nullptr;
+  std::string subfolder;  // of the job's; "" when it is the only output
+  export_::ExportPlan plan;
+  std::vector<CopiedTensor> copied;
+  std::vector<MadeTensor> made;
+  std::size_t bytes = 0;  // of all tensors
+
+  std::filesystem::path under(const std::filesystem::path& folder) const {
+    return subfolder.empty() ? folder : folder / subfolder;
+  }
+};
+
 /// Peak memory by part, in bytes: the formula that --dry-run prints.
 struct MemoryEstimate {
   std::size_t program = 0;      // the process itself, code and tables
@@ -61,22 +75,21 @@ struct Plan {
   std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture, weights only
   std::string model_label;                 // "LlamaForCausalLM"
   std::vector<LinearEntry> linears;
-  std::vector<CopiedTensor> copied;
-  std::vector<MadeTensor> made;
   std::vector<DroppedTensor> dropped;
-  export_::ExportPlan output;
+  DType model_dtype = DType::f32;
+  std::vector<Output> outputs;             // one for each format asked for
   std::optional<text::Dataset> calibration;
   calib::RangeScores scores;               // empty unless ranking was needed
   kernels::Compute compute = kernels::Compute::f32;
   MemoryEstimate memory;
   std::int64_t parameters = 0;
   std::size_t input_bytes = 0;             // of the weights
-  std::size_t output_bytes = 0;
   double seconds_estimate = 0;
   double seconds_planning = 0;             // what making this plan took
 
   std::size_t quantized_count() const noexcept;
   std::int64_t quantized_weights() const noexcept;
+  std::size_t output_bytes() const noexcept;  // of all outputs
 };
 
 /// Input rows kept per site to measure output distortion.

@@ -18,15 +18,17 @@
 namespace pare::pipeline {
 namespace {
 
-void copy_tensors(const Context& ctx, const Plan& plan, export_::ExportWriter& writer) {
+void copy_tensors(const Context& ctx, const Plan& plan, std::size_t output,
+                  OutputWriters& writers) {
+  const std::vector<CopiedTensor>& copied = plan.outputs[output].copied;
   std::int64_t done = 0;
-  for (const CopiedTensor& copy : plan.copied) {
+  for (const CopiedTensor& copy : copied) {
     ctx.check_cancelled();
     ctx.progress({.stage = "copying", .item = copy.name, .done = done++,
-                  .total = static_cast<std::int64_t>(plan.copied.size()), .note = {}});
+                  .total = static_cast<std::int64_t>(copied.size()), .note = {}});
     try {
       refuse_not_finite(ctx, plan.source->read(copy.source));
-      writer.put_tensor(copy.name, plan.source->read(copy.source));
+      writers.put_tensor(output, copy.name, plan.source->read(copy.source));
     } catch (Error& error) {
       throw error.at(fmt::format("{} in {}", copy.source, plan.source->file_of(copy.source)));
     }
@@ -44,42 +46,68 @@ std::size_t weight_bytes_on_disk(const std::filesystem::path& folder,
   return sum;
 }
 
+/// Quantizes, and writes the weight files of all outputs.
+void write_weights(const Context& ctx, const Plan& plan, const std::filesystem::path& folder,
+                   QuantizeResult& result) {
+  OutputWriters writers(plan, folder);
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) copy_tensors(ctx, plan, i, writers);
+  if (plan.calibration.has_value()) {
+    run_calibrated(ctx, plan, writers, result);
+  } else {
+    result.linears = run_data_free(ctx, plan, writers);
+  }
+  std::vector<std::vector<std::string>> files = writers.finish();
+  for (std::size_t i = 0; i < files.size(); ++i) result.outputs[i].files = std::move(files[i]);
+}
+
+/// Everything beside the weights, then the proof. config.json comes first: it says how some layouts
+/// are to be read.
+void complete_output(const Context& ctx, const Plan& plan, std::size_t index,
+                     const std::filesystem::path& folder, QuantizeResult& result) {
+  const Output& output = plan.outputs[index];
+  OutputResult& written = result.outputs[index];
+  write_companions(plan, output, folder);
+  written.verified_tensors = verify_output(ctx, plan, index, result.linears, folder);
+  verify_made(output, written.made, folder);
+  written.bytes = weight_bytes_on_disk(folder, written.files);
+  written.effective_bits =
+      static_cast<double>(written.bytes) * 8 / static_cast<double>(plan.parameters);
+}
+
+/// The reports of the outputs, and with several also one for the folder that holds them.
+void write_reports(const Plan& plan, const QuantizeResult& result,
+                   const std::filesystem::path& folder) {
+  const std::string recipe = recipe_text(plan.job.params, params_of(plan.intent));
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    const std::filesystem::path place = plan.outputs[i].under(folder);
+    io::write_text(place / "recipe.yaml", recipe, 0640);
+    io::write_text(place / "report.json", report_json(plan, result, i), 0640);
+  }
+  if (plan.outputs.size() > 1) {
+    io::write_text(folder / "report.json", outputs_json(plan, result), 0640);
+  }
+}
+
 }  // namespace
 
 QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
   const Stopwatch watch;
   QuantizeResult result;
+  result.outputs.resize(plan.outputs.size());
   io::OutputDir out(plan.job.out, plan.job.run.overwrite);
-  {
-    const auto writer = plan.intent.exporter->create(plan.output, out.path(), plan.job.params);
-    copy_tensors(ctx, plan, *writer);
-    if (plan.calibration.has_value()) {
-      run_calibrated(ctx, plan, *writer, result);
-    } else {
-      result.linears = run_data_free(ctx, plan, *writer);
-    }
-    result.files = writer->finish();
-  }
+  write_weights(ctx, plan, out.path(), result);
   result.seconds_quantizing = watch.seconds();
-  write_companions(plan, out.path());  // config.json says how some layouts are to be read
-  result.verified_tensors = verify_output(ctx, plan, result.linears, out.path());
-  verify_made(plan, result.made, out.path());
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    complete_output(ctx, plan, i, plan.outputs[i].under(out.path()), result);
+  }
   result.seconds_verifying = watch.seconds() - result.seconds_quantizing;
-  result.output_bytes = weight_bytes_on_disk(out.path(), result.files);
-  result.effective_bits =
-      static_cast<double>(result.output_bytes) * 8 / static_cast<double>(plan.parameters);
-  io::write_text(out.path() / "recipe.yaml", recipe_text(plan.job.params, params_of(plan.intent)), 0640);
   result.peak_rss = peak_rss_bytes();
   result.seconds_planning = plan.seconds_planning;
   result.seconds_total = plan.seconds_planning + watch.seconds();
-  io::write_text(out.path() / "report.json", report_json(plan, result), 0640);
+  write_reports(plan, result, out.path());
   ctx.check_cancelled();
   out.commit();
-  ctx.event("done", io::Json{{"out", plan.job.out.string()},
-                             {"effective_bits", result.effective_bits},
-                             {"seconds", result.seconds_total},
-                             {"peak_rss_bytes", result.peak_rss}}
-                        .dump());
+  ctx.event("done", done_json(plan, result));
   return result;
 }
 

@@ -26,7 +26,7 @@ struct LinearResult {
   double bits_per_weight = 0;               // codes, scales and zeros
   CodeStats codes;
   double error_bound = 0;                   // what rounding to the grid can explain
-  std::uint64_t content = 0;                // content_hash of what was meant
+  std::vector<std::uint64_t> contents;      // written_content of each output
 };
 
 /// A float tensor that was made, not copied.
@@ -35,14 +35,19 @@ struct WrittenTensor {
   std::uint64_t values = 0;  // hash of its values as f32
 };
 
+/// What became of one output of the plan.
+struct OutputResult {
+  std::vector<WrittenTensor> made;    // and biases of smoothed linears
+  std::vector<std::string> files;
+  std::size_t bytes = 0;              // of the weight files as they lie on disk
+  double effective_bits = 0;          // bytes * 8 / parameters
+  std::size_t verified_tensors = 0;
+};
+
 struct QuantizeResult {
   std::vector<LinearResult> linears;        // in the order of the model
-  std::vector<WrittenTensor> made;          // and biases of smoothed linears
   std::vector<transform::SmoothedNorm> smoothed;
-  std::vector<std::string> files;
-  std::size_t output_bytes = 0;             // of the weight files as they lie on disk
-  double effective_bits = 0;                // output_bytes * 8 / parameters
-  std::size_t verified_tensors = 0;
+  std::vector<OutputResult> outputs;        // in the order of the plan's
   double seconds_planning = 0;
   double seconds_quantizing = 0;
   double seconds_verifying = 0;

@@ -41,10 +41,10 @@ CodeTotals code_totals(const QuantizeResult& result) {
 }
 
 /// Bytes of the weight files when their codes are compressed and all else stays as it is.
-std::size_t packed_size(const Plan& plan, const QuantizeResult& result) {
-  const std::size_t codes = std::min(stored_code_bytes(plan), result.output_bytes);
-  return result.output_bytes - codes +
-         code_totals(result).packed_bytes(plan.quantized_weights());
+std::size_t packed_size(const Plan& plan, const QuantizeResult& result, std::size_t output) {
+  const std::size_t bytes = result.outputs[output].bytes;
+  const std::size_t codes = std::min(stored_code_bytes(plan, plan.outputs[output]), bytes);
+  return bytes - codes + code_totals(result).packed_bytes(plan.quantized_weights());
 }
 
 io::Json linear_json(const Plan& plan, const LinearResult& r) {
@@ -114,27 +114,72 @@ const quant::Distortion& ranked_by(const LinearResult& r) {
   return r.output.has_value() ? *r.output : r.weight;
 }
 
+/// Size and codes of one output; its name where there are several.
+std::vector<std::string> size_lines(const Plan& plan, const QuantizeResult& result,
+                                    std::size_t output) {
+  const OutputResult& written = result.outputs[output];
+  const std::string& folder = plan.outputs[output].subfolder;
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("  size       {} -> {}{}, {:.2f} bits per parameter over all files",
+                              human_bytes(plan.input_bytes), human_bytes(written.bytes),
+                              folder.empty() ? "" : " as " + folder, written.effective_bits));
+  if (plan.outputs[output].exporter->plain_floats) return lines;
+  lines.push_back(fmt::format("  codes      {}; `pare compress` would make about {} of it",
+                              code_stats_text(code_totals(result).mean(), is_sparse(plan)),
+                              human_bytes(packed_size(plan, result, output))));
+  return lines;
+}
+
+std::vector<std::string> worst_lines(const QuantizeResult& result) {
+  constexpr std::size_t kShown = 5;
+  std::vector<const LinearResult*> worst;
+  for (const LinearResult& r : result.linears) worst.push_back(&r);
+  std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
+    return ranked_by(*a).sqnr_db() < ranked_by(*b).sqnr_db();
+  });
+  worst.resize(std::min(worst.size(), kShown));
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("  {:<42} {:>10} {:>10}", "worst linears", "weight", "output"));
+  for (const LinearResult* r : worst) {
+    const std::string output =
+        r->output.has_value() ? fmt::format("{:.1f} dB", r->output->sqnr_db()) : "-";
+    lines.push_back(fmt::format("    {:<40} {:>10} {:>10}", r->name,
+                                fmt::format("{:.1f} dB", r->weight.sqnr_db()), output));
+  }
+  return lines;
+}
+
+std::size_t verified_tensors(const QuantizeResult& result) {
+  std::size_t sum = 0;
+  for (const OutputResult& output : result.outputs) sum += output.verified_tensors;
+  return sum;
+}
+
 }  // namespace
 
-std::string report_json(const Plan& plan, const QuantizeResult& result) {
+std::string report_json(const Plan& plan, const QuantizeResult& result, std::size_t output) {
+  const Output& planned = plan.outputs[output];
+  const OutputResult& written = result.outputs[output];
   io::Json json;
   json["schema"] = 1;
   json["tool"] = "pare " PARE_VERSION;
   json["model"] = plan.model_label;
   json["scheme"] = plan.job.params.text("scheme");
-  json["format"] = plan.intent.exporter->id;
+  json["format"] = planned.exporter->id;
   json["recipe"] = recipe_json(plan.job.params, params_of(plan.intent));
   json["parameters"] = plan.parameters;
-  json["effective_bits"] = std::round(result.effective_bits * 1e4) / 1e4;
-  json["size_bytes"] = {{"input", plan.input_bytes}, {"output", result.output_bytes},
-                        {"packed_estimate", packed_size(plan, result)}};
+  json["effective_bits"] = std::round(written.effective_bits * 1e4) / 1e4;
+  json["size_bytes"] = {{"input", plan.input_bytes}, {"output", written.bytes}};
+  if (!planned.exporter->plain_floats) {
+    json["size_bytes"]["packed_estimate"] = packed_size(plan, result, output);
+  }
   json["codes"] = codes_json(code_totals(result).mean(), is_sparse(plan));
   json["coverage"] = {{"linears", plan.linears.size()},
                       {"quantized", plan.quantized_count()},
                       {"weights_quantized", plan.quantized_weights()},
-                      {"tensors_copied", plan.copied.size()},
+                      {"tensors_copied", planned.copied.size()},
                       {"tensors_dropped", plan.dropped.size()},
-                      {"tensors_verified", result.verified_tensors}};
+                      {"tensors_verified", written.verified_tensors}};
   json["seconds"] = {{"planning", result.seconds_planning},
                      {"quantizing", result.seconds_quantizing},
                      {"verifying", result.seconds_verifying},
@@ -156,39 +201,50 @@ std::string report_json(const Plan& plan, const QuantizeResult& result) {
   return json.dump(2) + "\n";
 }
 
+std::string outputs_json(const Plan& plan, const QuantizeResult& result) {
+  io::Json json = {{"schema", 1}, {"tool", "pare " PARE_VERSION}, {"outputs", io::Json::array()}};
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    json["outputs"].push_back({{"format", plan.outputs[i].exporter->id},
+                               {"folder", plan.outputs[i].subfolder},
+                               {"bytes", result.outputs[i].bytes}});
+  }
+  return json.dump(2) + "\n";
+}
+
+std::string done_json(const Plan& plan, const QuantizeResult& result) {
+  io::Json json = {{"out", plan.job.out.string()},
+                   {"effective_bits", result.outputs.front().effective_bits},
+                   {"seconds", result.seconds_total},
+                   {"peak_rss_bytes", result.peak_rss}};
+  if (plan.outputs.size() == 1) return json.dump();
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    json["outputs"].push_back({{"out", plan.outputs[i].under(plan.job.out).string()},
+                               {"effective_bits", result.outputs[i].effective_bits}});
+  }
+  return json.dump();
+}
+
 std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& result) {
   std::vector<std::string> lines;
+  const auto add = [&](std::vector<std::string> more) {
+    for (std::string& line : more) lines.push_back(std::move(line));
+  };
   lines.push_back(fmt::format(
       "  covered    {}/{} linears, {:.1f} % of {:.2f} M parameters as {}",
       plan.quantized_count(), plan.linears.size(),
       percent(static_cast<double>(plan.quantized_weights()), static_cast<double>(plan.parameters)),
       static_cast<double>(plan.parameters) / 1e6, plan.intent.scheme.text()));
-  lines.push_back(fmt::format("  size       {} -> {}, {:.2f} bits per parameter over all files",
-                              human_bytes(plan.input_bytes), human_bytes(result.output_bytes),
-                              result.effective_bits));
-  lines.push_back(fmt::format("  codes      {}; `pare compress` would make about {} of it",
-                              code_stats_text(code_totals(result).mean(), is_sparse(plan)),
-                              human_bytes(packed_size(plan, result))));
-  std::vector<const LinearResult*> worst;
-  for (const LinearResult& r : result.linears) worst.push_back(&r);
-  std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
-    return ranked_by(*a).sqnr_db() < ranked_by(*b).sqnr_db();
-  });
-  worst.resize(std::min<std::size_t>(worst.size(), 5));
-  lines.push_back(fmt::format("  {:<42} {:>10} {:>10}", "worst linears", "weight", "output"));
-  for (const LinearResult* r : worst) {
-    const std::string output =
-        r->output.has_value() ? fmt::format("{:.1f} dB", r->output->sqnr_db()) : "-";
-    lines.push_back(fmt::format("    {:<40} {:>10} {:>10}", r->name,
-                                fmt::format("{:.1f} dB", r->weight.sqnr_db()), output));
-  }
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) add(size_lines(plan, result, i));
+  add(worst_lines(result));
   lines.push_back(fmt::format(
       "  verified   {} tensors read back: names, shapes, codes and scales as meant, no NaN or "
       "infinity; {} source tensors accounted for",
-      result.verified_tensors, plan.source->tensors().size()));
+      verified_tensors(result), plan.source->tensors().size()));
   lines.push_back(fmt::format("  took       {:.1f} s, peak memory {}", result.seconds_total,
                               human_bytes(result.peak_rss)));
-  lines.push_back(fmt::format("  wrote      {}", plan.job.out.string()));
+  for (const Output& output : plan.outputs) {
+    lines.push_back(fmt::format("  wrote      {}", output.under(plan.job.out).string()));
+  }
   return lines;
 }
 

@@ -96,7 +96,10 @@ transform::SmoothSettings smooth_settings(const Plan& plan) {
 }
 
 bool smoothing_shifts(const Plan& plan) {
-  return plan.intent.exporter->norm_bias != export_::NormBias::none;
+  const std::vector<const export_::Exporter*>& exporters = plan.intent.exporters;
+  return std::all_of(exporters.begin(), exporters.end(), [](const export_::Exporter* exporter) {
+    return exporter->norm_bias != export_::NormBias::none;
+  });
 }
 
 }  // namespace pare::pipeline

@@ -22,7 +22,7 @@ std::int64_t smooth_rows(const Plan& plan);
 
 transform::SmoothSettings smooth_settings(const Plan& plan);
 
-/// Whether smoothing gives norms and linears a bias in this plan's format.
+/// Whether smoothing gives norms and linears a bias: every output must have a place for it.
 bool smoothing_shifts(const Plan& plan);
 
 }  // namespace pare::pipeline

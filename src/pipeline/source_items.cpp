@@ -11,16 +11,37 @@
 
 namespace pare::pipeline {
 
-DType model_dtype(const Plan& plan) {
+DType find_model_dtype(const Plan& plan) {
   if (plan.graph.has_value() && plan.graph->config.dtype.has_value()) {
     return *plan.graph->config.dtype;
   }
   return plan.source->find(plan.linears.front().weight_source)->dtype;
 }
 
+namespace {
+
+/// The format's own type when it has one; else that of the weight, as msModelSlim stores scales, but
+/// F32 where it does so too (two stages), and where no file holds them (sparse).
+DType stored_scale_dtype(const export_::Exporter& exporter, const quant::Scheme& scheme,
+                         DType weight) noexcept {
+  if (exporter.scale_dtype.has_value()) return *exporter.scale_dtype;
+  return scheme.grid == quant::WeightGrid::uniform ? weight : DType::f32;
+}
+
+int significant_bits(DType dtype) noexcept {
+  if (dtype == DType::bf16) return 8;
+  return dtype == DType::f16 ? 11 : 24;
+}
+
+}  // namespace
+
 DType scale_dtype(const Intent& intent, DType weight) noexcept {
-  if (intent.exporter->scale_dtype.has_value()) return *intent.exporter->scale_dtype;
-  return intent.scheme.grid == quant::WeightGrid::uniform ? weight : DType::f32;
+  DType fewest = DType::f32;
+  for (const export_::Exporter* exporter : intent.exporters) {
+    const DType stored = stored_scale_dtype(*exporter, intent.scheme, weight);
+    if (significant_bits(stored) < significant_bits(fewest)) fewest = stored;
+  }
+  return fewest;
 }
 
 float score_of(const calib::RangeScores& scores, const LinearEntry& linear) noexcept {
@@ -38,10 +59,10 @@ bool is_row_parallel(const LinearEntry& linear) noexcept {
   return linear.role == model::LinearRole::o || linear.role == model::LinearRole::down;
 }
 
-/// Builds the items in order and remembers which source tensors were used.
+/// Builds the items of one output in order and remembers which source tensors were used.
 class ItemList {
  public:
-  explicit ItemList(Plan& plan) : plan_(plan) {
+  ItemList(const Plan& plan, Output& output) : plan_(plan), output_(output) {
     for (const LinearEntry& linear : plan.linears) linears_[linear.name] = &linear;
     if (!plan.graph.has_value()) return;
     for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) note_smoothed(block);
@@ -57,23 +78,25 @@ class ItemList {
 
   void add_norm(const std::string& module) {
     add_module(module);
-    if (plan_.intent.exporter->norm_bias != export_::NormBias::duplicated) return;
+    if (output_.exporter->norm_bias != export_::NormBias::duplicated) return;
     if (!smoothed_.contains(module)) return;
     for (const std::string& name : {module + ".weight", module + ".bias"}) make_norm_copy(name);
   }
 
   /// Source tensors not used so far: dropped when they are recomputed, else copied.
-  void finish_source() {
+  std::vector<DroppedTensor> finish_source() {
+    std::vector<DroppedTensor> dropped;
     for (const formats::TensorInfo& info : plan_.source->tensors()) {
       if (used_.contains(info.name)) continue;
       if (model::is_recomputed_buffer(info.name)) {
-        plan_.dropped.push_back({info.name, "buffer that engines recompute"});
+        dropped.push_back({info.name, "buffer that engines recompute"});
       } else if (plan_.graph.has_value()) {
-        plan_.dropped.push_back({info.name, "copy of the embedding (tied head)"});
+        dropped.push_back({info.name, "copy of the embedding (tied head)"});
       } else {
         copy(info.name, info.name);
       }
     }
+    return dropped;
   }
 
  private:
@@ -89,22 +112,23 @@ class ItemList {
     item.scheme = plan_.intent.scheme;
     item.out = linear.out;
     item.in = linear.in;
-    item.scale_dtype = scale_dtype(plan_.intent, source.dtype);
+    item.scale_dtype =
+        stored_scale_dtype(*output_.exporter, plan_.intent.scheme, source.dtype);
     item.row_parallel = is_row_parallel(linear);
     item.has_power = plan_.job.params.flag("nonuniform");
     item.activation_dtype = activation_dtype(linear);
     if (const auto* bias = plan_.source->find(linear.name + ".bias"); bias != nullptr) {
-      item.bias_dtype = plan_.intent.exporter->float_dtype.value_or(bias->dtype);
+      item.bias_dtype = output_.exporter->float_dtype.value_or(bias->dtype);
       used_.insert(bias->name);
     } else if (gets_bias(linear.name)) {
       item.bias_dtype = source.dtype;
     }
-    plan_.output.items.push_back({.linear = std::move(item), .tensor = {}});
+    output_.plan.items.push_back({.linear = std::move(item), .tensor = {}});
   }
 
   /// msModelSlim's observers keep the activations' type, except the histogram: f32 for f16 models.
   DType activation_dtype(const LinearEntry& linear) const {
-    const DType dtype = plan_.output.model_dtype;
+    const DType dtype = plan_.model_dtype;
     if (dtype != DType::f16) return dtype;
     const auto method = static_cast<calib::ActMethod>(plan_.job.params.integer("act_method"));
     const float score = score_of(plan_.scores, linear);
@@ -135,21 +159,22 @@ class ItemList {
 
   void make(const std::string& name, const std::string& patch, formats::TensorInfo info,
             std::int64_t block, std::string tag = {}) {
-    plan_.made.push_back({name, patch, block});
-    plan_.output.items.push_back(
+    output_.made.push_back({name, patch, block});
+    output_.plan.items.push_back(
         {.linear = std::nullopt, .tensor = std::move(info), .tag = std::move(tag)});
   }
 
   /// A second item like that of `name`, under the name and with the tag that readers of smoothed
   /// models expect.
   void make_norm_copy(const std::string& name) {
-    for (std::size_t i = plan_.output.items.size(); i-- > 0;) {
-      if (plan_.output.items[i].tensor.name != name) continue;
-      formats::TensorInfo info = plan_.output.items[i].tensor;
+    const std::vector<export_::Item>& items = output_.plan.items;
+    for (std::size_t i = items.size(); i-- > 0;) {
+      if (items[i].tensor.name != name) continue;
+      formats::TensorInfo info = items[i].tensor;
       info.name = export_::norm_copy(name);
       const std::string module = name.substr(0, name.rfind('.'));
       return make(export_::norm_copy(name), name, std::move(info), smoothed_.at(module),
-                  plan_.output.model_type);
+                  output_.plan.model_type);
     }
   }
 
@@ -161,12 +186,13 @@ class ItemList {
     if (smoothed != smoothed_.end()) {
       return make(name, name, {name, info.dtype, info.shape}, smoothed->second);
     }
-    plan_.copied.push_back({name, source});
-    plan_.output.items.push_back(
+    output_.copied.push_back({name, source});
+    output_.plan.items.push_back(
         {.linear = std::nullopt, .tensor = {.name = name, .dtype = info.dtype, .shape = info.shape}});
   }
 
-  Plan& plan_;
+  const Plan& plan_;
+  Output& output_;
   std::map<std::string, const LinearEntry*> linears_;
   std::map<std::string, std::int64_t> smoothed_;  // module -> block
   std::set<std::string> used_;
@@ -189,23 +215,26 @@ void add_block(ItemList& items, const model::BlockNames& names) {
 }
 
 /// A bias that the source's norms have already needs a place, too.
-void refuse_lost_norm_bias(const Plan& plan) {
-  if (!plan.graph.has_value() || smoothing_shifts(plan)) return;
-  for (const CopiedTensor& copy : plan.copied) {
+void refuse_lost_norm_bias(const Plan& plan, const Output& output) {
+  if (!plan.graph.has_value() || output.exporter->norm_bias != export_::NormBias::none) return;
+  for (const CopiedTensor& copy : output.copied) {
     if (!copy.name.ends_with("norm.bias")) continue;
     throw Error(ErrorCode::scheme_not_supported,
-                fmt::format("format {} has no place for {}", plan.intent.exporter->id, copy.name))
+                fmt::format("format {} has no place for {}", output.exporter->id, copy.name))
         .hint("ascend, ascend-v1 and npy have one");
   }
 }
 
-}  // namespace
-
-void fill_output(Plan& plan) {
-  plan.output.model_type = plan.intent.type_tag;
-  plan.output.group_size = plan.intent.scheme.group_size;
-  plan.output.source = plan.job.model;
-  ItemList items(plan);
+Output plan_output(const Plan& plan, const export_::Exporter& exporter,
+                   std::vector<DroppedTensor>& dropped) {
+  Output output;
+  output.exporter = &exporter;
+  if (plan.intent.exporters.size() > 1) output.subfolder = exporter.id;
+  output.plan.model_type = plan.intent.type_tag;
+  output.plan.model_dtype = plan.model_dtype;
+  output.plan.group_size = plan.intent.scheme.group_size;
+  output.plan.source = plan.job.model;
+  ItemList items(plan, output);
   if (plan.graph.has_value()) {
     items.add_module(plan.graph->embedding);
     for (const model::BlockNames& names : plan.graph->blocks) add_block(items, names);
@@ -214,12 +243,20 @@ void fill_output(Plan& plan) {
   } else {
     for (const LinearEntry& linear : plan.linears) items.add_module(linear.name);
   }
-  items.finish_source();
-  refuse_lost_norm_bias(plan);
-  const std::string reason = plan.intent.exporter->check(plan.output);
+  dropped = items.finish_source();
+  refuse_lost_norm_bias(plan, output);
+  const std::string reason = exporter.check(output.plan);
   if (!reason.empty()) throw Error(ErrorCode::scheme_not_supported, reason);
-  plan.output_bytes =
-      export_::output_bytes(*plan.intent.exporter, plan.output, plan.job.params);
+  output.bytes = export_::output_bytes(exporter, output.plan, plan.job.params);
+  return output;
+}
+
+}  // namespace
+
+void fill_outputs(Plan& plan) {
+  for (const export_::Exporter* exporter : plan.intent.exporters) {
+    plan.outputs.push_back(plan_output(plan, *exporter, plan.dropped));
+  }
 }
 
 }  // namespace pare::pipeline

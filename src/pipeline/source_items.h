@@ -6,17 +6,17 @@
 namespace pare::pipeline {
 
 /// The model's dtype: config.json's when stated, else that of the first linear's weight.
-DType model_dtype(const Plan& plan);
+DType find_model_dtype(const Plan& plan);
 
-/// The type of weight scales: the format's when it has one; else that of the weight, as msModelSlim
-/// stores them, but F32 where it does so too (two stages), and where no file holds them (sparse).
+/// The type that weight scales are made exact in: of those that the outputs store, the one with the
+/// fewest digits, so that all hold the same.
 DType scale_dtype(const Intent& intent, DType weight) noexcept;
 
 /// A linear's score in the ranking; 0 when it was not seen.
 float score_of(const calib::RangeScores& scores, const LinearEntry& linear) noexcept;
 
-/// Fills output (items, type, group size), copied, dropped and output_bytes.
-/// Errors: scheme_not_supported when the exporter cannot hold a linear's shape.
-void fill_output(Plan& plan);
+/// Fills `dropped` and an output for every format: items, type, group size, where tensors come from.
+/// Errors: scheme_not_supported when an exporter cannot hold a linear's shape.
+void fill_outputs(Plan& plan);
 
 }  // namespace pare::pipeline

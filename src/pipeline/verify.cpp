@@ -30,18 +30,18 @@ void check_input(const quant::QuantizedLinear& q, const LinearResult& meant) {
 }
 
 /// Weights that are written dequantized.
-void check_floats(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant) {
+void check_floats(const export_::QuantizedCheckpoint& checkpoint, const LinearResult& meant,
+                  std::uint64_t content) {
   const auto weight = checkpoint.tensor(meant.name + ".weight");
   if (!weight.has_value()) fail(meant.name, "not found in the files");
   if (weight->shape != Shape{meant.out, meant.in}) fail(meant.name, "shape differs");
-  if (float_content(*weight, checkpoint.tensor(meant.name + ".bias")) != meant.content) {
+  if (float_content(*weight, checkpoint.tensor(meant.name + ".bias")) != content) {
     fail(meant.name, "weights differ");
   }
 }
 
 void check_linear(const Plan& plan, const export_::QuantizedCheckpoint& checkpoint,
-                  const LinearResult& meant) {
-  if (plan.intent.exporter->plain_floats) return check_floats(checkpoint, meant);
+                  const LinearResult& meant, std::uint64_t content) {
   auto stored = checkpoint.linear(meant.name);
   if (!stored.has_value()) fail(meant.name, "not found in the files");
   quant::QuantizedLinear& q = stored->linear;
@@ -49,7 +49,7 @@ void check_linear(const Plan& plan, const export_::QuantizedCheckpoint& checkpoi
   q.scheme.grid = plan.intent.scheme.grid;
   const bool may_clip = plan.intent.method->may_clip || plan.job.params.flag("refit_zeros");
   if (q.out != meant.out || q.in != meant.in) fail(meant.name, "shape differs");
-  if (content_hash(q) != meant.content) fail(meant.name, "codes or scales differ");
+  if (content_hash(q) != content) fail(meant.name, "codes or scales differ");
   const auto finite = [](float v) { return std::isfinite(v); };
   if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) fail(meant.name, "scale not finite");
   if (!may_clip && meant.weight.max_abs_error > meant.error_bound) {
@@ -128,27 +128,35 @@ void check_derived(const export_::StoredLinear& stored) {
   if (stored.scale_bias != export_::scale_biases(q, runs)) fail(q.name, "scale_bias differs");
 }
 
-std::size_t verify_output(const Context& ctx, const Plan& plan,
+std::size_t verify_output(const Context& ctx, const Plan& plan, std::size_t output,
                           const std::vector<LinearResult>& meant,
                           const std::filesystem::path& folder) {
-  const auto checkpoint = plan.intent.exporter->open(folder);
-  if (!plan.intent.exporter->plain_floats && checkpoint->linears().size() != meant.size()) {
+  const Output& written = plan.outputs[output];
+  const bool plain_floats = written.exporter->plain_floats;
+  const auto checkpoint = written.exporter->open(folder);
+  if (!plain_floats && checkpoint->linears().size() != meant.size()) {
     fail("the files", fmt::format("{} quantized linears instead of {}",
                                   checkpoint->linears().size(), meant.size()));
   }
   const auto linears = static_cast<std::int64_t>(meant.size());
-  const auto copies = static_cast<std::int64_t>(plan.copied.size());
+  const auto copies = static_cast<std::int64_t>(written.copied.size());
   ctx.progress({.stage = "verifying", .item = {}, .done = 0, .total = linears + copies, .note = {}});
   ctx.parallel_for(linears + copies, [&](std::int64_t i) {
     ctx.check_cancelled();
     if (i < linears) {
-      check_linear(plan, *checkpoint, meant[static_cast<std::size_t>(i)]);
-      checkpoint->release(meant[static_cast<std::size_t>(i)].name);
+      const LinearResult& linear = meant[static_cast<std::size_t>(i)];
+      const std::uint64_t content = linear.contents[output];
+      if (plain_floats) {
+        check_floats(*checkpoint, linear, content);
+      } else {
+        check_linear(plan, *checkpoint, linear, content);
+      }
+      checkpoint->release(linear.name);
       return;
     }
-    check_copy(plan, *checkpoint, plan.copied[static_cast<std::size_t>(i - linears)]);
+    check_copy(plan, *checkpoint, written.copied[static_cast<std::size_t>(i - linears)]);
   });
-  return plan.intent.exporter->declare(plan.output, plan.job.params).size();
+  return written.exporter->declare(written.plan, plan.job.params).size();
 }
 
 }  // namespace pare::pipeline

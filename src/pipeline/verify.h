@@ -12,12 +12,12 @@ namespace pare::pipeline {
 /// computed from them again. Errors: verify_failed.
 void check_derived(const export_::StoredLinear& stored);
 
-/// Opens `folder` with the exporter's own reader and checks: every planned tensor is there with its
+/// Opens the `folder` of an output of the plan with its exporter's own reader and checks: every planned tensor is there with its
 /// type and shape, copied tensors have the source's bytes, every linear has the codes, scales and
 /// bias that were meant, what follows from them (quant_bias, deq_scale, scale_bias) does, scales are
 /// finite, and each weight lies within its step of the source.
 /// Returns how many tensors were checked. Errors: verify_failed naming tensor and difference.
-std::size_t verify_output(const Context& ctx, const Plan& plan,
+std::size_t verify_output(const Context& ctx, const Plan& plan, std::size_t output,
                           const std::vector<LinearResult>& meant,
                           const std::filesystem::path& folder);
 

@@ -244,7 +244,7 @@ TEST_F(HowTo, ExporterReadsBackWhatItWrote) {
                            {{"scheme", "w8a16"}, {"format", "plain"}});
   const pipeline::Plan plan = pipeline::make_plan(ctx, job);
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, plan);  // verifies by itself
-  EXPECT_EQ(result.files, std::vector<std::string>{"plain.safetensors"});
+  EXPECT_EQ(result.outputs.front().files, std::vector<std::string>{"plain.safetensors"});
 
   const export_::Exporter* exporter = export_::exporter_of(folder_ / "out");
   ASSERT_NE(exporter, nullptr);

@@ -32,7 +32,7 @@ class Verify : public ::testing::Test {
 
   ErrorCode failure() const {
     try {
-      verify_output(ctx_, plan_, result_.linears, plan_.job.out);
+      verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out);
     } catch (const Error& error) {
       return error.code();
     }
@@ -57,7 +57,7 @@ class Verify : public ::testing::Test {
 };
 
 TEST_F(Verify, AcceptsWhatWasMeant) {
-  EXPECT_GT(verify_output(ctx_, plan_, result_.linears, plan_.job.out), 0U);
+  EXPECT_GT(verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out), 0U);
 }
 
 TEST_F(Verify, FindsAFlippedBitOfACode) {
@@ -75,7 +75,7 @@ TEST_F(Verify, FindsAFlippedBitOfACopiedTensor) {
 }
 
 TEST_F(Verify, FindsOtherCodesThanMeant) {
-  result_.linears.front().content ^= 1;
+  result_.linears.front().contents.front() ^= 1;
   EXPECT_EQ(failure(), ErrorCode::verify_failed);
 }
 
@@ -145,10 +145,10 @@ void flip_lowest_bit(const std::filesystem::path& folder, const std::string& par
 }
 
 TEST_P(VerifyDerived, FindsTheLowestBitOfWhatFollowsFromCodesAndScales) {
-  EXPECT_GT(verify_output(ctx_, plan_, result_.linears, plan_.job.out), 0U);
+  EXPECT_GT(verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out), 0U);
   flip_lowest_bit(plan_.job.out, GetParam().second);
   try {
-    verify_output(ctx_, plan_, result_.linears, plan_.job.out);
+    verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out);
     FAIL() << "accepted a flipped bit of " << GetParam().second;
   } catch (const Error& error) {
     // Codes that contradict scale_bias are refused by the reader already.
