@@ -32,7 +32,10 @@ std::vector<T> checked_integers(const FoundLinear& found, Part part, DType dtype
 
 const ValueRule kScale = {is_scale, "is no scale"};
 const ValueRule kPositiveScale = {is_positive_scale, "is no scale"};
-const ValueRule kWhole = {is_whole, "is no whole number"};
+const ValueRule kWhole = {
+    is_whole, "is no whole number",
+    "no engine reads fractions of a zero point: quantize again with zero points rounded before the "
+    "codes are made"};
 const ValueRule kInt8 = {is_int8, "is no whole number in -128..127"};
 const ValueRule kFinite = {is_finite, "is not finite"};
 
@@ -43,11 +46,12 @@ void mismatch(Part part, const std::string& expected, const TensorView& found) {
       .hint(kDamaged);
 }
 
-void bad_value(Part part, std::size_t index, float value, std::string_view rule) {
+void bad_value(Part part, std::size_t index, float value, std::string_view rule,
+               std::string_view hint) {
   const bool finite = std::isfinite(value);
   throw Error(finite ? ErrorCode::tensor_mismatch : ErrorCode::not_finite,
               fmt::format("{}, value {}: {} {}", name_of(part), index, value, rule))
-      .hint(kDamaged);
+      .hint(std::string(hint));
 }
 
 std::vector<float> checked_floats(const FoundLinear& found, Part part, const Shape& shape,
@@ -58,7 +62,9 @@ std::vector<float> checked_floats(const FoundLinear& found, Part part, const Sha
   }
   std::vector<float> values = read_floats(view);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!rule.allowed(values[i])) bad_value(part, i, values[i], rule.otherwise);
+    if (!rule.allowed(values[i])) {
+      bad_value(part, i, values[i], rule.otherwise, rule.hint);
+    }
   }
   return values;
 }
