@@ -37,37 +37,57 @@ void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
   throw std::move(error).hint(in_words_of_convert(failure.hint()));
 }
 
+/// Several calls at a time where the writer takes them.
+class WriterLock {
+ public:
+  explicit WriterLock(const export_::ExportWriter& writer) : needed_(!writer.concurrent()) {}
+
+  std::unique_lock<std::mutex> take() {
+    return needed_ ? std::unique_lock(mutex_) : std::unique_lock<std::mutex>();
+  }
+
+ private:
+  bool needed_;
+  std::mutex mutex_;
+};
+
+void write_tensor(const Context& ctx, const ConvertSource& source, const CopiedTensor& copy,
+                  WriterLock& lock, export_::ExportWriter& writer) {
+  const TensorView tensor = *source.checkpoint->tensor(copy.source);
+  try {
+    refuse_not_finite(ctx, tensor);
+    const auto alone = lock.take();
+    writer.put_tensor(copy.name, tensor);
+  } catch (Error& failure) {
+    failure.at(copy.source);
+    throw;
+  }
+  source.checkpoint->release(copy.source);
+}
+
 void write_tensors(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
                    export_::ExportWriter& writer) {
-  std::int64_t done = 0;
-  for (const CopiedTensor& copy : plan.copied) {
+  WriterLock lock(writer);
+  std::atomic<std::int64_t> done{0};
+  const auto count = static_cast<std::int64_t>(plan.copied.size());
+  ctx.parallel_for(count, [&](std::int64_t i) {
     ctx.check_cancelled();
-    ctx.progress({.stage = "copying",
-                  .item = copy.name,
-                  .done = done++,
-                  .total = static_cast<std::int64_t>(plan.copied.size()),
-                  .note = {}});
-    const TensorView tensor = *source.checkpoint->tensor(copy.source);
-    try {
-      refuse_not_finite(ctx, tensor);
-      writer.put_tensor(copy.name, tensor);
-    } catch (Error& failure) {
-      failure.at(copy.source);
-      throw;
-    }
-    source.checkpoint->release(copy.source);
-  }
+    const CopiedTensor& copy = plan.copied[static_cast<std::size_t>(i)];
+    ctx.progress(
+        {.stage = "copying", .item = copy.name, .done = done++, .total = count, .note = {}});
+    write_tensor(ctx, source, copy, lock, writer);
+  });
 }
 
 void write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
                    const ParamMap& params, export_::ExportWriter& writer) {
-  std::mutex mutex;
+  WriterLock lock(writer);
   for_each_linear(ctx, plan.output, "converting", [&](const export_::LinearPlan& linear) {
     try {
       export_::StoredLinear stored = *source.checkpoint->linear(linear.name);
       source.checkpoint->release(linear.name);
       fit_linear(stored, linear, *plan.exporter, params);
-      const std::lock_guard lock(mutex);
+      const auto alone = lock.take();
       writer.put_linear(stored.linear);
     } catch (const Error& failure) {
       if (failure.kind() != ErrorKind::unsupported) throw;

@@ -2,7 +2,7 @@
 import shutil
 
 import pytest
-from support.conversion import W4G, W8, assert_same_linears, config_of, files_of
+from support.conversion import W4G, W8, assert_same_linears, config_of, description_of, files_of
 
 
 @pytest.mark.parametrize("layout", ["ascend", "ascend-v1"])
@@ -56,3 +56,32 @@ def test_ms_to_vllm_refuses_eight_bits_for_awq(fails, quantized, tmp_path):
 def test_ms_to_vllm_writes_no_single_file(fails, quantized, tmp_path):
     text = fails("E0101", 2, "ms-to-vllm", *files_of(quantized(W4G)), "--save-path", tmp_path / "res.safetensors", out=False)
     assert f"--save-path {tmp_path / 'res'}" in text
+
+
+def test_ms_to_vllm_takes_every_spelling(convert, pare, quantized, tmp_path):
+    """Dashes as in the new documentation, underscores as in the script, and the two mixed; with = as well."""
+    for number, (path, bits, tool) in enumerate([("--save-path", "--w-bit", "--target-tool"), ("--save_path", "--w_bit", "--target_tool"),
+                                                 ("--save-path", "--w_bit", "--target-tool")]):
+        out = tmp_path / f"out-{number}"
+        pare("ms-to-vllm", *files_of(quantized(W4G)), f"{path}={out}", f"{bits}=4", f"{tool}=gptq")
+        assert_same_linears(out, convert(quantized(W4G), "gptq"))
+
+
+@pytest.mark.parametrize("option, value", [("--w-bit", 5), ("--w_bit", "four"), ("--target-tool", "gguf"), ("--target_tool", "vllm")])
+def test_ms_to_vllm_knows_two_tools_and_two_sizes(fails, quantized, tmp_path, option, value):
+    text = fails("E0102", 2, "ms-to-vllm", *files_of(quantized(W4G)), "--save-path", tmp_path / "x", option, value, out=False)
+    assert str(value) in text and option in text
+
+
+def test_ms_to_vllm_needs_all_shards(fails, quantize, tmp_path):
+    source = shutil.copytree(quantize(*W4G, "--part-file-size", "0.001", calib=None), tmp_path / "source")
+    first, second, *_ = sorted(source.glob("*.safetensors"))
+    second.unlink()
+    text = fails("E0205", 3, "ms-to-vllm", "--model", first, "--json", source / description_of(source), "--save-path", tmp_path / "x", out=False)
+    assert second.name in text
+
+
+def test_ms_to_vllm_help(pare):
+    text = " ".join(pare("ms-to-vllm", "--help").stdout.decode().split())
+    for word in ("--model", "--json", "--save-path", "--w-bit", "--target-tool"):
+        assert word in text
