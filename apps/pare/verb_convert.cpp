@@ -49,7 +49,7 @@ const Verb verb_convert = {
         "a "
         "complete folder: weights, index, config.json with the right quantization_config, "
         "tokenizer. "
-        "Then reads both sides again, decodes them and compares. Scales become F16 where the "
+        "Then reads what was written, decodes it and compares it with the source. Scales become F16 where the "
         "layout "
         "holds no other type, and the output says how far that moved weights. What a layout cannot "
         "hold is refused with those that can. Nothing is left on disk when anything fails. More: "

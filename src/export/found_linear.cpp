@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <span>
 
 namespace pare::export_ {
 namespace {
@@ -15,6 +16,12 @@ bool is_scale(float v) noexcept { return std::isfinite(v) && v >= 0; }
 bool is_positive_scale(float v) noexcept { return std::isfinite(v) && v > 0; }
 bool is_whole(float v) noexcept { return std::isfinite(v) && std::nearbyint(v) == v; }
 bool is_int8(float v) noexcept { return is_whole(v) && v >= -128 && v <= 127; }
+
+bool all_zero_bits(std::span<const std::byte> bytes) noexcept {
+  // Every byte equals the one after it, and the first is 0.
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
 
 template <typename T>
 std::vector<T> checked_integers(const FoundLinear& found, Part part, DType dtype,
@@ -59,6 +66,9 @@ std::vector<float> checked_floats(const FoundLinear& found, Part part, const Sha
   const TensorView& view = *found[part];
   if (!is_weight_float(view.dtype) || view.shape != shape) {
     mismatch(part, fmt::format("F32, F16 or BF16 {}", shape.text()), view);
+  }
+  if (rule.allowed(0) && all_zero_bits(view.data)) {  // the zero points of symmetric weights
+    return std::vector<float>(static_cast<std::size_t>(view.numel()));
   }
   std::vector<float> values = read_floats(view);
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -8,11 +8,9 @@ namespace pare::export_ {
 namespace {
 
 constexpr int kWordBits = 32;
-/// Lines walked through at a time. Rows of weights are often 4096 bytes or a multiple apart, and
-/// then lie in the same few places of a cache: eight of them stay there together.
-constexpr std::int64_t kTile = 8;
-/// Codes side by side, and words of a line, that are turned round in a buffer: a cache line each.
-constexpr std::int64_t kRunCodes = 64;
+/// Lines, and words of a line, that are turned round in a buffer. Rows of weights are often 4096
+/// bytes or a multiple apart and share few places of a cache: both sides take whole cache lines.
+constexpr std::int64_t kRunLines = 64;
 constexpr std::int64_t kRunWords = 16;
 
 /// Lowest bit of the field that holds code j of a word.
@@ -32,35 +30,45 @@ struct WordGrid {
   std::int64_t word_step = 0;
 };
 
-/// Calls fn(line, word) for all words, tile by tile.
+/// Words of `lines` lines from `line` on: of_word(w)[i] is word `word` + w of line `line` + i.
+struct Run {
+  std::int64_t line = 0;
+  std::int64_t lines = 0;
+  std::int64_t word = 0;
+  std::int64_t count = 0;
+  std::array<std::uint32_t, kRunLines * kRunWords> words{};
+
+  std::uint32_t* of_word(std::int64_t w) noexcept { return words.data() + w * kRunLines; }
+};
+
+/// Calls fn(run) for all words, in blocks that a buffer holds.
 template <typename Fn>
-void for_each_word(std::int64_t lines, std::int64_t words, const Fn& fn) noexcept {
-  for (std::int64_t first = 0; first < lines; first += kTile) {
-    const std::int64_t last = std::min(lines, first + kTile);
-    for (std::int64_t word = 0; word < words; ++word) {
-      for (std::int64_t line = first; line < last; ++line)
-        fn(line, word);
+void for_each_run(std::int64_t lines, std::int64_t words, const Fn& fn) noexcept {
+  for (std::int64_t line = 0; line < lines; line += kRunLines) {
+    for (std::int64_t word = 0; word < words; word += kRunWords) {
+      Run run;
+      run.line = line;
+      run.lines = std::min(kRunLines, lines - line);
+      run.word = word;
+      run.count = std::min(kRunWords, words - word);
+      fn(run);
     }
   }
 }
 
-std::uint32_t gather(const std::int8_t* code, std::int64_t step, std::int64_t count, int offset,
-                     const Shifts& shifts) noexcept {
-  std::uint32_t word = 0;
-  for (std::int64_t j = 0; j < count; ++j) {
-    const int value = code[j * step] + offset;
-    word |= static_cast<std::uint32_t>(value) << shifts[static_cast<std::size_t>(j)];
-  }
-  return word;
-}
-
-void scatter(std::uint32_t word, std::int8_t* code, std::int64_t step, std::int64_t count,
-             int bits, const Shifts& shifts) noexcept {
-  const int offset = 1 << (bits - 1);
-  const std::uint32_t mask = (std::uint32_t{1} << bits) - 1;
-  for (std::int64_t j = 0; j < count; ++j) {
-    const auto field = static_cast<int>((word >> shifts[static_cast<std::size_t>(j)]) & mask);
-    code[j * step] = static_cast<std::int8_t>(field - offset);
+/// Calls fn(first byte in the file, first word of the run, number of words) for words that lie side
+/// by side on both sides.
+template <typename Fn>
+void for_each_piece(Run& run, const WordGrid& grid, const Fn& fn) noexcept {
+  const bool together = grid.line_step == 1;
+  for (std::int64_t w = 0; w < run.count; ++w) {
+    const std::int64_t at = run.line * grid.line_step + (run.word + w) * grid.word_step;
+    if (together) {
+      fn(at * 4, run.of_word(w), run.lines);
+      continue;
+    }
+    for (std::int64_t i = 0; i < run.lines; ++i)
+      fn((at + i * grid.line_step) * 4, run.of_word(w) + i, std::int64_t{1});
   }
 }
 
@@ -94,152 +102,99 @@ void split_bytes(std::uint32_t word, int bits, std::int8_t* codes) noexcept {
   std::memcpy(codes, &x, 8);
 }
 
-/// Words whose codes lie side by side.
-void pack_rows(const CodeGrid<const std::int8_t>& codes, int bits, const WordGrid& grid,
-               std::byte* out) noexcept {
-  const Shifts shifts = shifts_of(bits, WordOrder::natural);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_word(codes.rows, words_for(codes.columns, bits), [&](std::int64_t r, std::int64_t w) {
-    const std::int64_t count = std::min(per_word, codes.columns - w * per_word);
-    const std::int8_t* code = codes.data + r * codes.row_step + w * per_word;
-    const std::uint32_t word = count == per_word
-                                   ? join_bytes(code, bits)
-                                   : gather(code, 1, count, 1 << (bits - 1), shifts);
-    std::memcpy(out + (r * grid.line_step + w * grid.word_step) * 4, &word, 4);
-  });
-}
-
-void unpack_rows(const std::byte* words, int bits, const WordGrid& grid,
-                 const CodeGrid<std::int8_t>& codes) noexcept {
-  const Shifts shifts = shifts_of(bits, WordOrder::natural);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_word(codes.rows, words_for(codes.columns, bits), [&](std::int64_t r, std::int64_t w) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, words + (r * grid.line_step + w * grid.word_step) * 4, 4);
-    const std::int64_t count = std::min(per_word, codes.columns - w * per_word);
-    std::int8_t* code = codes.data + r * codes.row_step + w * per_word;
-    if (count == per_word) return split_bytes(word, bits, code);
-    scatter(word, code, 1, count, bits, shifts);
-  });
-}
-
-/// Words of `lines` lines from `line` on, word by word: words[w * kRunCodes + i] is word w of line i.
-struct Run {
-  std::int64_t line = 0;
-  std::int64_t lines = 0;
-  std::int64_t word = 0;
-  std::int64_t count = 0;
-  std::array<std::uint32_t, kRunCodes * kRunWords> words{};
-
-  std::uint32_t* of_word(std::int64_t w) noexcept { return words.data() + w * kRunCodes; }
-};
-
-/// Calls fn(run) for all words, in blocks that a buffer holds.
-template <typename Fn>
-void for_each_run(std::int64_t lines, std::int64_t words, const Fn& fn) noexcept {
-  for (std::int64_t line = 0; line < lines; line += kRunCodes) {
-    for (std::int64_t word = 0; word < words; word += kRunWords) {
-      Run run;
-      run.line = line;
-      run.lines = std::min(kRunCodes, lines - line);
-      run.word = word;
-      run.count = std::min(kRunWords, words - word);
-      fn(run);
-    }
-  }
-}
-
-/// Codes of one field of `lines` words, side by side: a loop that becomes vector instructions.
-void add_field(const std::int8_t* codes, std::int64_t lines, int offset, int shift,
+/// One field of `lines` words, whose codes lie `step` apart: with a step of 1 a loop that becomes
+/// vector instructions.
+void add_field(const std::int8_t* codes, std::int64_t step, std::int64_t lines, int bits, int shift,
                std::uint32_t* words) noexcept {
+  const int offset = 1 << (bits - 1);
   for (std::int64_t i = 0; i < lines; ++i)
-    words[i] |= static_cast<std::uint32_t>(codes[i] + offset) << shift;
+    words[i] |= static_cast<std::uint32_t>(codes[i * step] + offset) << shift;
 }
 
 void take_field(const std::uint32_t* words, std::int64_t lines, int bits, int shift,
-                std::int8_t* codes) noexcept {
+                std::int64_t step, std::int8_t* codes) noexcept {
   const int offset = 1 << (bits - 1);
   const std::uint32_t mask = (std::uint32_t{1} << bits) - 1;
-  for (std::int64_t i = 0; i < lines; ++i)
-    codes[i] = static_cast<std::int8_t>(static_cast<int>((words[i] >> shift) & mask) - offset);
+  for (std::int64_t i = 0; i < lines; ++i) {
+    const auto field = static_cast<int>((words[i] >> shift) & mask);
+    codes[i * step] = static_cast<std::int8_t>(field - offset);
+  }
 }
 
-/// Words whose codes lie far apart, but beside those of the next line.
-void pack_lines(const CodeGrid<const std::int8_t>& codes, int bits, WordOrder order,
-                const WordGrid& grid, std::byte* out) noexcept {
-  const Shifts shifts = shifts_of(bits, order);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_run(codes.rows, words_for(codes.columns, bits), [&](Run& run) {
-    const std::int64_t first = run.word * per_word;
-    const std::int64_t columns = std::min(run.count * per_word, codes.columns - first);
-    for (std::int64_t j = 0; j < columns; ++j) {
-      const std::int8_t* code = codes.data + run.line + (first + j) * codes.column_step;
-      const int shift = shifts[static_cast<std::size_t>(j % per_word)];
-      add_field(code, run.lines, 1 << (bits - 1), shift, run.of_word(j / per_word));
-    }
-    for (std::int64_t i = 0; i < run.lines; ++i) {
-      for (std::int64_t w = 0; w < run.count; ++w) {
-        const std::int64_t at = (run.line + i) * grid.line_step + (run.word + w) * grid.word_step;
-        std::memcpy(out + at * 4, run.of_word(w) + i, 4);
-      }
-    }
-  });
-}
+/// The codes of a run, in whole words where they lie side by side, field by field elsewhere.
+template <typename Code>
+class RunCodes {
+ public:
+  RunCodes(const CodeGrid<Code>& codes, int bits, WordOrder order) noexcept
+      : codes_(codes),
+        bits_(bits),
+        shifts_(shifts_of(bits, order)),
+        whole_words_(codes.column_step == 1 && order == WordOrder::natural) {}
 
-void unpack_lines(const std::byte* words, int bits, WordOrder order, const WordGrid& grid,
-                  const CodeGrid<std::int8_t>& codes) noexcept {
-  const Shifts shifts = shifts_of(bits, order);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_run(codes.rows, words_for(codes.columns, bits), [&](Run& run) {
+  /// Calls whole(word of the run, line of the run, codes) for every word that can be taken whole.
+  template <typename Whole>
+  std::int64_t for_each_whole(const Run& run, const Whole& whole) const noexcept {
+    if (!whole_words_) return 0;
+    const std::int64_t full = std::min(run.count, codes_.columns / per_word() - run.word);
     for (std::int64_t i = 0; i < run.lines; ++i) {
-      for (std::int64_t w = 0; w < run.count; ++w) {
-        const std::int64_t at = (run.line + i) * grid.line_step + (run.word + w) * grid.word_step;
-        std::memcpy(run.of_word(w) + i, words + at * 4, 4);
-      }
+      Code* code = codes_.data + (run.line + i) * codes_.row_step + run.word * per_word();
+      for (std::int64_t w = 0; w < full; ++w)
+        whole(w, i, code + w * per_word());
     }
-    const std::int64_t first = run.word * per_word;
-    const std::int64_t columns = std::min(run.count * per_word, codes.columns - first);
-    for (std::int64_t j = 0; j < columns; ++j) {
-      std::int8_t* code = codes.data + run.line + (first + j) * codes.column_step;
-      const int shift = shifts[static_cast<std::size_t>(j % per_word)];
-      take_field(run.of_word(j / per_word), run.lines, bits, shift, code);
+    return full;
+  }
+
+  /// Calls field(word of the run, shift, codes of the first line) for the words from `first` on.
+  template <typename Field>
+  void for_each_field(const Run& run, std::int64_t first, const Field& field) const noexcept {
+    const std::int64_t last = std::min((run.word + run.count) * per_word(), codes_.columns);
+    for (std::int64_t c = (run.word + first) * per_word(); c < last; ++c) {
+      Code* code = codes_.data + run.line * codes_.row_step + c * codes_.column_step;
+      field(c / per_word() - run.word, shifts_[static_cast<std::size_t>(c % per_word())], code);
     }
-  });
-}
+  }
+
+ private:
+  std::int64_t per_word() const noexcept { return kWordBits / bits_; }
+
+  CodeGrid<Code> codes_;
+  int bits_;
+  Shifts shifts_;
+  bool whole_words_;
+};
 
 void pack(const CodeGrid<const std::int8_t>& codes, int bits, WordOrder order, const WordGrid& grid,
           std::byte* out) noexcept {
-  if (codes.row_step == 1) return pack_lines(codes, bits, order, grid, out);
-  if (codes.column_step == 1 && order == WordOrder::natural) {
-    return pack_rows(codes, bits, grid, out);
-  }
-  const Shifts shifts = shifts_of(bits, order);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_word(codes.rows, words_for(codes.columns, bits), [&](std::int64_t r, std::int64_t w) {
-    const std::int64_t first = w * per_word;
-    const std::int64_t count = std::min(per_word, codes.columns - first);
-    const std::int8_t* code = codes.data + r * codes.row_step + first * codes.column_step;
-    const std::uint32_t word =
-        gather(code, codes.column_step, count, 1 << (bits - 1), shifts);
-    std::memcpy(out + (r * grid.line_step + w * grid.word_step) * 4, &word, 4);
+  const RunCodes<const std::int8_t> source(codes, bits, order);
+  for_each_run(codes.rows, words_for(codes.columns, bits), [&](Run& run) {
+    const std::int64_t done = source.for_each_whole(
+        run, [&](std::int64_t w, std::int64_t i, const std::int8_t* code) {
+          run.of_word(w)[i] = join_bytes(code, bits);
+        });
+    source.for_each_field(run, done, [&](std::int64_t w, int shift, const std::int8_t* code) {
+      add_field(code, codes.row_step, run.lines, bits, shift, run.of_word(w));
+    });
+    for_each_piece(run, grid,
+                   [&](std::int64_t at, const std::uint32_t* words, std::int64_t count) {
+                     std::memcpy(out + at, words, static_cast<std::size_t>(count) * 4);
+                   });
   });
 }
 
-void unpack(const std::byte* words, int bits, WordOrder order, const WordGrid& grid,
+void unpack(const std::byte* in, int bits, WordOrder order, const WordGrid& grid,
             const CodeGrid<std::int8_t>& codes) noexcept {
-  if (codes.row_step == 1) return unpack_lines(words, bits, order, grid, codes);
-  if (codes.column_step == 1 && order == WordOrder::natural) {
-    return unpack_rows(words, bits, grid, codes);
-  }
-  const Shifts shifts = shifts_of(bits, order);
-  const std::int64_t per_word = kWordBits / bits;
-  for_each_word(codes.rows, words_for(codes.columns, bits), [&](std::int64_t r, std::int64_t w) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, words + (r * grid.line_step + w * grid.word_step) * 4, 4);
-    const std::int64_t first = w * per_word;
-    const std::int64_t count = std::min(per_word, codes.columns - first);
-    std::int8_t* code = codes.data + r * codes.row_step + first * codes.column_step;
-    scatter(word, code, codes.column_step, count, bits, shifts);
+  const RunCodes<std::int8_t> target(codes, bits, order);
+  for_each_run(codes.rows, words_for(codes.columns, bits), [&](Run& run) {
+    for_each_piece(run, grid, [&](std::int64_t at, std::uint32_t* words, std::int64_t count) {
+      std::memcpy(words, in + at, static_cast<std::size_t>(count) * 4);
+    });
+    const std::int64_t done =
+        target.for_each_whole(run, [&](std::int64_t w, std::int64_t i, std::int8_t* code) {
+          split_bytes(run.of_word(w)[i], bits, code);
+        });
+    target.for_each_field(run, done, [&](std::int64_t w, int shift, std::int8_t* code) {
+      take_field(run.of_word(w), run.lines, bits, shift, codes.row_step, code);
+    });
   });
 }
 

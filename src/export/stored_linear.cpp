@@ -88,13 +88,22 @@ void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::Qu
       .hint(kDamaged);
 }
 
-/// Lowest and highest code; a loop that compilers turn into vector instructions.
-std::pair<std::int8_t, std::int8_t> range_of(std::span<const std::int8_t> codes) noexcept {
+/// Copies codes and returns the lowest and highest, or 0; loops that become vector instructions,
+/// over pieces that stay in the cache from one to the other.
+std::pair<std::int8_t, std::int8_t> copy_codes(std::span<const std::byte> bytes,
+                                               std::vector<std::int8_t>& codes) {
+  constexpr std::size_t kPiece = 16384;
   std::int8_t low = 0;
   std::int8_t high = 0;
-  for (const std::int8_t code : codes) {
-    low = std::min(low, code);
-    high = std::max(high, code);
+  codes.reserve(bytes.size());
+  for (std::size_t first = 0; first < bytes.size(); first += kPiece) {
+    const std::size_t size = std::min(kPiece, bytes.size() - first);
+    const auto* piece = reinterpret_cast<const std::int8_t*>(bytes.data() + first);
+    codes.insert(codes.end(), piece, piece + size);
+    for (std::size_t i = 0; i < size; ++i) {
+      low = std::min(low, piece[i]);
+      high = std::max(high, piece[i]);
+    }
   }
   return {low, high};
 }
@@ -105,10 +114,7 @@ void read_codes(const FoundLinear& found, Packing packing, quant::QuantizedLinea
     q.codes = unpack_int4(bytes, q.out, q.in, packing);
     return;
   }
-  const auto* first = reinterpret_cast<const std::int8_t*>(bytes.data());
-  q.codes.assign(first, first + bytes.size());
-  if (q.scheme.weight_bits == 8) return;
-  const auto [low, high] = range_of(q.codes);
+  const auto [low, high] = copy_codes(bytes, q.codes);
   if (low >= q.scheme.qmin() && high <= q.scheme.qmax()) return;
   throw Error(ErrorCode::tensor_mismatch,
               fmt::format("{} holds codes {} to {}, more than {} bits", name_of(Part::weight), low, high,

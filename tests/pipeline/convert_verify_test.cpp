@@ -39,8 +39,13 @@ class Conversion {
     const ConvertSource source = open_quantized(from_);
     const ConvertOutline outline = read_outline(ctx, source);
     const ConvertPlan plan = plan_conversion(outline, *source.checkpoint, to_);
+    MeantLinears meant;
+    for (const export_::Item& item : plan.output.items) {
+      if (!item.linear.has_value()) continue;
+      prepare_linear(*source.checkpoint, *item.linear, to_, params_, meant[item.linear->name]);
+    }
     try {
-      prove_conversion(ctx, source, plan, params_, out_);
+      prove_conversion(ctx, source, plan, params_, meant, out_);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::verify_failed) << error.what();
       return error.detail();
@@ -85,7 +90,7 @@ const Flip kFlips[] = {
     {kGroups, "ascend-v1", kUp + ".weight", kUp},
     {kGroups, "ascend-v1", kUp + ".weight_scale", kUp},
     {kGroups, "dequantized", kUp + ".weight", kUp + ".weight"},
-    {kGroups, "dequantized", kQ + ".bias", kQ + ".weight"},
+    {kGroups, "dequantized", kQ + ".bias", kQ},
     {kGroups, "autoawq", "model.norm.weight", "model.norm.weight"},
     {kGroups, "compressed-tensors", "model.embed_tokens.weight", "model.embed_tokens.weight"},
     {kStatic, "compressed-tensors", kUp + ".weight", kUp},
