@@ -32,17 +32,16 @@ std::vector<std::string> folded_norms(const formats::TensorSource& source) {
     const std::string original = norm_original(info.name);
     if (original.empty()) continue;
     const formats::TensorInfo* first = source.find(original);
-    const bool alike = is_weight_float(info.dtype) &&
-                       (first == nullptr ||
-                        (first->shape == info.shape && first->dtype == info.dtype));
+    const bool alike =
+        is_weight_float(info.dtype) &&
+        (first == nullptr || (first->shape == info.shape && first->dtype == info.dtype));
     if (!alike) {
       throw Error(ErrorCode::bad_description,
                   fmt::format("{} and {} differ in type or shape", info.name, original))
           .hint("one is the smoothed copy of the other: quantize again");
     }
-    const bool same =
-        first != nullptr &&
-        read_floats(source.read(original)) == read_floats(source.read(info.name));
+    const bool same = first != nullptr &&
+                      read_floats(source.read(original)) == read_floats(source.read(info.name));
     if (!same) folded.push_back(info.name);
   }
   return folded;

@@ -167,17 +167,16 @@ void pack(const CodeGrid<const std::int8_t>& codes, int bits, WordOrder order, c
           std::byte* out) noexcept {
   const RunCodes<const std::int8_t> source(codes, bits, order);
   for_each_run(codes.rows, words_for(codes.columns, bits), [&](Run& run) {
-    const std::int64_t done = source.for_each_whole(
-        run, [&](std::int64_t w, std::int64_t i, const std::int8_t* code) {
+    const std::int64_t done =
+        source.for_each_whole(run, [&](std::int64_t w, std::int64_t i, const std::int8_t* code) {
           run.of_word(w)[i] = join_bytes(code, bits);
         });
     source.for_each_field(run, done, [&](std::int64_t w, int shift, const std::int8_t* code) {
       add_field(code, codes.row_step, run.lines, bits, shift, run.of_word(w));
     });
-    for_each_piece(run, grid,
-                   [&](std::int64_t at, const std::uint32_t* words, std::int64_t count) {
-                     std::memcpy(out + at, words, static_cast<std::size_t>(count) * 4);
-                   });
+    for_each_piece(run, grid, [&](std::int64_t at, const std::uint32_t* words, std::int64_t count) {
+      std::memcpy(out + at, words, static_cast<std::size_t>(count) * 4);
+    });
   });
 }
 

@@ -117,8 +117,8 @@ void read_codes(const FoundLinear& found, Packing packing, quant::QuantizedLinea
   const auto [low, high] = copy_codes(bytes, q.codes);
   if (low >= q.scheme.qmin() && high <= q.scheme.qmax()) return;
   throw Error(ErrorCode::tensor_mismatch,
-              fmt::format("{} holds codes {} to {}, more than {} bits", name_of(Part::weight), low, high,
-                          q.scheme.weight_bits))
+              fmt::format("{} holds codes {} to {}, more than {} bits", name_of(Part::weight), low,
+                          high, q.scheme.weight_bits))
       .hint("the weight may be packed: ascend-v1 files carry \"version\" in their description");
 }
 

@@ -250,8 +250,8 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> f16_bits(DF df, hn::Vec<DF> x) noex
   const auto rebased = hn::Add(hn::Sub(size, hn::Set(du, 0x38000000U - 0xFFFU)), odd);
   const auto shifted = hn::BitCast(du, hn::Add(hn::BitCast(df, size), hn::Set(df, 0.5F)));
   const auto small = hn::And(shifted, hn::Set(du, 0x7FFU));
-  const auto normal = hn::IfThenElse(hn::Lt(size, hn::Set(du, 0x38800000U)), small,
-                                     hn::ShiftRight<13>(rebased));
+  const auto normal =
+      hn::IfThenElse(hn::Lt(size, hn::Set(du, 0x38800000U)), small, hn::ShiftRight<13>(rebased));
   const auto large = hn::Gt(size, hn::Set(du, 0x477FFFFFU));
   return hn::Or(hn::IfThenElse(large, hn::Set(du, 0x7C00U), normal), sign);
 }

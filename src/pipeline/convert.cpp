@@ -110,9 +110,8 @@ void write_tensors(const Context& ctx, const ConvertSource& source, const Conver
   });
 }
 
-MeantLinears write_linears(const Context& ctx, const ConvertSource& source,
-                           const ConvertPlan& plan, const ParamMap& params,
-                           export_::ExportWriter& writer) {
+MeantLinears write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
+                           const ParamMap& params, export_::ExportWriter& writer) {
   WriterLock lock(writer);
   std::mutex mutex;
   MeantLinears all;
@@ -166,8 +165,7 @@ void for_each_linear(const Context& ctx, const export_::ExportPlan& plan, const 
     const export_::LinearPlan& linear = *linears[static_cast<std::size_t>(i)];
     const CodesInHand::Share share(in_hand, linear.out * linear.in);
     fn(linear);
-    ctx.progress(
-        {.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
+    ctx.progress({.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
   });
 }
 

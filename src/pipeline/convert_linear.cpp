@@ -40,8 +40,9 @@ double scale_difference(const quant::QuantizedLinear& q, const std::vector<float
       if (q.scales[at] == scales[at]) continue;
       const double change =
           std::abs(static_cast<double>(q.scales[at]) - static_cast<double>(scales[at]));
-      worst = std::max(worst, change * static_cast<double>(
-                           reach(q.codes.data() + row * q.in + column, columns, q.zeros[at])));
+      worst =
+          std::max(worst, change * static_cast<double>(reach(q.codes.data() + row * q.in + column,
+                                                             columns, q.zeros[at])));
     }
   }
   return worst;

@@ -65,8 +65,8 @@ void check_linear(const export_::LinearPlan& planned, const MeantLinear& meant,
   if (content_hash(q) != meant.content) fail(name, "codes, scales, zeros or bias differ");
   const bool same_input =
       q.input.has_value() == meant.input.has_value() &&
-      (!q.input.has_value() || (q.input->scale == meant.input->scale &&
-                                q.input->zero_point == meant.input->zero_point));
+      (!q.input.has_value() ||
+       (q.input->scale == meant.input->scale && q.input->zero_point == meant.input->zero_point));
   if (!same_input) fail(name, "activation parameters differ");
   check_derived(found);
 }
@@ -82,8 +82,8 @@ class LinearProof {
     const auto found = meant_.find(linear.name);
     if (found == meant_.end()) fail(linear.name, "was never converted");
     const MeantLinear& meant = found->second;
-    const double difference = plan_.exporter->plain_floats ? check_floats(linear)
-                                                           : check_codes(linear, meant);
+    const double difference =
+        plan_.exporter->plain_floats ? check_floats(linear) : check_codes(linear, meant);
     written_.release(linear.name);
     const std::lock_guard lock(mutex_);
     fitting_.add(meant.fitting);

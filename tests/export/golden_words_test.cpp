@@ -21,7 +21,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 
-/// A tensor as it must lie in the file: bytes written as hexadecimal digits, words of `width` bytes.
+/// A tensor as it must lie in the file: bytes written as hexadecimal digits, words of `width`
+/// bytes.
 struct GoldenTensor {
   std::string name;
   DType dtype;
@@ -103,11 +104,15 @@ std::vector<GoldenCase> cases() {
   const GoldenTensor gptq_codes{"a.qweight", DType::i32, {1, 8}, kAlongInputs};
   const GoldenTensor turned_scales{"a.scales", DType::f16, {1, 8}, kScales};
   const GoldenTensor scales{"a.weight_scale", DType::f16, {8, 1}, kScales};
-  const GoldenTensor g_idx{
-      "a.g_idx", DType::i32, {8}, "00000000 00000000 00000000 00000000 00000000 00000000 00000000 "
-                                  "00000000"};
+  const GoldenTensor g_idx{"a.g_idx",
+                           DType::i32,
+                           {8},
+                           "00000000 00000000 00000000 00000000 00000000 00000000 00000000 "
+                           "00000000"};
   const GoldenTensor awq_codes{
-      "a.qweight", DType::i32, {8, 1},
+      "a.qweight",
+      DType::i32,
+      {8, 1},
       "5F932C60 A4E871B5 F93DC60A 4E821B5F 93D760A4 E82CB5F9 3D710A4E 82C65F93"};
   const GoldenTensor ct_codes{"a.weight_packed", DType::i32, {8, 1}, kAlongInputs};
   const auto word = [](const std::string& name, const std::string& text) {
@@ -118,23 +123,39 @@ std::vector<GoldenCase> cases() {
       {"autoawq", 8, Zeros::symmetric, {awq_codes, word("a.qzeros", "88888888"), turned_scales}},
       {"gptq", 8, Zeros::golden, {gptq_codes, word("a.qzeros", "B2E05867"), turned_scales, g_idx}},
       {"gptq", 8, Zeros::symmetric, {gptq_codes, word("a.qzeros", "77777777"), turned_scales}},
-      {"gptq-v2", 8, Zeros::golden,
+      {"gptq-v2",
+       8,
+       Zeros::golden,
        {gptq_codes, word("a.qzeros", "C3F16978"), turned_scales, g_idx}},
       {"gptq-v2", 8, Zeros::symmetric, {gptq_codes, word("a.qzeros", "88888888"), turned_scales}},
-      {"compressed-tensors", 8, Zeros::golden,
+      {"compressed-tensors",
+       8,
+       Zeros::golden,
        {ct_codes, word("a.weight_zero_point", "C3F16978"), scales}},
       {"compressed-tensors", 8, Zeros::symmetric, {ct_codes, scales}},
-      {"ascend", 8, Zeros::golden,
+      {"ascend",
+       8,
+       Zeros::golden,
        {{"a.weight", DType::i8, {8, 8}, kCodes},
         {"a.weight_offset", DType::f16, {8, 1}, "0000 BC00 3C00 C000 C700 4700 C500 4400"},
         scales}},
-      {"ascend-v1", 8, Zeros::golden,
-       {{"a.weight", DType::i8, {8, 4},
-         "D8 72 1C B6 0B A5 4F E9 3E D8 72 1C 61 0B A5 4F 94 3E D8 72 C7 61 0B A5 FA 94 3E D8 2D C7 "
+      {"ascend-v1",
+       8,
+       Zeros::golden,
+       {{"a.weight",
+         DType::i8,
+         {8, 4},
+         "D8 72 1C B6 0B A5 4F E9 3E D8 72 1C 61 0B A5 4F 94 3E D8 72 C7 61 0B A5 FA 94 3E D8 2D "
+         "C7 "
          "61 0B"}}},
-      {"ascend-v1", 4, Zeros::golden,
-       {{"a.weight", DType::i8, {4, 8},
-         "B8 0D 52 A7 FC 41 96 EB 1E 63 B8 0D 52 A7 FC 41 74 C9 1E 63 B8 0D 52 A7 DA 2F 74 C9 1E 63 "
+      {"ascend-v1",
+       4,
+       Zeros::golden,
+       {{"a.weight",
+         DType::i8,
+         {4, 8},
+         "B8 0D 52 A7 FC 41 96 EB 1E 63 B8 0D 52 A7 FC 41 74 C9 1E 63 B8 0D 52 A7 DA 2F 74 C9 1E "
+         "63 "
          "B8 0D"}}},
   };
 }
@@ -170,7 +191,8 @@ TEST_P(GoldenWords, AreRead) {
   const test::TemporaryFolder folder;
   test::write_model(exporter, model_of(c), folder.path(), test::defaults_of(exporter));
   test::replace_tensors(folder.path(), [&](std::map<std::string, Tensor>& tensors) {
-    for (const GoldenTensor& golden : c.tensors) tensors[golden.name] = tensor_of(golden);
+    for (const GoldenTensor& golden : c.tensors)
+      tensors[golden.name] = tensor_of(golden);
   });
   const auto stored = exporter.open(folder.path())->linear("a");
   ASSERT_TRUE(stored.has_value());
@@ -221,7 +243,8 @@ TEST(GoldenWordsOfEightBits, NaturalOrder) {
   q.scales.assign(4, .5F);
   q.zeros.assign(4, 0.0F);
   for (int o = 0; o < 4; ++o) {
-    for (int i = 0; i < 8; ++i) q.codes.push_back(static_cast<std::int8_t>(i + 1 + 16 * o - 128));
+    for (int i = 0; i < 8; ++i)
+      q.codes.push_back(static_cast<std::int8_t>(i + 1 + 16 * o - 128));
   }
   const std::vector<std::uint32_t> first = {0x04030201U, 0x14131211U, 0x24232221U, 0x34333231U};
   const std::vector<std::uint32_t> second = {0x08070605U, 0x18171615U, 0x28272625U, 0x38373635U};
@@ -237,7 +260,8 @@ TEST(GoldenWordsOfEightBits, NaturalOrder) {
     EXPECT_EQ(files.read("a").zeros, q.zeros) << format;
   }
   std::vector<std::uint32_t> along;
-  for (std::size_t o = 0; o < 4; ++o) along.insert(along.end(), {first[o], second[o]});
+  for (std::size_t o = 0; o < 4; ++o)
+    along.insert(along.end(), {first[o], second[o]});
   test::HfFolder files = test::HfFolder::of("compressed-tensors", test::one_linear(q));
   EXPECT_THAT(test::words_of(files.tensors.at("a.weight_packed").view()), ElementsAreArray(along));
   files.tensors["a.weight_packed"] = test::words({4, 2}, along);

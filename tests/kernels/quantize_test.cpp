@@ -250,9 +250,11 @@ TEST_P(QuantizeKernels, NarrowingRoundsLikeTheScalarConversion) {
   std::vector<float> values;
   for (std::uint32_t bits = 0; bits < 0x7C00U; ++bits) {
     const float low = to_float(F16{static_cast<std::uint16_t>(bits)});
-    const float high = bits == 0x7BFFU ? 65536.0F : to_float(F16{static_cast<std::uint16_t>(bits + 1)});
+    const float high =
+        bits == 0x7BFFU ? 65536.0F : to_float(F16{static_cast<std::uint16_t>(bits + 1)});
     const float middle = low + (high - low) / 2;
-    for (const float v : {low, middle, std::nextafter(middle, 0.0F), std::nextafter(middle, kInf)}) {
+    for (const float v :
+         {low, middle, std::nextafter(middle, 0.0F), std::nextafter(middle, kInf)}) {
       values.push_back(v);
       values.push_back(-v);
     }
@@ -266,7 +268,8 @@ TEST_P(QuantizeKernels, NarrowingRoundsLikeTheScalarConversion) {
     std::vector<F16> part(41, F16{0xABCD});
     EXPECT_TRUE(narrow_row_f16(values.data(), few, reinterpret_cast<std::byte*>(part.data())));
     for (std::int64_t i = 0; i < 41; ++i) {
-      const std::uint16_t meant = i < few ? to_f16(values[static_cast<std::size_t>(i)]).bits : 0xABCD;
+      const std::uint16_t meant =
+          i < few ? to_f16(values[static_cast<std::size_t>(i)]).bits : 0xABCD;
       ASSERT_EQ(part[static_cast<std::size_t>(i)].bits, meant) << few << " " << i;
     }
   }

@@ -86,7 +86,8 @@ std::vector<Variant> variants() {
 void scatter_groups(quant::QuantizedLinear& q, Rng& rng) {
   q.group_index.resize(static_cast<std::size_t>(q.in));
   for (std::size_t i = 0; i < q.group_index.size(); ++i)
-    q.group_index[i] = static_cast<std::int32_t>(i) / static_cast<std::int32_t>(q.scheme.group_size);
+    q.group_index[i] =
+        static_cast<std::int32_t>(i) / static_cast<std::int32_t>(q.scheme.group_size);
   for (std::size_t i = q.group_index.size(); i-- > 1;)
     std::swap(q.group_index[i], q.group_index[rng.next() % (i + 1)]);
 }
@@ -100,7 +101,8 @@ test::MadeUpModel model_of(const Variant& variant) {
   for (export_::Item& item : model.plan.items) {
     if (item.linear.has_value()) item.linear->act_order = true;
   }
-  for (auto& [name, linear] : model.linears) scatter_groups(linear, rng);
+  for (auto& [name, linear] : model.linears)
+    scatter_groups(linear, rng);
   return model;
 }
 
@@ -292,8 +294,8 @@ TEST(PairsThatKeepTypes, WideScales) {
       const fs::path from = folder();
       const fs::path there = folder();
       const fs::path back = folder();
-      test::write_folder(export_::find_exporter(a), test::made_up_model(weights(4, false, 32), DType::f32),
-                         from);
+      test::write_folder(export_::find_exporter(a),
+                         test::made_up_model(weights(4, false, 32), DType::f32), from);
       test::convert_folder(from, export_::find_exporter(b), there);
       test::convert_folder(there, export_::find_exporter(a), back);
       test::expect_same_contents(test::Contents(from), test::Contents(back));

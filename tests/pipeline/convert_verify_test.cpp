@@ -100,8 +100,8 @@ const Flip kFlips[] = {
 };
 
 TEST(ConversionProof, AcceptsWhatWasMeant) {
-  for (const std::string layout : {"autoawq", "gptq", "gptq-v2", "compressed-tensors", "ascend-v1",
-                                   "dequantized"}) {
+  for (const std::string layout :
+       {"autoawq", "gptq", "gptq-v2", "compressed-tensors", "ascend-v1", "dequantized"}) {
     EXPECT_EQ(Conversion(kGroups, layout).finding(), "") << layout;
   }
   for (const std::string layout : {"compressed-tensors", "ascend-v1"})
