@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Builds the benchmarks and prints their ratios: one 7B-shaped block against the plain products and
 # against torch; the codec against zstd and memcpy; sparse quantization of one weight against numpy; data-free quantization of a 2.2 GB
-# checkpoint against cp; peak memory of a calibrated run against its plan.
+# checkpoint, and conversion of a quantized one of 2 GB, against cp; peak memory of a calibrated run against its plan.
 # Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
 # --all adds the rates of every variant of the matrix product and of attention.
-# The made-up checkpoint stays in build/bench-data; about 8 GB of disk are needed.
+# The made-up checkpoints stay in build/bench-data; about 10 GB of disk are needed.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -39,6 +39,7 @@ python=$("$root/scripts/python-env.sh" | tail -n 1)
 "$python" "$root/bench/sparse/compare_numpy.py" "$bin/pare_bench_sparse" \
   --threads "1,$threads" --rounds "$rounds"
 "$python" "$root/bench/end_to_end/run.py" --pare "$bin/pare" --rounds "$rounds"
+"$python" "$root/bench/end_to_end/convert.py" --pare "$bin/pare" --rounds "$rounds"
 if [ "$all" = yes ]; then
   "$bin/pare_bench_gemm" "$threads" "$rounds"
   "$bin/pare_bench_attention" "$threads" "$rounds"

@@ -62,6 +62,15 @@ def write_shard(path, shapes, weights):
     return offset
 
 
+def config(args):
+    return {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": args.hidden,
+        "intermediate_size": args.intermediate, "num_hidden_layers": args.layers,
+        "num_attention_heads": args.heads, "num_key_value_heads": args.kv_heads,
+        "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+        "vocab_size": args.vocab, "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
@@ -79,12 +88,7 @@ def main():
         weight_map.update({name: file for name, _ in part})
     (args.folder / "model.safetensors.index.json").write_text(
         json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}))
-    (args.folder / "config.json").write_text(json.dumps({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": args.hidden,
-        "intermediate_size": args.intermediate, "num_hidden_layers": args.layers,
-        "num_attention_heads": args.heads, "num_key_value_heads": args.kv_heads,
-        "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "vocab_size": args.vocab, "tie_word_embeddings": False, "torch_dtype": "bfloat16"}, indent=2))
+    (args.folder / "config.json").write_text(json.dumps(config(args), indent=2))
     rng = np.random.default_rng(2)
     with open(args.folder / "prompts.jsonl", "w") as file:
         for length in rng.integers(60, 400, 10):

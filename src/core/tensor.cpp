@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -38,6 +39,28 @@ void widen(const std::byte* data, std::span<float> out) {
   }
 }
 
+/// Half-precision bits of all values; false when a finite one has become `infinity`.
+template <typename Convert>
+bool narrow(std::span<const float> values, const Convert& convert, unsigned infinity,
+            std::byte* out) noexcept {
+  bool fits = true;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint16_t half = convert(values[i]).bits;
+    fits = fits && ((half & 0x7FFFU) != infinity || std::isinf(values[i]));
+    std::memcpy(out + 2 * i, &half, 2);
+  }
+  return fits;
+}
+
+[[noreturn]] void fail_too_large(std::span<const float> values, DType dtype) {
+  const auto grew = [&](float v) {
+    return std::isfinite(v) && !std::isfinite(round_through(v, dtype));
+  };
+  const float value = *std::find_if(values.begin(), values.end(), grew);
+  throw Error(ErrorCode::out_of_range,
+              fmt::format("{} is too large for {}", value, name_of(dtype)));
+}
+
 }  // namespace
 
 void read_floats(const TensorView& tensor, std::int64_t first, std::span<float> out) {
@@ -69,17 +92,14 @@ float round_through(float value, DType dtype) noexcept {
 
 Tensor store_floats(std::span<const float> values, DType dtype, Shape shape) {
   Tensor stored(dtype, std::move(shape));
-  const std::size_t width = size_of(dtype);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i]) && !std::isfinite(round_through(values[i], dtype))) {
-      throw Error(ErrorCode::out_of_range,
-                  fmt::format("{} is too large for {}", values[i], name_of(dtype)));
-    }
-    const std::uint16_t half =
-        dtype == DType::f16 ? to_f16(values[i]).bits : to_bf16(values[i]).bits;
-    const void* source = width == 4 ? static_cast<const void*>(&values[i]) : &half;
-    std::memcpy(stored.bytes().data() + i * width, source, width);
+  std::byte* out = stored.bytes().data();
+  bool fits = true;
+  switch (dtype) {
+    case DType::f16: fits = narrow(values, to_f16, 0x7C00U, out); break;
+    case DType::bf16: fits = narrow(values, to_bf16, 0x7F80U, out); break;
+    default: std::memcpy(out, values.data(), values.size_bytes());
   }
+  if (!fits) fail_too_large(values, dtype);
   return stored;
 }
 

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 #include <utility>
 
 namespace pare::export_ {
@@ -82,7 +81,12 @@ class Checkpoint final : public QuantizedCheckpoint {
         group_size_(description.group_size) {
     for (const auto& [name, tag] : description.tags) {
       const bool own = norm_original(name).empty() && !belongs_to_linear(name);
-      if (tag == kFloatTag && own) floats_.insert(name);
+      if (tag == kFloatTag && own) floats_.emplace(name, name);
+    }
+    for (const std::string& copy : folded_norms(*source_)) {
+      const std::string name = norm_original(copy);
+      if (floats_.contains(name)) notes_.push_back(note_of_copy(name, copy));
+      floats_.insert_or_assign(name, copy);
     }
   }
 
@@ -95,7 +99,14 @@ class Checkpoint final : public QuantizedCheckpoint {
     return names;
   }
 
-  std::vector<std::string> tensors() const override { return {floats_.begin(), floats_.end()}; }
+  std::vector<std::string> tensors() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, stored] : floats_)
+      names.push_back(name);
+    return names;
+  }
+
+  std::vector<std::string> notes() const override { return notes_; }
 
   std::optional<StoredLinear> linear(std::string_view module) const override {
     const auto entry = modules_.find(module);
@@ -111,17 +122,26 @@ class Checkpoint final : public QuantizedCheckpoint {
   }
 
   std::optional<TensorView> tensor(std::string_view name) const override {
-    if (floats_.find(name) == floats_.end()) return std::nullopt;
-    return source_->read(name);
+    const auto found = floats_.find(name);
+    if (found == floats_.end()) return std::nullopt;
+    return source_->read(found->second);
   }
 
   void release(std::string_view name) const noexcept override {
     const auto entry = modules_.find(name);
-    if (entry == modules_.end()) return source_->release(name);
+    if (entry == modules_.end()) {
+      const auto found = floats_.find(name);
+      return source_->release(found == floats_.end() ? name : std::string_view(found->second));
+    }
     for_each_part(*entry, [&](Part, const std::string& tensor) { source_->release(tensor); });
   }
 
  private:
+  static std::string note_of_copy(const std::string& name, const std::string& copy) {
+    return fmt::format(
+        "{} differs from {}: the latter counts, smoothing folded its scales into it", name, copy);
+  }
+
   FoundLinear found_linear(const Modules::value_type& entry) const {
     FoundLinear found;
     found.module = entry.first;
@@ -150,7 +170,8 @@ class Checkpoint final : public QuantizedCheckpoint {
 
   std::shared_ptr<const formats::TensorSource> source_;
   Modules modules_;
-  std::set<std::string, std::less<>> floats_;
+  std::map<std::string, std::string, std::less<>> floats_;  // name, and the stored name
+  std::vector<std::string> notes_;
   Int4 int4_;
   std::int64_t group_size_;
 };
@@ -162,7 +183,6 @@ std::unique_ptr<QuantizedCheckpoint> make_checkpoint(std::unique_ptr<formats::Te
                                                      const std::filesystem::path& path) {
   check_same_names(description, *source, path);
   try {
-    check_norm_copies(*source);
     return std::make_unique<Checkpoint>(std::move(source), description, int4);
   } catch (Error& error) {
     error.at(path.string());

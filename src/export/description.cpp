@@ -157,6 +157,23 @@ Description read_description(const std::filesystem::path& path) {
   }
 }
 
+std::int64_t group_size_beside(const std::filesystem::path& folder) {
+  std::error_code unreadable;
+  const std::filesystem::path file = folder / "config.json";
+  if (!std::filesystem::exists(file, unreadable)) return 0;
+  const io::Json config = io::read_json(file);
+  const auto details = config.is_object() ? config.find("quantization_config") : config.end();
+  if (details == config.end() || !details->is_object()) return 0;
+  const auto size = details->find("group_size");
+  if (size == details->end() || size->is_null()) return 0;
+  try {
+    return group_size_of(*size);
+  } catch (Error& error) {
+    error.at(file.string());
+    throw;
+  }
+}
+
 void check_same_names(const Description& description, const formats::TensorSource& source,
                       const std::filesystem::path& path) {
   std::set<std::string, std::less<>> described;

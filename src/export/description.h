@@ -45,6 +45,9 @@ std::string description_text(const Description& description);
 /// Errors: file_not_found, bad_json; bad_description for anything that is not a flat object of
 /// names and types; scheme_not_supported (naming the tensor) for a type Pare does not write.
 Description read_description(const std::filesystem::path& path);
+/// What config.json states as "quantization_config"."group_size" for layouts whose description does
+/// not; 0 when it states none. Errors: bad_json.
+std::int64_t group_size_beside(const std::filesystem::path& folder);
 
 /// Throws Error(bad_description), naming the first differences of both sides, unless exactly the
 /// tensors of the description exist.

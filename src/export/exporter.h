@@ -51,10 +51,12 @@ struct ExportPlan {
 };
 
 /// Takes a model's tensors one by one, in any order; each exactly once.
-/// Threads: one call at a time.
+/// Threads: one call at a time, unless `concurrent`: then calls for different tensors and linears
+/// may run at the same time, but for `finish`.
 class ExportWriter {
  public:
   virtual ~ExportWriter() = default;
+  virtual bool concurrent() const noexcept { return false; }
   /// Bytes of a float tensor, copied as they are. May be mapped; read once, in order.
   virtual void put_tensor(const std::string& name, const TensorView& tensor) = 0;
   virtual void put_linear(const quant::QuantizedLinear& linear) = 0;

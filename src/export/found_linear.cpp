@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <span>
 
 namespace pare::export_ {
 namespace {
@@ -15,6 +16,12 @@ bool is_scale(float v) noexcept { return std::isfinite(v) && v >= 0; }
 bool is_positive_scale(float v) noexcept { return std::isfinite(v) && v > 0; }
 bool is_whole(float v) noexcept { return std::isfinite(v) && std::nearbyint(v) == v; }
 bool is_int8(float v) noexcept { return is_whole(v) && v >= -128 && v <= 127; }
+
+bool all_zero_bits(std::span<const std::byte> bytes) noexcept {
+  // Every byte equals the one after it, and the first is 0.
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
 
 template <typename T>
 std::vector<T> checked_integers(const FoundLinear& found, Part part, DType dtype,
@@ -32,7 +39,10 @@ std::vector<T> checked_integers(const FoundLinear& found, Part part, DType dtype
 
 const ValueRule kScale = {is_scale, "is no scale"};
 const ValueRule kPositiveScale = {is_positive_scale, "is no scale"};
-const ValueRule kWhole = {is_whole, "is no whole number"};
+const ValueRule kWhole = {
+    is_whole, "is no whole number",
+    "no engine reads fractions of a zero point: quantize again with zero points rounded before the "
+    "codes are made"};
 const ValueRule kInt8 = {is_int8, "is no whole number in -128..127"};
 const ValueRule kFinite = {is_finite, "is not finite"};
 
@@ -43,11 +53,12 @@ void mismatch(Part part, const std::string& expected, const TensorView& found) {
       .hint(kDamaged);
 }
 
-void bad_value(Part part, std::size_t index, float value, std::string_view rule) {
+void bad_value(Part part, std::size_t index, float value, std::string_view rule,
+               std::string_view hint) {
   const bool finite = std::isfinite(value);
   throw Error(finite ? ErrorCode::tensor_mismatch : ErrorCode::not_finite,
               fmt::format("{}, value {}: {} {}", name_of(part), index, value, rule))
-      .hint(kDamaged);
+      .hint(std::string(hint));
 }
 
 std::vector<float> checked_floats(const FoundLinear& found, Part part, const Shape& shape,
@@ -56,9 +67,14 @@ std::vector<float> checked_floats(const FoundLinear& found, Part part, const Sha
   if (!is_weight_float(view.dtype) || view.shape != shape) {
     mismatch(part, fmt::format("F32, F16 or BF16 {}", shape.text()), view);
   }
+  if (rule.allowed(0) && all_zero_bits(view.data)) {  // the zero points of symmetric weights
+    return std::vector<float>(static_cast<std::size_t>(view.numel()));
+  }
   std::vector<float> values = read_floats(view);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!rule.allowed(values[i])) bad_value(part, i, values[i], rule.otherwise);
+    if (!rule.allowed(values[i])) {
+      bad_value(part, i, values[i], rule.otherwise, rule.hint);
+    }
   }
   return values;
 }

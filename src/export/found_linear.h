@@ -37,12 +37,14 @@ inline constexpr const char* kDamaged = "the file is damaged or was made by anot
 [[noreturn]] void mismatch(Part part, const std::string& expected, const TensorView& found);
 
 /// Throws for one value that breaks a rule: not_finite, or tensor_mismatch when it is finite.
-[[noreturn]] void bad_value(Part part, std::size_t index, float value, std::string_view rule);
+[[noreturn]] void bad_value(Part part, std::size_t index, float value, std::string_view rule,
+                            std::string_view hint = kDamaged);
 
-/// What values of a part may be, and how messages put it: {is_scale, "is no scale"}.
+/// What values of a part may be, how messages put it ({is_scale, "is no scale"}), and what to do.
 struct ValueRule {
   bool (*allowed)(float) noexcept;
   std::string_view otherwise;
+  std::string_view hint = kDamaged;
 };
 extern const ValueRule kScale;          // finite, at least 0
 extern const ValueRule kPositiveScale;  // finite, above 0

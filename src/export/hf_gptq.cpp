@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 constexpr const char* kNoZero =
     "gptq stores zero points less one and has no place for 0; choose --format gptq-v2, autoawq or "
     "compressed-tensors, or add --refit-zeros to quantize such groups again";
-constexpr const char* kOutside = "choose --format ascend, or symmetric weights";
 
 std::vector<formats::TensorInfo> declare_linear(const LinearPlan& linear) {
   const int bits = linear.scheme.weight_bits;
@@ -30,7 +29,7 @@ std::vector<formats::TensorInfo> declare_linear(const LinearPlan& linear) {
 void emit(const quant::QuantizedLinear& q, GptqVersion version, const HfTaker& take) {
   const int bits = q.scheme.weight_bits;
   const bool v1 = version == GptqVersion::v1;
-  const std::vector<std::int8_t> zeros = zero_codes(q, v1 ? 1 : 0, v1 ? kNoZero : kOutside);
+  const std::vector<std::int8_t> zeros = zero_codes(q, v1 ? 1 : 0, v1 ? kNoZero : "");
   take(q.name + ".qweight", pack_down_columns(input_grid(q), bits).view());
   take(q.name + ".qzeros", pack_along_rows(group_grid(q, zeros), bits, WordOrder::natural).view());
   take(q.name + ".scales", scale_tensor(q, DType::f16, GroupsLie::down_columns).view());

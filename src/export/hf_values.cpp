@@ -10,6 +10,9 @@
 namespace pare::export_ {
 namespace {
 
+constexpr std::string_view kOutside =
+    "choose --format ascend, which holds any whole zero point, or quantize again";
+
 std::string place_of(const quant::QuantizedLinear& q, std::size_t index) {
   const auto groups = static_cast<std::size_t>(q.scheme.groups(q.in));
   return fmt::format("row {}, group {}", index / groups, index % groups);
@@ -28,7 +31,7 @@ CodeGrid<const std::int8_t> group_grid(const quant::QuantizedLinear& q,
 }
 
 std::vector<std::int8_t> zero_codes(const quant::QuantizedLinear& q, int less,
-                                    std::string_view hint) {
+                                    std::string_view lowest_hint) {
   std::vector<std::int8_t> codes(q.zeros.size());
   const auto low = static_cast<float>(q.scheme.qmin());
   const auto high = static_cast<float>(q.scheme.qmax());
@@ -43,7 +46,7 @@ std::vector<std::int8_t> zero_codes(const quant::QuantizedLinear& q, int less,
     throw Error(ErrorCode::scheme_not_supported,
                 fmt::format("{}: zero point {} has no place; {} to {} have one", place_of(q, i),
                             zero - low, less, q.scheme.qmax() - q.scheme.qmin() + less))
-        .hint(std::string(hint));
+        .hint(std::string(zero == low && !lowest_hint.empty() ? lowest_hint : kOutside));
   }
   return codes;
 }

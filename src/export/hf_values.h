@@ -22,9 +22,10 @@ CodeGrid<const std::int8_t> group_grid(const quant::QuantizedLinear& q,
 
 /// Zeros [O, G] less `less`, as codes of the linear's bits.
 /// Errors: scheme_not_supported, naming row and group, for a zero that is no whole number or does
-/// not fit; `hint` says what else would do.
+/// not fit; `lowest_hint` says what would do for the lowest code, where `less` leaves it without a
+/// place.
 std::vector<std::int8_t> zero_codes(const quant::QuantizedLinear& q, int less,
-                                    std::string_view hint);
+                                    std::string_view lowest_hint = "");
 
 /// The scales in `dtype`. Errors: out_of_range, naming row and group, for a scale not finite
 /// or not exact in it: rounding belongs before the codes are made, see hf_scale_rounding.h.

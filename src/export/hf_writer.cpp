@@ -3,12 +3,14 @@
 #include "core/error.h"
 #include "formats/safetensors_writer.h"
 #include "io/file.h"
+#include "kernels/quantize.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -85,6 +87,8 @@ class HfWriter final : public ExportWriter {
     }
   }
 
+  bool concurrent() const noexcept override { return true; }
+
   void put_tensor(const std::string& name, const TensorView& tensor) override {
     const auto planned = tensors_.find(name);
     if (planned == tensors_.end()) refuse(fmt::format("{} is not in the plan", name));
@@ -124,6 +128,7 @@ class HfWriter final : public ExportWriter {
 
  private:
   void mark_given(const std::string& name) {
+    const std::lock_guard lock(mutex_);
     if (!given_.insert(name).second) refuse(fmt::format("{} was given twice", name));
   }
 
@@ -137,7 +142,8 @@ class HfWriter final : public ExportWriter {
     for (std::int64_t first = 0; first < count; first += kPiece) {
       const std::int64_t size = std::min(kPiece, count - first);
       values.resize(static_cast<std::size_t>(size));
-      read_floats(tensor, first, values);
+      const std::size_t at = static_cast<std::size_t>(first) * size_of(tensor.dtype);
+      kernels::widen_row(tensor.dtype, tensor.data.data() + at, size, values.data());
       const Tensor piece = store_piece(name, values, stored);
       writer_.write_bytes(name, static_cast<std::size_t>(first) * size_of(stored),
                           piece.view().data);
@@ -146,8 +152,12 @@ class HfWriter final : public ExportWriter {
 
   static Tensor store_piece(const std::string& name, const std::vector<float>& values,
                             DType stored) {
+    const auto count = static_cast<std::int64_t>(values.size());
     try {
-      return store_floats(values, stored, {static_cast<std::int64_t>(values.size())});
+      Tensor piece(stored, {count});
+      const bool done = stored == DType::f16 &&
+                        kernels::narrow_row_f16(values.data(), count, piece.bytes().data());
+      return done ? std::move(piece) : store_floats(values, stored, {count});
     } catch (Error& error) {
       throw Error(error.code(), error.detail())
           .at(name)
@@ -161,7 +171,8 @@ class HfWriter final : public ExportWriter {
   formats::SafetensorsWriter writer_;
   std::map<std::string, LinearPlan> linears_;
   std::map<std::string, formats::TensorInfo> tensors_;
-  std::set<std::string> given_;
+  std::mutex mutex_;
+  std::set<std::string> given_;  // under the mutex
 };
 
 }  // namespace

@@ -26,18 +26,25 @@ std::string norm_copy(std::string_view tensor) {
   return fmt::format("{}.module{}", tensor.substr(0, dot), tensor.substr(dot));
 }
 
-void check_norm_copies(const formats::TensorSource& source) {
+std::vector<std::string> folded_norms(const formats::TensorSource& source) {
+  std::vector<std::string> folded;
   for (const formats::TensorInfo& info : source.tensors()) {
     const std::string original = norm_original(info.name);
     if (original.empty()) continue;
     const formats::TensorInfo* first = source.find(original);
-    const bool equal = first != nullptr && first->shape == info.shape &&
-                       is_weight_float(info.dtype) && is_weight_float(first->dtype) &&
-                       read_floats(source.read(original)) == read_floats(source.read(info.name));
-    if (equal) continue;
-    throw Error(ErrorCode::bad_description, fmt::format("{} is no copy of {}", info.name, original))
-        .hint("readers take one or the other: quantize again, or make them equal");
+    const bool alike =
+        is_weight_float(info.dtype) &&
+        (first == nullptr || (first->shape == info.shape && first->dtype == info.dtype));
+    if (!alike) {
+      throw Error(ErrorCode::bad_description,
+                  fmt::format("{} and {} differ in type or shape", info.name, original))
+          .hint("one is the smoothed copy of the other: quantize again");
+    }
+    const bool same = first != nullptr &&
+                      read_floats(source.read(original)) == read_floats(source.read(info.name));
+    if (!same) folded.push_back(info.name);
   }
+  return folded;
 }
 
 }  // namespace pare::export_

@@ -7,6 +7,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pare::export_ {
 
@@ -16,8 +17,9 @@ std::string norm_original(std::string_view tensor);
 /// "a.norm.module.weight" for "a.norm.weight".
 std::string norm_copy(std::string_view tensor);
 
-/// Throws Error(bad_description) when a copy and its original hold different values, or a copy has
-/// no original: a reader could take either.
-void check_norm_copies(const formats::TensorSource& source);
+/// The tensors that stand for a norm although they have the name of its copy: those whose original
+/// is missing or holds other values. Smoothing folds scales into the copy, so the copy counts.
+/// Errors: bad_description when copy and original differ in type or shape, or are no floats.
+std::vector<std::string> folded_norms(const formats::TensorSource& source);
 
 }  // namespace pare::export_

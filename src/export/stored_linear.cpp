@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace pare::export_ {
@@ -39,6 +39,19 @@ Packing packing_in(const FoundLinear& found, const ScaleGrid& grid) noexcept {
   return grid.groups > 1 ? Packing::outputs : Packing::inputs;
 }
 
+/// Two rows of codes to a byte, in files that are said to hold one code to a byte.
+void refuse_packed_rows(const FoundLinear& found, const ScaleGrid& grid, const TensorView& weight) {
+  const bool four_bits = found.int4 == Int4::unpacked && found.scheme->weight_bits == 4;
+  if (!four_bits || grid.rows != 2 * weight.shape[0]) return;
+  throw Error(ErrorCode::tensor_mismatch,
+              fmt::format("{} {} has half the rows of its scales: two codes lie in a byte, but the "
+                          "description is one of files with one",
+                          name_of(Part::weight), weight.shape.text()))
+      .hint(
+          "packed files have a quant_model_description.json with \"version\": \"1.0.0\": put that "
+          "of the same run beside them");
+}
+
 /// Fills out and in; the stored matrix, unpacked, must fit the scales.
 void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing,
                 quant::QuantizedLinear& q) {
@@ -52,6 +65,7 @@ void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing
   q.in = weight.shape[1] * (packing == Packing::inputs ? 2 : 1);
   const bool fits = (grid.rows == 0 || grid.rows == q.out) && q.in % grid.groups == 0;
   if (fits) return;
+  refuse_packed_rows(found, grid, weight);
   const Part part = grid_part(*found.scheme);
   mismatch(part,
            fmt::format("[{}, G] with G dividing {} beside a weight {}", q.out, q.in,
@@ -74,20 +88,37 @@ void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::Qu
       .hint(kDamaged);
 }
 
+/// Copies codes and returns the lowest and highest, or 0; loops that become vector instructions,
+/// over pieces that stay in the cache from one to the other.
+std::pair<std::int8_t, std::int8_t> copy_codes(std::span<const std::byte> bytes,
+                                               std::vector<std::int8_t>& codes) {
+  constexpr std::size_t kPiece = 16384;
+  std::int8_t low = 0;
+  std::int8_t high = 0;
+  codes.reserve(bytes.size());
+  for (std::size_t first = 0; first < bytes.size(); first += kPiece) {
+    const std::size_t size = std::min(kPiece, bytes.size() - first);
+    const auto* piece = reinterpret_cast<const std::int8_t*>(bytes.data() + first);
+    codes.insert(codes.end(), piece, piece + size);
+    for (std::size_t i = 0; i < size; ++i) {
+      low = std::min(low, piece[i]);
+      high = std::max(high, piece[i]);
+    }
+  }
+  return {low, high};
+}
+
 void read_codes(const FoundLinear& found, Packing packing, quant::QuantizedLinear& q) {
   const std::span<const std::byte> bytes = found[Part::weight]->data;
   if (packing != Packing::none) {
     q.codes = unpack_int4(bytes, q.out, q.in, packing);
     return;
   }
-  q.codes.resize(bytes.size());
-  std::memcpy(q.codes.data(), bytes.data(), bytes.size());
-  if (q.scheme.weight_bits == 8) return;
-  const auto [low, high] = std::minmax_element(q.codes.begin(), q.codes.end());
-  if (*low >= q.scheme.qmin() && *high <= q.scheme.qmax()) return;
+  const auto [low, high] = copy_codes(bytes, q.codes);
+  if (low >= q.scheme.qmin() && high <= q.scheme.qmax()) return;
   throw Error(ErrorCode::tensor_mismatch,
-              fmt::format("{} holds codes {} to {}, more than {} bits", name_of(Part::weight), *low,
-                          *high, q.scheme.weight_bits))
+              fmt::format("{} holds codes {} to {}, more than {} bits", name_of(Part::weight), low,
+                          high, q.scheme.weight_bits))
       .hint("the weight may be packed: ascend-v1 files carry \"version\" in their description");
 }
 

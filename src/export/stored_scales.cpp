@@ -88,6 +88,17 @@ void read_sparse(const FoundLinear& found, const std::vector<float>& deq,
   q.power = checked_floats(found, Part::weight_power, Shape{1}, kPositiveScale)[0];
 }
 
+/// 8-bit activations are multiplied with bare codes: whole rows, and static ones without zeros.
+void refuse_groups(const FoundLinear& found, const quant::Scheme& scheme) {
+  const bool fixed = scheme.activations == quant::Activations::static_tensor;
+  const bool uniform = scheme.grid == quant::WeightGrid::uniform;
+  const bool rows = fixed || (uniform && scheme.activations != quant::Activations::none);
+  const bool groups = rows && scheme.granularity == quant::Granularity::group;
+  if (!groups && (!fixed || scheme.symmetric)) return;
+  mismatch(Part::weight_scale, "one symmetric scale per row or matrix, as 8-bit activations ask",
+           *found[grid_part(*found.scheme)]);
+}
+
 }  // namespace
 
 Part grid_part(const quant::NamedScheme& scheme) noexcept {
@@ -106,11 +117,8 @@ StaticParts read_scales(const FoundLinear& found, quant::QuantizedLinear& q) {
   const quant::WeightGrid grid = found.scheme->grid;
   if (grid == quant::WeightGrid::two_stage) read_two_stage(found, q);
   if (grid == quant::WeightGrid::uniform) read_uniform(found, q);
+  refuse_groups(found, q.scheme);
   if (q.scheme.activations != quant::Activations::static_tensor) return {};
-  if (!q.scheme.symmetric || q.scheme.granularity == quant::Granularity::group) {
-    mismatch(Part::weight_scale, "one symmetric scale per row or matrix, as static activations ask",
-             *found[grid_part(*found.scheme)]);
-  }
   q.input = read_input(found);
   StaticParts parts;
   parts.deq = read_deq_scales(found, q);

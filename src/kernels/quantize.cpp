@@ -239,6 +239,44 @@ void dequantize(const std::int8_t* codes, std::int64_t count, float scale, float
     out[i] = (static_cast<float>(codes[i]) - zero) * scale;
 }
 
+/// The bits of f16, by the arithmetic of core/half.h for finite values.
+template <class DF>
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> f16_bits(DF df, hn::Vec<DF> x) noexcept {
+  const hn::RebindToUnsigned<DF> du;
+  const auto bits = hn::BitCast(du, x);
+  const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000U));
+  const auto size = hn::And(bits, hn::Set(du, 0x7FFFFFFFU));
+  const auto odd = hn::And(hn::ShiftRight<13>(size), hn::Set(du, 1U));
+  const auto rebased = hn::Add(hn::Sub(size, hn::Set(du, 0x38000000U - 0xFFFU)), odd);
+  const auto shifted = hn::BitCast(du, hn::Add(hn::BitCast(df, size), hn::Set(df, 0.5F)));
+  const auto small = hn::And(shifted, hn::Set(du, 0x7FFU));
+  const auto normal =
+      hn::IfThenElse(hn::Lt(size, hn::Set(du, 0x38800000U)), small, hn::ShiftRight<13>(rebased));
+  const auto large = hn::Gt(size, hn::Set(du, 0x477FFFFFU));
+  return hn::Or(hn::IfThenElse(large, hn::Set(du, 0x7C00U), normal), sign);
+}
+
+bool narrow_f16(const float* x, std::int64_t count, std::byte* out) {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<std::uint16_t, decltype(df)> d16;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
+  auto largest = hn::Zero(du);
+  std::uint16_t halves[kMaxLanes] = {};
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const std::int64_t here = count - i < lanes ? count - i : lanes;
+    float last[kMaxLanes] = {};
+    const bool whole = here == lanes;
+    if (!whole) std::memcpy(last, x + i, static_cast<std::size_t>(here) * sizeof(float));
+    const auto bits = f16_bits(df, hn::LoadU(df, whole ? x + i : last));
+    largest = hn::Max(largest, hn::And(bits, hn::Set(du, 0x7FFFU)));
+    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, bits)), d16, halves);
+    std::memcpy(out + 2 * i, halves, static_cast<std::size_t>(2 * here));
+  }
+  return hn::GetLane(hn::MaxOfLanes(du, largest)) < 0x7C00U;
+}
+
 void fake_quantize(float* x, std::int64_t count, float scale, float zero, float lo, float hi) {
   const hn::ScalableTag<float> df;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
@@ -324,6 +362,7 @@ HWY_EXPORT(min_max_any);
 HWY_EXPORT(widen_any);
 HWY_EXPORT(quantize_any);
 HWY_EXPORT(dequantize);
+HWY_EXPORT(narrow_f16);
 HWY_EXPORT(fake_quantize);
 HWY_EXPORT(error_of);
 
@@ -338,6 +377,10 @@ MinMax min_max_bytes(DType dtype, const std::byte* data, std::int64_t count) noe
 
 void widen_row(DType dtype, const std::byte* data, std::int64_t count, float* out) noexcept {
   HWY_DYNAMIC_DISPATCH(widen_any)(dtype, data, count, out);
+}
+
+bool narrow_row_f16(const float* x, std::int64_t count, std::byte* out) noexcept {
+  return HWY_DYNAMIC_DISPATCH(narrow_f16)(x, count, out);
 }
 
 void quantize_row(DType dtype, const std::byte* data, std::int64_t count, float scale, float zero,

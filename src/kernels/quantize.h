@@ -25,6 +25,9 @@ MinMax min_max_bytes(DType dtype, const std::byte* data, std::int64_t count) noe
 /// out[i] = the f32, f16 or bf16 value i at `data` (unaligned allowed).
 void widen_row(DType dtype, const std::byte* data, std::int64_t count, float* out) noexcept;
 
+/// out[i] = x[i] as f16, rounded half to even; x is finite. False when one became infinite.
+bool narrow_row_f16(const float* x, std::int64_t count, std::byte* out) noexcept;
+
 /// codes[i] = clamp(rint(x[i] / scale + zero), lo, hi), true division, round half to even.
 /// x is `count` finite values of f32, f16 or bf16 at `data` (unaligned allowed); scale > 0;
 /// lo and hi lie in -128..127.

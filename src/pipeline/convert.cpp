@@ -10,7 +10,9 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
@@ -19,6 +21,35 @@ namespace fs = std::filesystem;
 
 /// Codes in hand at a time, over all threads; one linear may be larger.
 constexpr std::int64_t kCodesInHand = std::int64_t{128} << 20;
+
+/// Lets a thread begin a linear once its codes fit beside those of the others.
+class CodesInHand {
+ public:
+  class Share {
+   public:
+    Share(CodesInHand& all, std::int64_t codes) : all_(all), codes_(codes) {
+      std::unique_lock lock(all_.mutex_);
+      all_.less_.wait(lock, [&] { return all_.sum_ == 0 || all_.sum_ + codes <= kCodesInHand; });
+      all_.sum_ += codes;
+    }
+    ~Share() {
+      const std::lock_guard lock(all_.mutex_);
+      all_.sum_ -= codes_;
+      all_.less_.notify_all();
+    }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+   private:
+    CodesInHand& all_;
+    std::int64_t codes_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable less_;
+  std::int64_t sum_ = 0;
+};
 
 void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
   std::error_code ignored;
@@ -37,43 +68,70 @@ void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
   throw std::move(error).hint(in_words_of_convert(failure.hint()));
 }
 
-void write_tensors(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
-                   export_::ExportWriter& writer) {
-  std::int64_t done = 0;
-  for (const CopiedTensor& copy : plan.copied) {
-    ctx.check_cancelled();
-    ctx.progress({.stage = "copying",
-                  .item = copy.name,
-                  .done = done++,
-                  .total = static_cast<std::int64_t>(plan.copied.size()),
-                  .note = {}});
-    const TensorView tensor = *source.checkpoint->tensor(copy.source);
-    try {
-      refuse_not_finite(ctx, tensor);
-      writer.put_tensor(copy.name, tensor);
-    } catch (Error& failure) {
-      failure.at(copy.source);
-      throw;
-    }
-    source.checkpoint->release(copy.source);
+/// Several calls at a time where the writer takes them.
+class WriterLock {
+ public:
+  explicit WriterLock(const export_::ExportWriter& writer) : needed_(!writer.concurrent()) {}
+
+  std::unique_lock<std::mutex> take() {
+    return needed_ ? std::unique_lock(mutex_) : std::unique_lock<std::mutex>();
   }
+
+ private:
+  bool needed_;
+  std::mutex mutex_;
+};
+
+void write_tensor(const Context& ctx, const ConvertSource& source, const CopiedTensor& copy,
+                  WriterLock& lock, export_::ExportWriter& writer) {
+  const TensorView tensor = *source.checkpoint->tensor(copy.source);
+  try {
+    refuse_not_finite(ctx, tensor);
+    const auto alone = lock.take();
+    writer.put_tensor(copy.name, tensor);
+  } catch (Error& failure) {
+    failure.at(copy.source);
+    throw;
+  }
+  source.checkpoint->release(copy.source);
 }
 
-void write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
-                   const ParamMap& params, export_::ExportWriter& writer) {
+void write_tensors(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
+                   export_::ExportWriter& writer) {
+  WriterLock lock(writer);
+  std::atomic<std::int64_t> done{0};
+  const auto count = static_cast<std::int64_t>(plan.copied.size());
+  ctx.parallel_for(count, [&](std::int64_t i) {
+    ctx.check_cancelled();
+    const CopiedTensor& copy = plan.copied[static_cast<std::size_t>(i)];
+    ctx.progress(
+        {.stage = "copying", .item = copy.name, .done = done++, .total = count, .note = {}});
+    write_tensor(ctx, source, copy, lock, writer);
+  });
+}
+
+MeantLinears write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
+                           const ParamMap& params, export_::ExportWriter& writer) {
+  WriterLock lock(writer);
   std::mutex mutex;
+  MeantLinears all;
   for_each_linear(ctx, plan.output, "converting", [&](const export_::LinearPlan& linear) {
     try {
-      export_::StoredLinear stored = *source.checkpoint->linear(linear.name);
-      source.checkpoint->release(linear.name);
-      fit_linear(stored, linear, *plan.exporter, params);
-      const std::lock_guard lock(mutex);
-      writer.put_linear(stored.linear);
+      MeantLinear meant;
+      const export_::StoredLinear stored =
+          prepare_linear(*source.checkpoint, linear, *plan.exporter, params, meant);
+      {
+        const auto alone = lock.take();
+        writer.put_linear(stored.linear);
+      }
+      const std::lock_guard guard(mutex);
+      all.emplace(linear.name, std::move(meant));
     } catch (const Error& failure) {
       if (failure.kind() != ErrorKind::unsupported) throw;
       rethrow_in_our_words(failure, linear.name);
     }
   });
+  return all;
 }
 
 std::size_t bytes_of(const std::vector<fs::path>& files) {
@@ -100,26 +158,15 @@ void for_each_linear(const Context& ctx, const export_::ExportPlan& plan, const 
     if (item.linear.has_value()) linears.push_back(&*item.linear);
   }
   std::atomic<std::int64_t> done{0};
-  for (std::size_t first = 0; first < linears.size();) {
-    std::size_t last = first;
-    std::int64_t codes = 0;
-    do {
-      codes += linears[last]->out * linears[last]->in;
-      ++last;
-    } while (last < linears.size() &&
-             codes + linears[last]->out * linears[last]->in <= kCodesInHand);
-    ctx.parallel_for(static_cast<std::int64_t>(last - first), [&](std::int64_t i) {
-      ctx.check_cancelled();
-      const export_::LinearPlan& linear = *linears[first + static_cast<std::size_t>(i)];
-      fn(linear);
-      ctx.progress({.stage = stage,
-                    .item = linear.name,
-                    .done = ++done,
-                    .total = static_cast<std::int64_t>(linears.size()),
-                    .note = {}});
-    });
-    first = last;
-  }
+  CodesInHand in_hand;
+  const auto total = static_cast<std::int64_t>(linears.size());
+  ctx.parallel_for(total, [&](std::int64_t i) {
+    ctx.check_cancelled();
+    const export_::LinearPlan& linear = *linears[static_cast<std::size_t>(i)];
+    const CodesInHand::Share share(in_hand, linear.out * linear.in);
+    fn(linear);
+    ctx.progress({.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
+  });
 }
 
 ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job) {
@@ -137,16 +184,17 @@ ConvertResult convert(const Context& ctx, const ConvertSource& source, const Con
   result.input_bytes = bytes_of(stored->files());
   result.linears = source.checkpoint->linears().size();
   io::OutputDir out(job.out, job.overwrite);
+  MeantLinears meant;
   {
     const auto writer = job.to->create(plan.output, out.path(), job.params);
     write_tensors(ctx, source, plan, *writer);
-    write_linears(ctx, source, plan, job.params, *writer);
+    meant = write_linears(ctx, source, plan, job.params, *writer);
     result.output_bytes = weight_bytes(out.path(), writer->finish());
   }
   write_companions({.model = source.folder, .exporter = job.to, .output = &plan.output},
                    out.path());
   result.seconds_converting = watch.seconds();
-  result.proof = prove_conversion(ctx, source, plan, job.params, out.path());
+  result.proof = prove_conversion(ctx, source, plan, job.params, meant, out.path());
   result.seconds_verifying = watch.seconds() - result.seconds_converting;
   result.peak_rss = peak_rss_bytes();
   result.seconds_total = watch.seconds();

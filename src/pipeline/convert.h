@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ struct FloatDifference {
   double worst = 0;
 };
 
-/// What reading both sides again found.
+/// What decoding the source and what was written found.
 struct ConvertProof {
   std::size_t tensors = 0;  // of the output, found with name, type and shape
   Fitting fitting;
@@ -51,18 +52,22 @@ struct ConvertResult {
   std::size_t peak_rss = 0;
 };
 
-/// Writes a complete folder, reads both sides again and compares them.
+/// Writes a complete folder, reads it again and holds it against what the source holds.
 /// Memory: the largest float tensor, or linears of 128 Mi codes together.
 /// Errors: bad_usage (the output is the source), output_exists, output_not_writable,
 ///         scheme_not_supported, out_of_range, not_finite, verify_failed, interrupted, those of the
 ///         source. On any error nothing stays on disk.
 ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job);
 
-/// Opens the folder with the target's reader and holds all of it against the source.
+/// By the name of the linear.
+using MeantLinears = std::map<std::string, MeantLinear, std::less<>>;
+
+/// Opens the folder with the target's reader and decodes all of it. Linears must be those that were
+/// meant, float tensors are held against the source once more.
 /// Errors: verify_failed naming tensor and difference.
 ConvertProof prove_conversion(const Context& ctx, const ConvertSource& source,
                               const ConvertPlan& plan, const ParamMap& params,
-                              const std::filesystem::path& folder);
+                              const MeantLinears& meant, const std::filesystem::path& folder);
 
 /// Calls fn for every linear of the plan, in parallel as far as memory allows.
 using LinearTaker = std::function<void(const export_::LinearPlan&)>;

@@ -1,6 +1,7 @@
 #include "pipeline/convert_linear.h"
 
 #include "core/error.h"
+#include "pipeline/quantize.h"
 
 #include <algorithm>
 #include <cmath>
@@ -28,18 +29,20 @@ float reach(const std::int8_t* codes, std::int64_t count, float zero) noexcept {
                   std::abs(static_cast<float>(high) - zero));
 }
 
-/// Codes, zeros and groups are the same: weights differ by their scales alone.
-double scale_difference(const quant::QuantizedLinear& a, const quant::QuantizedLinear& b) {
+/// How far other scales, in the order of the columns, move the weights of a linear.
+double scale_difference(const quant::QuantizedLinear& q, const std::vector<float>& scales) {
   double worst = 0;
-  const std::int64_t columns = a.scheme.group_columns(a.in);
-  for (std::int64_t row = 0; row < a.out; ++row) {
-    for (std::int64_t first = 0; first < a.in; first += columns) {
-      const std::size_t at = a.scale_index(row, first / columns);
-      if (a.scales[at] == b.scales[at]) continue;
+  if (q.scales == scales) return 0;
+  const std::int64_t columns = q.scheme.group_columns(q.in);
+  for (std::int64_t row = 0; row < q.out; ++row) {
+    for (std::int64_t column = 0; column < q.in; column += columns) {
+      const std::size_t at = q.scale_index(row, column / columns);
+      if (q.scales[at] == scales[at]) continue;
       const double change =
-          std::abs(static_cast<double>(a.scales[at]) - static_cast<double>(b.scales[at]));
-      const float most = reach(a.codes.data() + row * a.in + first, columns, a.zeros[at]);
-      worst = std::max(worst, change * static_cast<double>(most));
+          std::abs(static_cast<double>(q.scales[at]) - static_cast<double>(scales[at]));
+      worst =
+          std::max(worst, change * static_cast<double>(reach(q.codes.data() + row * q.in + column,
+                                                             columns, q.zeros[at])));
     }
   }
   return worst;
@@ -81,13 +84,29 @@ Fitting fit_linear(export_::StoredLinear& stored, const export_::LinearPlan& pla
   return fitting;
 }
 
+export_::StoredLinear prepare_linear(const export_::QuantizedCheckpoint& source,
+                                     const export_::LinearPlan& planned,
+                                     const export_::Exporter& exporter, const ParamMap& params,
+                                     MeantLinear& meant) {
+  export_::StoredLinear stored = *source.linear(planned.name);
+  source.release(planned.name);
+  quant::QuantizedLinear& q = stored.linear;
+  std::vector<float> scales = q.scales;
+  meant.fitting = fit_linear(stored, planned, exporter, params);
+  const bool in_order = q.group_index.empty() && q.row_scales.empty() && q.power == 1;
+  if (meant.fitting.refitted_groups == 0 && (in_order || meant.fitting.scales.changed == 0)) {
+    meant.weight_difference = scale_difference(q, scales);
+  } else {
+    // Codes are large: the source's are read a second time only where scales do not say it all.
+    meant.weight_difference = weight_difference(source.linear(planned.name)->linear, q);
+    source.release(planned.name);
+  }
+  meant.content = content_hash(q);
+  meant.input = q.input;
+  return stored;
+}
+
 double weight_difference(const quant::QuantizedLinear& a, const quant::QuantizedLinear& b) {
-  const bool same_grid = a.codes == b.codes && a.zeros == b.zeros &&
-                         a.group_index == b.group_index && a.row_scales == b.row_scales &&
-                         a.power == b.power && a.scales.size() == b.scales.size();
-  if (same_grid && a.scales == b.scales) return 0;
-  const bool plain = a.group_index.empty() && a.row_scales.empty() && a.power == 1;
-  if (same_grid && plain) return scale_difference(a, b);
   double worst = 0;
   std::vector<float> left;
   std::vector<float> right;

@@ -6,6 +6,7 @@
 #include "export/hf_scale_rounding.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace pare::pipeline {
 
@@ -22,6 +23,21 @@ struct Fitting {
 /// groups. Errors: out_of_range for a scale or bias that does not fit its type.
 Fitting fit_linear(export_::StoredLinear& stored, const export_::LinearPlan& planned,
                    const export_::Exporter& exporter, const ParamMap& params);
+
+/// What the files must hold of one linear: kept instead of the linear, whose codes are large.
+struct MeantLinear {
+  std::uint64_t content = 0;  // content_hash of the linear as it was given to the writer
+  std::optional<quant::ActivationParams> input;
+  Fitting fitting;
+  double weight_difference = 0;  // to the linear of the source
+};
+
+/// Reads a linear of the source, fits it, and measures how far that moved its weights.
+/// Returns the linear to write. Errors: those of the source, and of fit_linear.
+export_::StoredLinear prepare_linear(const export_::QuantizedCheckpoint& source,
+                                     const export_::LinearPlan& planned,
+                                     const export_::Exporter& exporter, const ParamMap& params,
+                                     MeantLinear& meant);
 
 /// Largest distance between the weights that two linears of one shape stand for.
 double weight_difference(const quant::QuantizedLinear& a, const quant::QuantizedLinear& b);

@@ -3,6 +3,8 @@
 #include "export/norm_copies.h"
 #include "pipeline/convert_plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <map>
@@ -116,6 +118,7 @@ struct Roles {
   std::set<std::string> row_parallel;
   std::set<std::string> with_bias;
   std::set<std::string> norms;
+  std::map<std::string, model::LinearShape> shapes;
 };
 
 Roles roles_of(const std::optional<model::ModelGraph>& graph) {
@@ -127,7 +130,9 @@ Roles roles_of(const std::optional<model::ModelGraph>& graph) {
       roles.row_parallel.insert(names.linear(role));
     }
     for (const LinearRole role : model::kLinearRoles) {
-      if (linear_shape(graph->config, role).bias) roles.with_bias.insert(names.linear(role));
+      const model::LinearShape shape = linear_shape(graph->config, role);
+      if (shape.bias) roles.with_bias.insert(names.linear(role));
+      roles.shapes.emplace(names.linear(role), shape);
     }
     for (const std::string* norm :
          {&names.input_norm, &names.mlp_norm, &names.q_norm, &names.k_norm}) {
@@ -136,6 +141,29 @@ Roles roles_of(const std::optional<model::ModelGraph>& graph) {
   }
   roles.norms.insert(graph->final_norm);
   return roles;
+}
+
+/// Weights of another model, or packed in another way than the files say.
+void refuse_other_shape(const Roles& roles, const LinearPlan& linear) {
+  const auto found = roles.shapes.find(linear.name);
+  if (found == roles.shapes.end()) return;
+  const model::LinearShape& shape = found->second;
+  if (linear.out == shape.out && linear.in == shape.in) return;
+  const bool half = linear.out == shape.out && linear.in * 2 == shape.in;
+  throw Error(ErrorCode::tensor_mismatch,
+              fmt::format("{} has {} outputs and {} inputs, config.json asks for {} and {}",
+                          linear.name, linear.out, linear.in, shape.out, shape.in))
+      .hint(half ? "the weights may be packed two codes to a byte: such files have \"version\": "
+                   "\"1.0.0\" in their quant_model_description.json"
+                 : "weights, description and config.json must come from one run: copy the folder "
+                   "again whole");
+}
+
+/// The stored tensor behind a name; a norm may be there as its copy alone.
+const formats::TensorInfo& stored_info(const formats::TensorSource& stored,
+                                       const std::string& name) {
+  const formats::TensorInfo* info = stored.find(name);
+  return info != nullptr ? *info : *stored.find(export_::norm_copy(name));
 }
 
 /// Static linears may hold their bias in quant_bias alone; then it is found by adding codes up.
@@ -199,7 +227,7 @@ ConvertOutline read_outline(const Context& ctx, const ConvertSource& source) {
   const Roles roles = roles_of(outline.graph);
   const auto stored = source.checkpoint->stored();
   for (const std::string& name : source.checkpoint->tensors()) {
-    const formats::TensorInfo& info = *stored->find(name);
+    const formats::TensorInfo& info = stored_info(*stored, name);
     outline.items.push_back({.linear = std::nullopt,
                              .tensor = {.name = name, .dtype = info.dtype, .shape = info.shape}});
     if (!name.ends_with(kBias)) continue;
@@ -211,6 +239,7 @@ ConvertOutline read_outline(const Context& ctx, const ConvertSource& source) {
   for (const std::string& name : linears) {
     ctx.check_cancelled();
     LinearPlan linear = source.checkpoint->plan(name);
+    refuse_other_shape(roles, linear);
     linear.row_parallel = roles.row_parallel.contains(name);
     if (biases_possible || roles.with_bias.contains(name)) {
       find_hidden_bias(*source.checkpoint, linear);

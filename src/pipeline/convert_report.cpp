@@ -88,7 +88,7 @@ std::vector<std::string> describe_conversion(const ConvertJob& job, const Conver
                                 proof.floats.worst));
   }
   lines.push_back(fmt::format(
-      "  verified   {} tensors: both sides read again, decoded and compared", proof.tensors));
+      "  verified   {} tensors: read again, decoded, and what the source holds", proof.tensors));
   lines.push_back(fmt::format("  size       {} -> {}", human_bytes(result.input_bytes),
                               human_bytes(result.output_bytes)));
   lines.push_back(fmt::format("  took       {:.1f} s, of which {:.1f} s to verify; peak memory {}",

@@ -1,5 +1,6 @@
-// The proof of a conversion: both sides decoded again and compared.
+// The proof of a conversion: what was written is decoded and must be what was meant.
 #include "core/error.h"
+#include "kernels/quantize.h"
 #include "pipeline/convert.h"
 #include "pipeline/quantize.h"
 #include "pipeline/verify.h"
@@ -7,8 +8,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <mutex>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace pare::pipeline {
 namespace {
@@ -47,40 +52,41 @@ std::size_t check_names(const export_::QuantizedCheckpoint& written, const Conve
   return declared.size();
 }
 
-void check_linear(const export_::StoredLinear& meant, export_::StoredLinear found) {
-  const quant::QuantizedLinear& q = meant.linear;
-  quant::QuantizedLinear& f = found.linear;
-  if (f.out != q.out || f.in != q.in) fail(q.name, "shape differs");
-  if (f.scheme.weight_bits != q.scheme.weight_bits ||
-      f.scheme.activations != q.scheme.activations) {
-    fail(q.name, "scheme differs");
+void check_linear(const export_::LinearPlan& planned, const MeantLinear& meant,
+                  export_::StoredLinear found) {
+  const std::string& name = planned.name;
+  quant::QuantizedLinear& q = found.linear;
+  if (q.out != planned.out || q.in != planned.in) fail(name, "shape differs");
+  if (q.scheme.weight_bits != planned.scheme.weight_bits ||
+      q.scheme.activations != planned.scheme.activations) {
+    fail(name, "scheme differs");
   }
-  f.scheme.grid = q.scheme.grid;  // some layouts know no grids: codes are codes
-  if (content_hash(f) != content_hash(q)) fail(q.name, "codes, scales, zeros or bias differ");
-  const bool same_input = f.input.has_value() == q.input.has_value() &&
-                          (!q.input.has_value() || (f.input->scale == q.input->scale &&
-                                                    f.input->zero_point == q.input->zero_point));
-  if (!same_input) fail(q.name, "activation parameters differ");
+  q.scheme.grid = planned.scheme.grid;  // some layouts know no grids: codes are codes
+  if (content_hash(q) != meant.content) fail(name, "codes, scales, zeros or bias differ");
+  const bool same_input =
+      q.input.has_value() == meant.input.has_value() &&
+      (!q.input.has_value() ||
+       (q.input->scale == meant.input->scale && q.input->zero_point == meant.input->zero_point));
+  if (!same_input) fail(name, "activation parameters differ");
   check_derived(found);
 }
 
-/// Linears of both sides, decoded again.
+/// Linears as the files hold them against what was meant.
 class LinearProof {
  public:
   LinearProof(const ConvertSource& source, const export_::QuantizedCheckpoint& written,
-              const ConvertPlan& plan, const ParamMap& params)
-      : source_(source), written_(written), plan_(plan), params_(params) {}
+              const ConvertPlan& plan, const ParamMap& params, const MeantLinears& meant)
+      : source_(source), written_(written), plan_(plan), params_(params), meant_(meant) {}
 
   void check(const export_::LinearPlan& linear) {
-    const export_::StoredLinear before = *source_.checkpoint->linear(linear.name);
-    source_.checkpoint->release(linear.name);
-    export_::StoredLinear meant = before;
-    const Fitting fitting = fit_linear(meant, linear, *plan_.exporter, params_);
+    const auto found = meant_.find(linear.name);
+    if (found == meant_.end()) fail(linear.name, "was never converted");
+    const MeantLinear& meant = found->second;
     const double difference =
-        plan_.exporter->plain_floats ? check_floats(meant) : check_codes(before, meant);
+        plan_.exporter->plain_floats ? check_floats(linear) : check_codes(linear, meant);
     written_.release(linear.name);
     const std::lock_guard lock(mutex_);
-    fitting_.add(fitting);
+    fitting_.add(meant.fitting);
     difference_ = std::max(difference_, difference);
   }
 
@@ -88,24 +94,26 @@ class LinearProof {
   double difference() const noexcept { return difference_; }
 
  private:
-  double check_codes(const export_::StoredLinear& before, const export_::StoredLinear& meant) {
-    auto found = written_.linear(meant.linear.name);
-    if (!found.has_value()) fail(meant.linear.name, "not found in the files");
-    const double difference = weight_difference(before.linear, found->linear);
-    check_linear(meant, *std::move(found));
-    return difference;
+  double check_codes(const export_::LinearPlan& linear, const MeantLinear& meant) {
+    auto found = written_.linear(linear.name);
+    if (!found.has_value()) fail(linear.name, "not found in the files");
+    check_linear(linear, meant, *std::move(found));
+    return meant.weight_difference;
   }
 
-  double check_floats(const export_::StoredLinear& meant) {
-    const std::string name = meant.linear.name + ".weight";
+  double check_floats(const export_::LinearPlan& linear) {
+    MeantLinear again;
+    const export_::StoredLinear meant =
+        prepare_linear(*source_.checkpoint, linear, *plan_.exporter, params_, again);
+    const std::string name = linear.name + ".weight";
     bool exact = false;
     const double difference = weight_difference(meant.linear, *written_.tensor(name), exact);
     written_.release(name);
     if (!exact) fail(name, "weights differ from what the codes stand for");
     if (!meant.linear.bias.has_value()) return difference;
-    const auto bias = written_.tensor(meant.linear.name + ".bias");
+    const auto bias = written_.tensor(linear.name + ".bias");
     if (!bias.has_value() || read_floats(*bias) != read_floats(meant.linear.bias->view())) {
-      fail(meant.linear.name, "bias differs");
+      fail(linear.name, "bias differs");
     }
     return difference;
   }
@@ -114,10 +122,41 @@ class LinearProof {
   const export_::QuantizedCheckpoint& written_;
   const ConvertPlan& plan_;
   const ParamMap& params_;
+  const MeantLinears& meant_;
   std::mutex mutex_;
   Fitting fitting_;
   double difference_ = 0;
 };
+
+/// Whether `size` values from `first` on have one type and the same bytes on both sides.
+bool same_piece(const TensorView& a, const TensorView& b, std::int64_t first, std::size_t size) {
+  if (a.dtype != b.dtype) return false;
+  const std::size_t width = size_of(a.dtype);
+  const std::size_t offset = static_cast<std::size_t>(first) * width;
+  return std::memcmp(a.data.data() + offset, b.data.data() + offset, size * width) == 0;
+}
+
+void widen_piece(const TensorView& tensor, std::int64_t first, std::vector<float>& out) {
+  const std::size_t at = static_cast<std::size_t>(first) * size_of(tensor.dtype);
+  kernels::widen_row(tensor.dtype, tensor.data.data() + at, static_cast<std::int64_t>(out.size()),
+                     out.data());
+}
+
+/// Largest change; fails where it is not what rounding to `dtype` explains.
+double change_of_piece(const std::vector<float>& meant, const std::vector<float>& found,
+                       DType dtype, const std::string& name) {
+  std::int32_t largest = 0;  // magnitudes as bits, which order like the numbers
+  for (std::size_t i = 0; i < meant.size(); ++i) {
+    const auto bits = std::bit_cast<std::int32_t>(meant[i] - found[i]) & 0x7FFFFFFF;
+    largest = std::max(largest, bits);
+  }
+  if (largest == 0) return 0;
+  for (std::size_t i = 0; i < meant.size(); ++i) {
+    if (meant[i] == found[i]) continue;
+    if (round_through(meant[i], dtype) != found[i]) fail(name, "values differ");
+  }
+  return static_cast<double>(std::bit_cast<float>(largest));
+}
 
 /// Largest difference of a float tensor, which must be what rounding to the file's type explains.
 double check_tensor(const TensorView& source, const TensorView& found, const std::string& name,
@@ -133,16 +172,15 @@ double check_tensor(const TensorView& source, const TensorView& found, const std
   std::vector<float> values;
   for (std::int64_t first = 0; first < source.numel(); first += kPiece) {
     const auto size = static_cast<std::size_t>(std::min(kPiece, source.numel() - first));
+    if (same_piece(source, found, first, size)) {
+      give_back();
+      continue;
+    }
     meant.resize(size);
     values.resize(size);
-    read_floats(source, first, meant);
-    read_floats(found, first, values);
-    for (std::size_t i = 0; i < size; ++i) {
-      if (meant[i] == values[i]) continue;
-      if (round_through(meant[i], found.dtype) != values[i]) fail(name, "values differ");
-      const double change = static_cast<double>(meant[i]) - static_cast<double>(values[i]);
-      worst = std::max(worst, std::abs(change));
-    }
+    widen_piece(source, first, meant);
+    widen_piece(found, first, values);
+    worst = std::max(worst, change_of_piece(meant, values, found.dtype, name));
     give_back();
   }
   return worst;
@@ -152,20 +190,23 @@ FloatDifference check_tensors(const Context& ctx, const ConvertSource& source,
                               const export_::QuantizedCheckpoint& written,
                               const ConvertPlan& plan) {
   FloatDifference all;
-  for (const CopiedTensor& copy : plan.copied) {
+  std::mutex mutex;
+  ctx.parallel_for(static_cast<std::int64_t>(plan.copied.size()), [&](std::int64_t i) {
     ctx.check_cancelled();
+    const CopiedTensor& copy = plan.copied[static_cast<std::size_t>(i)];
     const auto found = written.tensor(copy.name);
     // Readers hide the second copies of norms once they have compared them with the first.
-    if (!found.has_value() && copy.name != copy.source) continue;
+    if (!found.has_value() && copy.name != copy.source) return;
     if (!found.has_value()) fail(copy.name, "not found in the files");
     const double worst =
         check_tensor(*source.checkpoint->tensor(copy.source), *found, copy.name, [&] {
           source.checkpoint->release(copy.source);
           written.release(copy.name);
         });
+    const std::lock_guard lock(mutex);
     if (worst > 0) ++all.tensors;
     all.worst = std::max(all.worst, worst);
-  }
+  });
   return all;
 }
 
@@ -173,12 +214,12 @@ FloatDifference check_tensors(const Context& ctx, const ConvertSource& source,
 
 ConvertProof prove_conversion(const Context& ctx, const ConvertSource& source,
                               const ConvertPlan& plan, const ParamMap& params,
-                              const std::filesystem::path& folder) {
+                              const MeantLinears& meant, const std::filesystem::path& folder) {
   const auto written = plan.exporter->open(folder);
   ConvertProof proof;
   proof.tensors = check_names(*written, plan, params);
   proof.floats = check_tensors(ctx, source, *written, plan);
-  LinearProof linears(source, *written, plan, params);
+  LinearProof linears(source, *written, plan, params, meant);
   for_each_linear(ctx, plan.output, "verifying",
                   [&](const export_::LinearPlan& linear) { linears.check(linear); });
   proof.fitting = linears.fitting();

@@ -244,5 +244,49 @@ TEST_P(QuantizeKernels, RowErrorHasTheSameBitsAsTheDefaultTarget) {
   EXPECT_EQ(here.max_abs, best.max_abs);
 }
 
+/// Every f16 value, the halves between neighbours and a little to either side of them, and counts
+/// that are no whole vectors.
+TEST_P(QuantizeKernels, NarrowingRoundsLikeTheScalarConversion) {
+  std::vector<float> values;
+  for (std::uint32_t bits = 0; bits < 0x7C00U; ++bits) {
+    const float low = to_float(F16{static_cast<std::uint16_t>(bits)});
+    const float high =
+        bits == 0x7BFFU ? 65536.0F : to_float(F16{static_cast<std::uint16_t>(bits + 1)});
+    const float middle = low + (high - low) / 2;
+    for (const float v :
+         {low, middle, std::nextafter(middle, 0.0F), std::nextafter(middle, kInf)}) {
+      values.push_back(v);
+      values.push_back(-v);
+    }
+  }
+  std::vector<F16> halves(values.size());
+  const auto count = static_cast<std::int64_t>(values.size());
+  EXPECT_FALSE(narrow_row_f16(values.data(), count, reinterpret_cast<std::byte*>(halves.data())));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    ASSERT_EQ(halves[i].bits, to_f16(values[i]).bits) << values[i];
+  for (std::int64_t few = 0; few < 40; ++few) {
+    std::vector<F16> part(41, F16{0xABCD});
+    EXPECT_TRUE(narrow_row_f16(values.data(), few, reinterpret_cast<std::byte*>(part.data())));
+    for (std::int64_t i = 0; i < 41; ++i) {
+      const std::uint16_t meant =
+          i < few ? to_f16(values[static_cast<std::size_t>(i)]).bits : 0xABCD;
+      ASSERT_EQ(part[static_cast<std::size_t>(i)].bits, meant) << few << " " << i;
+    }
+  }
+}
+
+/// 65519.996 is the last that rounds down to 65504; the next has no finite neighbour.
+TEST_P(QuantizeKernels, NarrowingTellsOfInfinity) {
+  F16 half;
+  auto* out = reinterpret_cast<std::byte*>(&half);
+  for (const float sign : {1.0F, -1.0F}) {
+    const float last = sign * std::nextafter(65520.0F, 0.0F);
+    EXPECT_TRUE(narrow_row_f16(&last, 1, out));
+    EXPECT_EQ(to_float(half), sign * 65504.0F);
+    const float large = sign * 65520.0F;
+    EXPECT_FALSE(narrow_row_f16(&large, 1, out));
+  }
+}
+
 }  // namespace
 }  // namespace pare::kernels

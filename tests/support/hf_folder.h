@@ -59,6 +59,47 @@ inline std::vector<std::uint32_t> words_of(const TensorView& view) {
   return values;
 }
 
+/// Every tensor of a safetensors file, by name.
+inline std::map<std::string, Tensor> tensors_of(const std::filesystem::path& file) {
+  std::map<std::string, Tensor> tensors;
+  const auto source = formats::open_checkpoint(file);
+  for (const formats::TensorInfo& info : source->tensors()) {
+    tensors[info.name] =
+        Tensor::from<std::byte>(info.dtype, info.shape, source->read(info.name).data);
+  }
+  return tensors;
+}
+
+/// Writes `<folder>/<base_name>.safetensors`.
+inline void write_tensors(const std::map<std::string, Tensor>& tensors,
+                          const std::filesystem::path& folder, const std::string& base_name) {
+  std::vector<formats::TensorInfo> infos;
+  for (const auto& [name, tensor] : tensors)
+    infos.push_back({name, tensor.dtype(), tensor.shape()});
+  formats::SafetensorsLayout layout;
+  layout.folder = folder;
+  layout.base_name = base_name;
+  formats::SafetensorsWriter writer(layout, infos);
+  for (const auto& [name, tensor] : tensors)
+    writer.write(name, tensor.view());
+  writer.finish();
+}
+
+/// Changes tensors of the one weight file of a folder.
+template <typename Change>
+void replace_tensors(const std::filesystem::path& folder, const Change& change) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::filesystem::path file = entry.path();
+    if (file.extension() != ".safetensors") continue;
+    std::map<std::string, Tensor> tensors = tensors_of(file);
+    change(tensors);
+    std::filesystem::remove(file);
+    write_tensors(tensors, folder, file.stem().string());
+    return;
+  }
+  ADD_FAILURE() << "no weight file in " << folder;
+}
+
 /// The tensors and config.json of a folder.
 struct HfFolder {
   std::map<std::string, Tensor> tensors;
@@ -72,11 +113,7 @@ struct HfFolder {
     write_model(exporter, model, folder.path(), defaults_of(exporter));
     HfFolder files;
     files.format = format;
-    const auto source = formats::open_checkpoint(folder.path() / "model.safetensors");
-    for (const formats::TensorInfo& info : source->tensors()) {
-      files.tensors[info.name] =
-          Tensor::from<std::byte>(info.dtype, info.shape, source->read(info.name).data);
-    }
+    files.tensors = tensors_of(folder.path() / "model.safetensors");
     files.config = io::read_json(folder.path() / "config.json");
     return files;
   }
@@ -84,16 +121,7 @@ struct HfFolder {
   io::Json& quantization() { return config["quantization_config"]; }
 
   void write(const std::filesystem::path& folder) const {
-    std::vector<formats::TensorInfo> infos;
-    for (const auto& [name, tensor] : tensors)
-      infos.push_back({name, tensor.dtype(), tensor.shape()});
-    formats::SafetensorsLayout layout;
-    layout.folder = folder;
-    layout.base_name = "model";
-    formats::SafetensorsWriter writer(layout, infos);
-    for (const auto& [name, tensor] : tensors)
-      writer.write(name, tensor.view());
-    writer.finish();
+    write_tensors(tensors, folder, "model");
     io::write_text(folder / "config.json", config.dump(2));
   }
 

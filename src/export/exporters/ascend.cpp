@@ -51,7 +51,8 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
         .hint("keep one quantized model per folder");
   }
   const fs::path path = folder / found.front();
-  const Description description = read_description(path);
+  Description description = read_description(path);
+  if (description.group_size == 0) description.group_size = group_size_beside(folder);
   return make_checkpoint(open_weights(folder, description.model_type), description, Int4::unpacked,
                          path);
 }

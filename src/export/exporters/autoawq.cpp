@@ -54,8 +54,7 @@ std::vector<formats::TensorInfo> declare_linear(const LinearPlan& linear) {
 
 void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/,
                  const HfTaker& take) {
-  const std::vector<std::int8_t> zeros =
-      zero_codes(q, 0, "choose --format ascend, or symmetric weights");
+  const std::vector<std::int8_t> zeros = zero_codes(q, 0);
   const auto pack = [](const CodeGrid<const std::int8_t>& codes) {
     return pack_along_rows(codes, kBits, WordOrder::awq);
   };

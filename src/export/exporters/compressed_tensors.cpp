@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kZeroHint = "choose --format ascend, or symmetric weights";
-
 std::string part_name(std::string_view module, std::string_view part) {
   return std::string(module).append(part);
 }
@@ -87,7 +85,7 @@ void emit_packed(const quant::QuantizedLinear& q, const LinearPlan& linear, cons
        scale_tensor(q, linear.scale_dtype, GroupsLie::along_rows).view());
   const std::array<std::int64_t, 2> shape = {q.out, q.in};
   take(part_name(q.name, kCtShape), Tensor::from<std::int64_t>(DType::i64, {2}, shape).view());
-  const std::vector<std::int8_t> zeros = zero_codes(q, 0, kZeroHint);
+  const std::vector<std::int8_t> zeros = zero_codes(q, 0);
   if (!q.scheme.symmetric) {
     const CodeGrid<const std::int8_t> grid = {zeros.data(), q.out, groups, groups, 1};
     take(part_name(q.name, kCtZero), pack_down_columns(grid, bits).view());
