@@ -31,12 +31,10 @@ io::Json to_json(const check::RuleResult& result) {
                         {"found", printable(f.found)},
                         {"fix", printable(f.fix)}});
   }
-  return {{"rule", result.rule->id},
-          {"verdict", check::name_of(result.findings.verdict())},
-          {"summary", result.rule->summary},
-          {"note", printable(result.findings.text())},
-          {"count", result.findings.count()},
-          {"findings", findings}};
+  return {
+      {"rule", result.rule->id},          {"verdict", check::name_of(result.findings.verdict())},
+      {"summary", result.rule->summary},  {"note", printable(result.findings.text())},
+      {"count", result.findings.count()}, {"findings", findings}};
 }
 
 io::Json to_json(const std::vector<check::RuleResult>& results) {
@@ -84,12 +82,14 @@ void show(Console& console, const check::RuleResult& result) {
     const check::Finding& finding = findings.kept()[i];
     const std::string_view mark = id.empty() ? "" : mark_of(findings.verdict());
     console.result(fmt::format("  {:<6}{:<24}{}", mark, id, one_line(finding)));
-    if (finding.fix != fix) console.result(fmt::format("  {:<30}fix: {}", "", printable(finding.fix)));
+    if (finding.fix != fix)
+      console.result(fmt::format("  {:<30}fix: {}", "", printable(finding.fix)));
     fix = finding.fix;
     id.clear();
   }
   if (findings.count() > kMostShown)
-    console.result(fmt::format("  {:<30}and {} more like these", "", findings.count() - kMostShown));
+    console.result(
+        fmt::format("  {:<30}and {} more like these", "", findings.count() - kMostShown));
 }
 
 void show(Console& console, const std::vector<check::RuleResult>& results) {
@@ -122,10 +122,6 @@ void show_verdict(Console& console, const check::TargetResult& result, bool layo
     text += gap + fmt::format("{}: {}", rule.rule->id, one_line(rule.findings.kept().front()));
     break;
   }
-  for (const check::RuleResult& rule : result.rules) {
-    if (rule.findings.text().empty()) continue;
-    text += (text.empty() ? "" : "; ") + rule.findings.text();
-  }
   if (text.empty()) text = "its own rules are kept as well";
   console.result(fmt::format("  {:<6}{:<24}{}", mark_of(verdict), result.target->id, text));
 }
@@ -141,8 +137,8 @@ void show_targets(Console& console, const check::CheckReport& report, bool layou
 }
 
 std::string closing_line(const Counts& counts) {
-  return fmt::format("{} rule{} failed, {} warned, {} kept", counts.fail, counts.fail == 1 ? "" : "s",
-                     counts.warn, counts.ok);
+  return fmt::format("{} rule{} failed, {} warned, {} kept", counts.fail,
+                     counts.fail == 1 ? "" : "s", counts.warn, counts.ok);
 }
 
 void show(Console& console, const check::Folder& folder, const check::CheckReport& report) {
@@ -164,13 +160,16 @@ void show(Console& console, const check::Folder& folder, const check::CheckRepor
 }
 
 int run(Session& session, const Options& options) {
-  const check::Target* target = options.target.empty() ? nullptr : &check::find_target(options.target);
+  const check::Target* target =
+      options.target.empty() ? nullptr : &check::find_target(options.target);
   const check::Folder folder(options.folder);
   const check::CheckReport report =
       check::check_folder(session.ctx, folder, {target, options.tensor_parallel});
   session.console.end_progress();
-  if (session.json) session.console.json(to_json(folder, report));
-  else show(session.console, folder, report);
+  if (session.json)
+    session.console.json(to_json(folder, report));
+  else
+    show(session.console, folder, report);
   return report.verdict() == check::Verdict::fail ? kFails : 0;
 }
 
@@ -201,12 +200,16 @@ const Verb verb_check = {
     .name = "check",
     .summary = "whether engines will load a folder: every rule, what it found, and the fix",
     .description =
-        "Holds a checkpoint, made by Pare or by any other tool, against what loaders expect: headers, "
-        "index, configuration, names, shapes, scales and zeros. All problems are reported in one run. "
-        "Exit code 4 when a rule fails; warnings do not fail. Without --target the rules of the layout "
+        "Holds a checkpoint, made by Pare or by any other tool, against what loaders expect: "
+        "headers, "
+        "index, configuration, names, shapes, scales and zeros. All problems are reported in one "
+        "run. "
+        "Exit code 4 when a rule fails; warnings do not fail. Without --target the rules of the "
+        "layout "
         "count, and every engine that reads it gets a line of its own.",
-    .examples = "pare check llama-awq\npare check llama-awq --target vllm --tp 4\n"
-                "pare check llama-ascend --target vllm-ascend --json",
+    .examples =
+        "pare check llama-awq\npare check llama-awq --target vllm --tp 4\n"
+        "pare check llama-ascend --target vllm-ascend --json",
     .json = JsonOutput::object,
     .declare = declare,
 };

@@ -8,10 +8,8 @@ namespace {
 
 constexpr std::array kTypes = {
     AscendType{.name = "W8A8", .is_static = true, .row_scales = false},
-    AscendType{.name = "W8A8S",
-               .is_static = true,
-               .row_scales = false,
-               .served = Served::only_310p},
+    AscendType{
+        .name = "W8A8S", .is_static = true, .row_scales = false, .served = Served::only_310p},
     AscendType{.name = "W8A8_MIX", .is_static = true},
     AscendType{.name = "W8A8_DYNAMIC"},
     AscendType{.name = "W8A16"},

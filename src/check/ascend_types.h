@@ -1,5 +1,6 @@
 // The types that Ascend descriptions give to tensors, and which engine runs which.
-// Source: docs/formats/ascend.md; vllm-ascend, quantization methods of main and tags up to v0.25.1rc1
+// Source: docs/formats/ascend.md; vllm-ascend, quantization methods of main and tags up to
+// v0.25.1rc1
 #pragma once
 
 #include <span>

@@ -18,7 +18,9 @@ std::optional<CtArgs> read_args(const io::Json* json) {
   args.group_size = integer_of(member(*json, "group_size"));
   const bool grouped = args.group_size.value_or(0) > 0;
   args.strategy = text_of(member(*json, "strategy"))
-                      .value_or(grouped ? "group" : args.group_size == -1 ? "channel" : "tensor");
+                      .value_or(grouped                 ? "group"
+                                : args.group_size == -1 ? "channel"
+                                                        : "tensor");
   return args;
 }
 
@@ -29,10 +31,12 @@ std::vector<std::string> plain_runs(std::string_view pattern) {
     const bool escaped_dot = pattern[i] == '\\' && i + 1 < pattern.size() && pattern[i + 1] == '.';
     if (escaped_dot) ++i;
     const char c = pattern[i];
-    const bool plain = escaped_dot || c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                       (c >= 'A' && c <= 'Z');
-    if (plain) runs.back() += c;
-    else if (!runs.back().empty()) runs.emplace_back();
+    const bool plain = escaped_dot || c == '_' || (c >= '0' && c <= '9') ||
+                       (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (plain)
+      runs.back() += c;
+    else if (!runs.back().empty())
+      runs.emplace_back();
   }
   return runs;
 }

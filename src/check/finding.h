@@ -30,6 +30,7 @@ class Findings {
 
   void fail(std::string where, std::string found, std::string fix);
   void warn(std::string where, std::string found, std::string fix);
+  void add(Finding finding);
   /// Something worth knowing that is right as it is.
   void note(std::string text) { note_ = std::move(text); }
 
@@ -39,8 +40,6 @@ class Findings {
   const std::string& text() const noexcept { return note_; }
 
  private:
-  void add(Finding finding);
-
   Verdict verdict_ = Verdict::ok;
   std::vector<Finding> kept_;
   std::size_t count_ = 0;

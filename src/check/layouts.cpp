@@ -86,6 +86,8 @@ std::string_view layout_of(const Folder& folder) {
   if (gguf && folder.weights().files.empty()) return kGguf;
   const std::string method = folder.quant_method();
   if (!method.empty() && stated(folder).empty()) return kUnknown;
+  // Scales without words or int8 codes: FP8 and the like, which Pare has no rules for.
+  if (stated(folder) == kCt && any_tensor(folder.weights(), ".weight_scale")) return kUnknown;
   // Readable float weights contradict what is stated; without any, the statement is all there is.
   if (!folder.weights().tensors.empty()) return kFloat;
   if (!stated(folder).empty()) return stated(folder);

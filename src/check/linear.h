@@ -20,10 +20,10 @@ struct Linear {
   int bits = 0;
   std::int64_t out = 0;
   std::int64_t in = 0;
-  std::int64_t groups = 0;             // scales per row
+  std::int64_t groups = 0;  // scales per row
   Nibbles nibbles = Nibbles::plain;
-  std::string scales;                  // full name of the tensor; "" when it is not there
-  std::vector<std::string> problems;   // parts that are missing, or of a wrong type or shape
+  std::string scales;                 // full name of the tensor; "" when it is not there
+  std::vector<std::string> problems;  // parts that are missing, or of a wrong type or shape
 
   /// Inputs that share a scale; 0 with one scale per row, or when it cannot be told.
   std::int64_t group_size() const noexcept { return groups > 1 ? in / groups : 0; }

@@ -16,7 +16,8 @@ constexpr std::initializer_list<DType> kFloats = {DType::f32, DType::f16, DType:
 void need_one_value(PartReader& parts, std::string_view suffix) {
   const StoredTensor* part = parts.find(suffix);
   if (part != nullptr && part->info.shape.rank() == 0) return;
-  parts.expect_shape(parts.need(suffix, kFloats, 1), {1});
+  const auto types = {DType::f32, DType::f16, DType::bf16, DType::i8};
+  parts.expect_shape(parts.need(suffix, types, 1), {1});
 }
 
 void read_row_scales(PartReader& parts, Linear& linear) {

@@ -37,8 +37,7 @@ Linear awq_linear(const Folder& folder, const std::string& name) {
   PartReader parts(folder, linear);
   const StoredTensor* words = parts.need(".qweight", {DType::i32}, 2);
   const StoredTensor* zeros = parts.need(".qzeros", {DType::i32}, 2);
-  const StoredTensor* scales =
-      parts.need(".scales", {DType::f16, DType::bf16, DType::f32}, 2);
+  const StoredTensor* scales = parts.need(".scales", {DType::f16, DType::bf16, DType::f32}, 2);
   if (scales != nullptr) {
     linear.scales = scales->info.name;
     linear.groups = scales->info.shape[0];
@@ -74,8 +73,7 @@ Linear gptq_linear(const Folder& folder, const std::string& name) {
   PartReader parts(folder, linear);
   const StoredTensor* words = parts.need(".qweight", {DType::i32}, 2);
   const StoredTensor* zeros = parts.need(".qzeros", {DType::i32}, 2);
-  const StoredTensor* scales =
-      parts.need(".scales", {DType::f16, DType::bf16, DType::f32}, 2);
+  const StoredTensor* scales = parts.need(".scales", {DType::f16, DType::bf16, DType::f32}, 2);
   const StoredTensor* groups = parts.optional(".g_idx", {DType::i32}, 1);
   if (scales != nullptr) {
     linear.scales = scales->info.name;

@@ -46,8 +46,8 @@ void read_packed_bits(PartReader& parts, Linear& linear, const StoredTensor& wor
     if (linear.bits == 0 && words.info.shape[1] == words_for(linear.in, bits)) linear.bits = bits;
   }
   if (words.info.shape[0] == linear.out && linear.bits != 0) return;
-  parts.problem(fmt::format("{} is {}; weight_shape says {} outputs and {} inputs",
-                            words.info.name, words.info.shape.text(), linear.out, linear.in));
+  parts.problem(fmt::format("{} is {}; weight_shape says {} outputs and {} inputs", words.info.name,
+                            words.info.shape.text(), linear.out, linear.in));
 }
 
 void read_scales(PartReader& parts, Linear& linear) {
@@ -75,8 +75,8 @@ Linear packed_linear(const Folder& folder, const std::string& name) {
   if (words != nullptr && sized) read_packed_bits(parts, linear, *words);
   read_scales(parts, linear);
   if (linear.groups > 0 && linear.in % linear.groups != 0) {
-    parts.problem(fmt::format("{}: {} inputs do not divide into {} groups", name, linear.in,
-                              linear.groups));
+    parts.problem(
+        fmt::format("{}: {} inputs do not divide into {} groups", name, linear.in, linear.groups));
   }
   const StoredTensor* zeros = parts.optional(".weight_zero_point", {DType::i32}, 2);
   if (linear.bits != 0 && linear.groups > 0)

@@ -25,7 +25,8 @@ std::optional<InBlock> in_block(std::string_view module) noexcept;
 using FusedNames = std::span<const std::string_view>;
 std::span<const FusedNames> fused_sets() noexcept;
 
-/// Whether tensor parallelism splits the inputs of the linear (o_proj, down_proj) and not its outputs.
+/// Whether tensor parallelism splits the inputs of the linear (o_proj, down_proj) and not its
+/// outputs.
 bool is_row_parallel(std::string_view module) noexcept;
 
 /// The output layer by any of its names.

@@ -16,13 +16,13 @@ namespace pare::check {
 /// What is checked: a folder, and for whom.
 struct Subject {
   const Folder& folder;
-  const Target* target = nullptr;  // rules of engines have one
+  const Target* target = nullptr;    // rules of engines have one
   std::int64_t tensor_parallel = 0;  // devices that the user wants; 0 = not said
 };
 
 struct Rule {
   std::string_view id;
-  std::string_view summary;  // what holds when the rule is kept
+  std::string_view summary;                   // what holds when the rule is kept
   std::span<const std::string_view> layouts;  // ids of layouts.h; empty = all
   /// Engines that ask for it; empty = the layout itself does, whoever loads it.
   std::span<const std::string_view> targets;

@@ -16,7 +16,7 @@
 namespace pare::check {
 
 /// Layouts whose weights are safetensors files.
-inline constexpr std::array kSafetensorsLayouts = {kFloat, kAwq,      kGptq,  kCt,
+inline constexpr std::array kSafetensorsLayouts = {kFloat,  kAwq,      kGptq,  kCt,
                                                    kAscend, kAscendV1, kPacked};
 /// Layouts with quantized linears that headers show.
 inline constexpr std::array kQuantizedLayouts = {kAwq, kGptq, kCt, kAscend, kAscendV1};

@@ -46,7 +46,7 @@ struct Weights {
   std::vector<WeightFile> files;     // every *.safetensors, by name
   std::vector<WeightIndex> indexes;  // every *.safetensors.index.json, by name
   std::map<std::string, StoredTensor, std::less<>> tensors;  // of the chosen files
-  std::vector<std::string> twins;    // "name in a.safetensors and b.safetensors"
+  std::vector<std::string> twins;  // "name in a.safetensors and b.safetensors"
 
   const StoredTensor* find(std::string_view name) const;
   const WeightFile* file(std::string_view name) const;

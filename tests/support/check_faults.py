@@ -16,7 +16,7 @@ W4G = ("--scheme", "w4a16", "--group-size", "64")
 W4A = (*W4G, "--asym")
 BASES = {
     "float": None,
-    "awq": (*W4G, "--format", "autoawq"), "awq-asym": (*W4A, "--format", "autoawq"),
+    "awq": (*W4G, "--format", "autoawq"),
     "gptq": (*W4G, "--format", "gptq"), "gptq-asym": (*W4A, "--format", "gptq-v2"),
     "ct": (*W4G, "--format", "compressed-tensors"), "ct-asym": (*W4A, "--format", "compressed-tensors"),
     "ct-w8a8": ("--scheme", "w8a8", "--format", "compressed-tensors"),
@@ -231,7 +231,8 @@ FAULTS = [
     # what the folder is
     Fault("layout-known", "float", "no-weights", lambda f: f.remove("model.safetensors"), "fetch the weight files"),
     Fault("layout-known", "float", "other-method", lambda f: f.config(quantization_config={"quant_method": "bitsandbytes"}), "program that wrote it"),
-    Fault("npy-readable", "npy", "no-scales", lambda f: f.remove("deq_scale.npy"), "fetch"),
+    Fault("layout-known", "ct-w8a8", "fp8", lambda f: f.tensors(as_fp8), "program that wrote it"),
+    Fault("npy-readable", "npy", "no-scales", lambda f: f.remove("deq_scale.npy"), "copy the folder again"),
     Fault("target-reads-layout", "awq", "awq-for-mindie", lambda f: None, "pare convert", target="mindie"),
     # containers
     Fault("weights-readable", "awq", "cut-off", truncate, "fetch it again"),
@@ -244,6 +245,8 @@ FAULTS = [
     # index
     Fault("index-readable", "shards", "garbage", lambda f: f.write("model.safetensors.index.json", "{\"weight_map\": "), "write it from the files"),
     Fault("index-readable", "shards", "no-metadata", lambda f: f.index(lambda i: i.pop("metadata")), "total_size"),
+    Fault("index-readable", "awq", "two-of-other-names", lambda f: [f.write(f"{n}.safetensors.index.json", '{"metadata": {}, "weight_map": {"a": "b"}}')
+                                                                   for n in "ab"], "keep the one"),
     Fault("index-files", "awq", "stale-float-index", lambda f: f.write("model.safetensors.index.json", json.dumps(
         {"metadata": {"total_size": 1}, "weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}})), "delete it"),
     Fault("index-tensors", "shards", "wrong-file", lambda f: f.index(lambda i: i["weight_map"].update({"model.norm.nothing": f.weights().name})), "stale"),
@@ -337,6 +340,7 @@ FAULTS = [
     Fault("description-types", "ascend", "number", lambda f: f.description(lambda d: d.update({"model.norm.weight": 7})), "texts"),
     Fault("description-one-type", "ascend", "mixed", lambda f: f.description(lambda d: d.update({Q + ".deq_scale": "W8A16"})), "one type"),
     Fault("description-version", "v1-w4", "absent", lambda f: f.description(lambda d: d.pop("version")), '"1.0.0"'),
+    Fault("description-version", "ascend-v1", "absent", lambda f: f.description(lambda d: d.pop("version")), '"1.0.0"', verdict="warn"),
     Fault("description-group-size", "v1-w4", "other", lambda f: f.description(lambda d: d.update(group_size=128)), "to 64"),
     Fault("ascend-file-names", "ascend", "weights", rename("*.safetensors", "quant_model_weight_w8a16.safetensors"), "quant_model_weight_w8a8"),
     Fault("ascend-file-names", "ascend", "description", rename("quant_model_desc*.json", "quant_model_description_w4a16.json"), "quant_model_description_w8a8.json"),
@@ -351,10 +355,17 @@ FAULTS = [
     Fault("input-offset", "ascend", "large", all_of(".input_offset", filled(200)), "-128..127"),
     Fault("weight-offset", "v1-w8a16", "fraction", lambda f: f.tensor(Q + ".weight_offset", filled(0.6)), "whole zero points"),
     # shapes
-    Fault("tensor-parallel", "awq", "eight-devices", lambda f: None, "tensor parallel sizes that work", target="vllm", options=("--tp", "8")),
+    Fault("tensor-parallel", "awq", "eight-devices", lambda f: None, "tensor parallel sizes that work", options=("--tp", "8")),
     Fault("marlin-shapes", "awq", "tp-2-down", lambda f: f.tensors(groups_of_16), "slower kernels", target="vllm", verdict="warn"),
     Fault("exllama-shapes", "gptq", "narrow", lambda f: f.tensors(narrow), "multiples of 32", target="gptqmodel", verdict="warn"),
 ]
+
+
+def as_fp8(tensors):
+    """Scales, and weights in a type that is neither int8 nor a float that weights have."""
+    for name in list(tensors):
+        if tensors[name].dtype == np.int8 and name.endswith(".weight"):
+            tensors[name] = tensors[name].view(np.uint8)
 
 
 def groups_of_16(tensors):

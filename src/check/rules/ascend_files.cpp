@@ -29,12 +29,15 @@ void check_names(const Subject& subject, Findings& findings) {
   if (type.empty()) return;  // description-readable
   const std::string description = fmt::format("quant_model_description_{}.json", type);
   if (!folder.has(description))
-    findings.fail(folder.descriptions().front(), fmt::format("the model is {}", type), fmt::format("rename it to {}", description));
+    findings.fail(folder.descriptions().front(), fmt::format("the model is {}", type),
+                  fmt::format("rename it to {}", description));
   const std::string weights = "quant_model_weight_" + type;
   for (const WeightFile& file : folder.weights().files) {
     const bool fits = file.name == weights + ".safetensors" || file.name.starts_with(weights + "-");
     if (file.chosen && !fits)
-      findings.fail(file.name, fmt::format("the model is {}", type), fmt::format("rename it to {}.safetensors (or -00001-of-0000N for shards)", weights));
+      findings.fail(
+          file.name, fmt::format("the model is {}", type),
+          fmt::format("rename it to {}.safetensors (or -00001-of-0000N for shards)", weights));
   }
 }
 
@@ -63,16 +66,19 @@ void check_nibbles(const Subject& subject, Findings& findings) {
   for (const Linear& linear : folder.linears()) {
     const StoredTensor* weight = folder.weights().find(linear.name + ".weight");
     const std::int64_t expected = inputs_from_config(folder, linear.name);
-    if (linear.bits != 4 || linear.type == "W4A4_DYNAMIC" || weight->info.shape.rank() != 2) continue;
+    if (linear.bits != 4 || linear.type == "W4A4_DYNAMIC" || weight->info.shape.rank() != 2)
+      continue;
     const bool fewer_inputs = expected > 0 && weight->info.shape[1] * 2 == expected;
     const bool packed = linear.nibbles == Nibbles::paired_outputs || fewer_inputs;
     if (legacy && packed)
-      findings.fail(linear.name, "its 4-bit codes lie two to a byte, in files named as the first layout",
-                    "name the description quant_model_description.json with version 1.0.0, or unpack the "
-                    "codes: pare convert does both");
+      findings.fail(
+          linear.name, "its 4-bit codes lie two to a byte, in files named as the first layout",
+          "name the description quant_model_description.json with version 1.0.0, or unpack the "
+          "codes: pare convert does both");
     if (legacy || packed || linear.nibbles == Nibbles::paired_inputs) continue;
-    findings.fail(linear.name, "its 4-bit codes lie one to a byte, in a description of version 1.0.0",
-                  "pare convert DIR --to ascend-v1 packs them, from a folder labelled as the first layout");
+    findings.fail(
+        linear.name, "its 4-bit codes lie one to a byte, in a description of version 1.0.0",
+        "pare convert DIR --to ascend-v1 packs them, from a folder labelled as the first layout");
   }
 }
 
@@ -86,11 +92,13 @@ void check_served(const Subject& subject, Findings& findings) {
     const Served served = type != nullptr ? type->served : Served::never;
     if (served == Served::never)
       findings.fail(linear, fmt::format("{} linears: vLLM-Ascend has no scheme for them", name),
-                    "quantize to w8a8, w8a8-dynamic or w8a16 for vLLM-Ascend; W4A16 is for MindIE and GPU engines");
+                    "quantize to w8a8, w8a8-dynamic or w8a16 for vLLM-Ascend; W4A16 is for MindIE "
+                    "and GPU engines");
     if (served == Served::only_310p)
       findings.warn(linear, fmt::format("{} linears", name), "it runs on Atlas 300I only");
     if (served == Served::only_old)
-      findings.warn(linear, fmt::format("{} linears", name), "use a release up to v0.25.1rc1: main dropped dense linears of this type");
+      findings.warn(linear, fmt::format("{} linears", name),
+                    "use a release up to v0.25.1rc1: main dropped dense linears of this type");
   }
 }
 
@@ -103,7 +111,8 @@ void check_w8a16(const Subject& subject, Findings& findings) {
                     "quantize with one scale per row: leave --group-size out");
     const std::vector<float> offsets = values_of(folder, linear.name + ".weight_offset");
     if (std::any_of(offsets.begin(), offsets.end(), [](float v) { return v != 0; }))
-      findings.fail(linear.name, "W8A16 with zero points", "quantize symmetrically: the sign of weight_offset differs between engines");
+      findings.fail(linear.name, "W8A16 with zero points",
+                    "quantize symmetrically: the sign of weight_offset differs between engines");
   }
 }
 
@@ -113,24 +122,37 @@ void check_head(const Subject& subject, Findings& findings) {
     if (!subject.folder.graph()) continue;  // other architectures have other names
     const bool tied = std::string_view(name) == "lm_head.weight" && has_tied_head(subject.folder);
     const std::string fix = fmt::format("add \"{}\": \"FLOAT\" to the description", name);
-    if (tied) findings.warn(name, "the head is tied and has no entry", fix + " and a copy of the embedding to the weights, if the engine stops with a KeyError");
-    else findings.fail(name, "it has no entry", fix);
+    if (tied)
+      findings.warn(
+          name, "the head is tied and has no entry",
+          fix + " and a copy of the embedding to the weights, if the engine stops with a KeyError");
+    else
+      findings.fail(name, "it has no entry", fix);
   }
 }
 
 constexpr std::array kRules = {
-    Rule{"ascend-file-names", "description and weights have the type of the model in their names", kLegacyOnly, {},
-         "MindIE finds the files by it", check_names},
-    Rule{"mindie-quantize-key", "config.json has the type of the model under \"quantize\"", kLegacyOnly, kMindie,
-         "MindIE chooses its loader by it", check_quantize_key},
-    Rule{"int4-packing", "4-bit codes lie as the name of the description says", kBoth, {},
-         "one to a byte in the first layout, two in version 1.0.0", check_nibbles},
+    Rule{"ascend-file-names",
+         "description and weights have the type of the model in their names",
+         kLegacyOnly,
+         {},
+         "MindIE finds the files by it",
+         check_names},
+    Rule{"mindie-quantize-key", "config.json has the type of the model under \"quantize\"",
+         kLegacyOnly, kMindie, "MindIE chooses its loader by it", check_quantize_key},
+    Rule{"int4-packing",
+         "4-bit codes lie as the name of the description says",
+         kBoth,
+         {},
+         "one to a byte in the first layout, two in version 1.0.0",
+         check_nibbles},
     Rule{"vllm-ascend-served", "vLLM-Ascend has a scheme for every type", kV1Only, kVllmAscend,
          "vllm-ascend main 182b75e, quantization/methods", check_served},
-    Rule{"vllm-ascend-w8a16", "W8A16 linears have one scale per row and no zero points", kV1Only, kVllmAscend,
-         "vllm-ascend, methods/w8a16.py", check_w8a16},
+    Rule{"vllm-ascend-w8a16", "W8A16 linears have one scale per row and no zero points", kV1Only,
+         kVllmAscend, "vllm-ascend, methods/w8a16.py", check_w8a16},
     Rule{"vllm-ascend-head", "head and embedding are in the description", kV1Only, kVllmAscend,
-         "vllm_ascend/quantization/modelslim_config.py looks up every linear and embedding", check_head},
+         "vllm_ascend/quantization/modelslim_config.py looks up every linear and embedding",
+         check_head},
 };
 
 }  // namespace

@@ -30,20 +30,23 @@ void check_version(const Subject& subject, Findings& findings) {
   const bool other_case = text && lower_case(*text) == "gemm";
   const std::string found = fmt::format("version is {}", shown(version));
   if (version == nullptr || other_case) {
-    findings.warn(config_place(subject.folder), found, "write \"version\": \"gemm\", in lower case");
+    findings.warn(config_place(subject.folder), found,
+                  "write \"version\": \"gemm\", in lower case");
     return;
   }
-  findings.fail(config_place(subject.folder), found,
-                "write \"version\": \"gemm\" if the words are gemm's; else convert the model with the "
-                "program that wrote it");
+  findings.fail(
+      config_place(subject.folder), found,
+      "write \"version\": \"gemm\" if the words are gemm's; else convert the model with the "
+      "program that wrote it");
 }
 
 void check_zero_point(const Subject& subject, Findings& findings) {
   const io::Json* value = member(subject.folder.quantization(), "zero_point");
   if (flag_of(value) == true) return;
-  findings.fail(config_place(subject.folder), fmt::format("zero_point is {}", shown(value)),
-                "set zero_point to true, for symmetric weights as well: all loaders read qzeros, and "
-                "false selects other kernels");
+  findings.fail(
+      config_place(subject.folder), fmt::format("zero_point is {}", shown(value)),
+      "set zero_point to true, for symmetric weights as well: all loaders read qzeros, and "
+      "false selects other kernels");
 }
 
 void check_scale_type(const Subject& subject, Findings& findings) {
@@ -58,9 +61,10 @@ void check_scale_type(const Subject& subject, Findings& findings) {
 void check_dtype(const Subject& subject, Findings& findings) {
   const std::string dtype = config_dtype(subject.folder);
   if (dtype == "float16" || dtype == "auto" || dtype == "half") return;
-  findings.fail("config.json", fmt::format("torch_dtype is \"{}\"", dtype),
-                "set torch_dtype to \"float16\", or start vLLM with --dtype float16: its awq kernel "
-                "refuses other types");
+  findings.fail(
+      "config.json", fmt::format("torch_dtype is \"{}\"", dtype),
+      "set torch_dtype to \"float16\", or start vLLM with --dtype float16: its awq kernel "
+      "refuses other types");
 }
 
 void check_cuda_shapes(const Subject& subject, Findings& findings) {
@@ -100,9 +104,10 @@ void check_overlap(const Subject& subject, Findings& findings) {
   const std::vector<std::string> entries = kept_entries(subject.folder);
   for (const Linear& linear : subject.folder.linears()) {
     if (!is_part_of_any(entries, linear.name)) continue;
-    findings.fail(linear.name, "it is quantized, and an entry of modules_to_not_convert is part of its name",
-                  "name the float modules in modules_to_not_convert in full: engines look for parts "
-                  "of names");
+    findings.fail(
+        linear.name, "it is quantized, and an entry of modules_to_not_convert is part of its name",
+        "name the float modules in modules_to_not_convert in full: engines look for parts "
+        "of names");
   }
 }
 
@@ -123,23 +128,41 @@ void check_kept_everywhere(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"awq-bits", "the configuration says 4 bits", kAwqOnly, {}, "AutoAWQ 0.2.9, WQLinear_GEMM", check_bits},
-    Rule{"awq-version", "the configuration says version gemm", kAwqOnly, {},
-         "AutoAWQ: gemv, gemv_fast and marlin are other layouts of the words", check_version},
-    Rule{"awq-zero-point", "zero_point is true", kAwqOnly, {},
-         "AutoAWQ packs no zeros without; vLLM and GPTQModel choose other kernels", check_zero_point},
-    Rule{"awq-scales-f16", "scales are F16", kAwqOnly, kAutoawq, "AutoAWQ 0.2.9, its CUDA kernels", check_scale_type},
+    Rule{"awq-bits",
+         "the configuration says 4 bits",
+         kAwqOnly,
+         {},
+         "AutoAWQ 0.2.9, WQLinear_GEMM",
+         check_bits},
+    Rule{"awq-version",
+         "the configuration says version gemm",
+         kAwqOnly,
+         {},
+         "AutoAWQ: gemv, gemv_fast and marlin are other layouts of the words",
+         check_version},
+    Rule{"awq-zero-point",
+         "zero_point is true",
+         kAwqOnly,
+         {},
+         "AutoAWQ packs no zeros without; vLLM and GPTQModel choose other kernels",
+         check_zero_point},
+    Rule{"awq-scales-f16", "scales are F16", kAwqOnly, kAutoawq, "AutoAWQ 0.2.9, its CUDA kernels",
+         check_scale_type},
     Rule{"awq-dtype", "config.json says float16", kAwqOnly, kVllm,
          "vLLM, quantization awq: supported activation dtypes are half alone", check_dtype},
     Rule{"awq-kernel-shapes", "the CUDA kernel takes every shape", kAwqOnly, kCudaGemm,
-         "AutoAWQ and vLLM, gemm_cuda: outputs % 64, group % 32, outputs % group", check_cuda_shapes},
-    Rule{"awq-kept-modules", "modules_to_not_convert names every float linear in the blocks", kAwqOnly,
-         kByFullName, "transformers and vLLM replace every linear that is not named", check_kept},
-    Rule{"awq-kept-overlap", "no entry of modules_to_not_convert is part of a quantized linear's name",
-         kAwqOnly, kByFullName, "transformers and vLLM look for parts of names: mlp.gate hits mlp.gate_proj",
+         "AutoAWQ and vLLM, gemm_cuda: outputs % 64, group % 32, outputs % group",
+         check_cuda_shapes},
+    Rule{"awq-kept-modules", "modules_to_not_convert names every float linear in the blocks",
+         kAwqOnly, kByFullName, "transformers and vLLM replace every linear that is not named",
+         check_kept},
+    Rule{"awq-kept-overlap",
+         "no entry of modules_to_not_convert is part of a quantized linear's name", kAwqOnly,
+         kByFullName, "transformers and vLLM look for parts of names: mlp.gate hits mlp.gate_proj",
          check_overlap},
-    Rule{"awq-kept-in-all-blocks", "a linear is float in every block or in none", kAwqOnly, kAutoawq,
-         "AutoAWQ 0.2.9, exclude_layers_to_not_quantize: names inside the block", check_kept_everywhere},
+    Rule{"awq-kept-in-all-blocks", "a linear is float in every block or in none", kAwqOnly,
+         kAutoawq, "AutoAWQ 0.2.9, exclude_layers_to_not_quantize: names inside the block",
+         check_kept_everywhere},
 };
 
 }  // namespace

@@ -21,7 +21,8 @@ bool has_tokenizer(const Folder& folder) {
 void check_tokenizer(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   if (!has_tokenizer(folder)) {
-    findings.fail("", "no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt",
+    findings.fail("",
+                  "no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt",
                   "copy the tokenizer files of the float model into the folder");
   }
   if (folder.has("tokenizer_config.json")) return;
@@ -56,7 +57,8 @@ void check_code(const Subject& subject, Findings& findings) {
       if (subject.folder.has(file)) continue;
       findings.fail(config, fmt::format("auto_map needs {}, which is not there", file),
                     fmt::format("copy {} of the float model: engines load it with "
-                                "trust_remote_code", file));
+                                "trust_remote_code",
+                                file));
     }
   }
 }
@@ -75,9 +77,9 @@ void check_foreign(const Subject& subject, Findings& findings) {
   const std::string_view layout = subject.folder.layout();
   const auto warn = [&](const char* file, const char* reader) {
     if (!subject.folder.has(file)) return;
-    findings.warn(file, fmt::format("it is no file of the layout {}", layout),
-                  fmt::format("delete it unless it says the same: {} reads it before config.json",
-                              reader));
+    findings.warn(
+        file, fmt::format("it is no file of the layout {}", layout),
+        fmt::format("delete it unless it says the same: {} reads it before config.json", reader));
   };
   if (layout != kGptq) warn("quantize_config.json", "GPTQModel");
   if (layout != kAwq) warn("quant_config.json", "older AutoAWQ");
@@ -85,14 +87,29 @@ void check_foreign(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"tokenizer-files", "the tokenizer is there", {}, {},
-         "every engine but llama.cpp, which has it in the GGUF file", check_tokenizer},
-    Rule{"remote-code", "the Python files that auto_map names are there", {}, {},
-         "transformers, dynamic_module_utils", check_code},
-    Rule{"companions-readable", "the JSON files of tokenizer and generation can be read", {}, {},
-         "transformers, AutoTokenizer and GenerationConfig", check_json},
-    Rule{"no-foreign-config", "no configuration of another quantization tool lies around",
-         kSafetensorsLayouts, {}, "GPTQModel: quantize_config.json counts before config.json",
+    Rule{"tokenizer-files",
+         "the tokenizer is there",
+         {},
+         {},
+         "every engine but llama.cpp, which has it in the GGUF file",
+         check_tokenizer},
+    Rule{"remote-code",
+         "the Python files that auto_map names are there",
+         {},
+         {},
+         "transformers, dynamic_module_utils",
+         check_code},
+    Rule{"companions-readable",
+         "the JSON files of tokenizer and generation can be read",
+         {},
+         {},
+         "transformers, AutoTokenizer and GenerationConfig",
+         check_json},
+    Rule{"no-foreign-config",
+         "no configuration of another quantization tool lies around",
+         kSafetensorsLayouts,
+         {},
+         "GPTQModel: quantize_config.json counts before config.json",
          check_foreign},
 };
 

@@ -83,8 +83,9 @@ void check_sets(const Subject& subject, Findings& findings) {
     int first = 1;
     while (present.contains(first))
       ++first;
-    findings.fail("", fmt::format("{} of the {} shards {}-*: number {} is missing",
-                                  present.size(), count, base, first),
+    findings.fail("",
+                  fmt::format("{} of the {} shards {}-*: number {} is missing", present.size(),
+                              count, base, first),
                   "fetch the missing shards");
   }
 }
@@ -105,15 +106,36 @@ void check_stray(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"weights-readable", "the header of every weight file is whole: sizes, types, no gap, no overlap",
-         kSafetensorsLayouts, {}, kSource, check_headers},
-    Rule{"weights-metadata", "every weight file says \"format\": \"pt\"", kSafetensorsLayouts, {},
-         "transformers, load_state_dict: files without it are refused", check_metadata},
-    Rule{"tensors-once", "no tensor lies in two files", kSafetensorsLayouts, {}, kSource, check_twins},
-    Rule{"shards-complete", "of numbered shards all are there", kSafetensorsLayouts, {},
-         "huggingface_hub, names of shards", check_sets},
-    Rule{"no-stray-weights", "there are no weight files besides those of the model",
-         kSafetensorsLayouts, {}, "vllm, DefaultModelLoader: the glob *.safetensors", check_stray},
+    Rule{"weights-readable",
+         "the header of every weight file is whole: sizes, types, no gap, no overlap",
+         kSafetensorsLayouts,
+         {},
+         kSource,
+         check_headers},
+    Rule{"weights-metadata",
+         "every weight file says \"format\": \"pt\"",
+         kSafetensorsLayouts,
+         {},
+         "transformers, load_state_dict: files without it are refused",
+         check_metadata},
+    Rule{"tensors-once",
+         "no tensor lies in two files",
+         kSafetensorsLayouts,
+         {},
+         kSource,
+         check_twins},
+    Rule{"shards-complete",
+         "of numbered shards all are there",
+         kSafetensorsLayouts,
+         {},
+         "huggingface_hub, names of shards",
+         check_sets},
+    Rule{"no-stray-weights",
+         "there are no weight files besides those of the model",
+         kSafetensorsLayouts,
+         {},
+         "vllm, DefaultModelLoader: the glob *.safetensors",
+         check_stray},
 };
 
 }  // namespace

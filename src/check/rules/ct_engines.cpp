@@ -34,7 +34,8 @@ std::string refused_by_ascend(const CtGroup& group) {
   if (!group.inputs) return "float activations: only experts are served so";
   if (group.weights->bits != 8 || group.inputs->bits != 8) return "not 8 bits on both sides";
   if (!group.weights->symmetric || !group.inputs->symmetric) return "asymmetric";
-  if (group.weights->strategy != "channel") return "weights with strategy " + group.weights->strategy;
+  if (group.weights->strategy != "channel")
+    return "weights with strategy " + group.weights->strategy;
   return "";
 }
 
@@ -42,8 +43,9 @@ void check_vllm_ascend(const Subject& subject, Findings& findings) {
   for (const CtGroup& group : ct_groups(subject.folder)) {
     const std::string reason = refused_by_ascend(group);
     if (reason.empty()) continue;
-    findings.fail(group.name, reason,
-                  "pare convert DIR --to ascend-v1: of this layout vLLM-Ascend runs symmetric W8A8 alone");
+    findings.fail(
+        group.name, reason,
+        "pare convert DIR --to ascend-v1: of this layout vLLM-Ascend runs symmetric W8A8 alone");
   }
 }
 

@@ -25,7 +25,8 @@ Fusion fusion_of(const Folder& folder, const std::string& parent, FusedNames nam
   for (const std::string_view name : names) {
     const std::string module = parent + std::string(name);
     const Linear* linear = folder.linear(module);
-    if (linear != nullptr) fusion.quantized.push_back(linear);
+    if (linear != nullptr)
+      fusion.quantized.push_back(linear);
     else if (folder.weights().find(module + ".weight") != nullptr)
       fusion.floats.emplace_back(name);
   }
@@ -48,8 +49,7 @@ std::vector<Fusion> fusions_of(const Folder& folder) {
 }
 
 std::string settings_of(const Linear& linear) {
-  if (!linear.type.empty())
-    return fmt::format("{} g{}", linear.type, linear.group_size());
+  if (!linear.type.empty()) return fmt::format("{} g{}", linear.type, linear.group_size());
   return fmt::format("{} bits g{}", linear.bits, linear.group_size());
 }
 
@@ -62,10 +62,13 @@ void check_alike(const Subject& subject, Findings& findings) {
       settings.insert(settings_of(*linear));
     }
     if (!fusion.floats.empty()) {
-      findings.fail(fusion.parent, fmt::format("{} quantized, {} float", fmt::join(names, " and "), fmt::join(fusion.floats, " and ")),
+      findings.fail(fusion.parent,
+                    fmt::format("{} quantized, {} float", fmt::join(names, " and "),
+                                fmt::join(fusion.floats, " and ")),
                     "quantize all of them or none: engines join them into one linear");
     } else if (settings.size() > 1) {
-      findings.fail(fusion.parent, fmt::format("{} differ: {}", fmt::join(names, ", "), fmt::join(settings, ", ")),
+      findings.fail(fusion.parent,
+                    fmt::format("{} differ: {}", fmt::join(names, ", "), fmt::join(settings, ", ")),
                     "quantize them with the same bits and group size: engines join them into one "
                     "linear");
     }
@@ -87,7 +90,8 @@ void check_inputs(const Subject& subject, Findings& findings) {
     for (const char* suffix : {".input_scale", ".input_offset", ".input_zero_point"}) {
       const std::set<float> values = values_over(subject.folder, fusion, suffix);
       if (values.size() < 2) continue;
-      findings.fail(fusion.parent, fmt::format("{} differs: {}", suffix + 1, fmt::join(values, ", ")),
+      findings.fail(fusion.parent,
+                    fmt::format("{} differs: {}", suffix + 1, fmt::join(values, ", ")),
                     "calibrate the members together and write identical values: engines keep one "
                     "of them for all");
     }
@@ -95,10 +99,17 @@ void check_inputs(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"fused-alike", "linears that engines join are all float, or quantized alike", kQuantizedLayouts, {},
-         "vllm and vllm-ascend: 'some but not all shards' are quantized", check_alike},
-    Rule{"fused-inputs", "joined linears with static activations have the same input scale and offset",
-         kStaticLayouts, {}, "vllm-ascend: the last one loaded wins; vllm takes the largest scale",
+    Rule{"fused-alike",
+         "linears that engines join are all float, or quantized alike",
+         kQuantizedLayouts,
+         {},
+         "vllm and vllm-ascend: 'some but not all shards' are quantized",
+         check_alike},
+    Rule{"fused-inputs",
+         "joined linears with static activations have the same input scale and offset",
+         kStaticLayouts,
+         {},
+         "vllm-ascend: the last one loaded wins; vllm takes the largest scale",
          check_inputs},
 };
 

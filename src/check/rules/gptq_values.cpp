@@ -23,8 +23,9 @@ void check_label(const Subject& subject, Findings& findings) {
   for (const Linear& linear : subject.folder.linears()) {
     const ZeroFields zeros = zero_fields(subject.folder, linear);
     if (v1 ? !zeros.all_half() : !zeros.all_half_less()) continue;
-    findings.fail(linear.name, fmt::format("checkpoint_format is {}, the zeros are stored as {} does",
-                                           v1 ? "gptq" : "gptq_v2", v1 ? "gptq_v2" : "gptq"),
+    findings.fail(linear.name,
+                  fmt::format("checkpoint_format is {}, the zeros are stored as {} does",
+                              v1 ? "gptq" : "gptq_v2", v1 ? "gptq_v2" : "gptq"),
                   fmt::format("set checkpoint_format to \"{}\"", v1 ? "gptq_v2" : "gptq"));
   }
 }
@@ -49,7 +50,7 @@ void check_sym(const Subject& subject, Findings& findings) {
 
 /// Group of every input as the file has it, held against what desc_act promises.
 struct GroupOrder {
-  bool plain = true;    // input / group size
+  bool plain = true;  // input / group size
   bool all_zero = true;
   std::string problem;  // out of range, or groups of different sizes
 };
@@ -66,11 +67,13 @@ GroupOrder group_order(const std::vector<std::uint32_t>& index, const Linear& li
     }
     ++sizes[index[i]];
     order.all_zero = order.all_zero && index[i] == 0;
-    order.plain = order.plain && index[i] == static_cast<std::uint64_t>(i) / static_cast<std::uint64_t>(size);
+    order.plain =
+        order.plain && index[i] == static_cast<std::uint64_t>(i) / static_cast<std::uint64_t>(size);
   }
   for (std::size_t g = 0; g < sizes.size() && !order.all_zero && order.problem.empty(); ++g) {
     if (sizes[g] != size)
-      order.problem = fmt::format("g_idx gives group {} {} inputs instead of {}", g, sizes[g], size);
+      order.problem =
+          fmt::format("g_idx gives group {} {} inputs instead of {}", g, sizes[g], size);
   }
   return order;
 }
@@ -78,8 +81,8 @@ GroupOrder group_order(const std::vector<std::uint32_t>& index, const Linear& li
 /// Sizes that fit each other, so that g_idx can be looked at.
 bool has_usable_groups(const Linear& linear, std::size_t index_size) noexcept {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  return linear.groups > 0 && linear.groups < kMost && linear.in > 0 && linear.in % linear.groups == 0 &&
-         static_cast<std::int64_t>(index_size) == linear.in;
+  return linear.groups > 0 && linear.groups < kMost && linear.in > 0 &&
+         linear.in % linear.groups == 0 && static_cast<std::int64_t>(index_size) == linear.in;
 }
 
 void check_group_index(const Subject& subject, Findings& findings) {
@@ -91,7 +94,8 @@ void check_group_index(const Subject& subject, Findings& findings) {
     const GroupOrder order = group_order(index, linear);
     any_order = any_order || !order.plain;
     if (!order.problem.empty()) {
-      findings.fail(linear.name, order.problem, "the file is damaged: quantize again or fetch it again");
+      findings.fail(linear.name, order.problem,
+                    "the file is damaged: quantize again or fetch it again");
     } else if (!act_order && !order.plain && !order.all_zero) {
       findings.fail(linear.name, "desc_act is false, but g_idx is not input / group_size",
                     "set desc_act to true: engines ignore g_idx when it is false");
@@ -101,16 +105,18 @@ void check_group_index(const Subject& subject, Findings& findings) {
     }
   }
   if (!act_order || any_order || subject.folder.linears().empty()) return;
-  findings.warn(config_place(subject.folder), "desc_act is true (or absent), but no g_idx changes the order",
+  findings.warn(config_place(subject.folder),
+                "desc_act is true (or absent), but no g_idx changes the order",
                 "set desc_act to false: kernels without act-order are faster");
 }
 
 void check_index_written(const Subject& subject, Findings& findings) {
   for (const Linear& linear : subject.folder.linears()) {
     if (subject.folder.weights().find(linear.name + ".g_idx") != nullptr) continue;
-    findings.fail(linear.name, "there is no g_idx",
-                  "write g_idx = input / group_size for every linear: optimum loads on the meta device, "
-                  "and what is missing stays undefined");
+    findings.fail(
+        linear.name, "there is no g_idx",
+        "write g_idx = input / group_size for every linear: optimum loads on the meta device, "
+        "and what is missing stays undefined");
   }
 }
 
@@ -129,13 +135,15 @@ void check_asymmetric(const Subject& subject, Findings& findings) {
   const bool gptqmodel = subject.target->id == "gptqmodel";
   if (gptqmodel && is_v1(subject.folder)) {
     if (made_by_gptqmodel(subject.folder)) return;
-    findings.fail(config_place(subject.folder), "sym is false in format gptq",
-                  "pare convert DIR --to gptq-v2: GPTQModel reads asymmetric zeros of the first format "
-                  "from its own files only");
+    findings.fail(
+        config_place(subject.folder), "sym is false in format gptq",
+        "pare convert DIR --to gptq-v2: GPTQModel reads asymmetric zeros of the first format "
+        "from its own files only");
   } else if (!gptqmodel) {
-    findings.warn(config_place(subject.folder), "sym is false",
-                  "pare convert DIR --to autoawq or compressed-tensors for 4 bits: Marlin kernels are "
-                  "for symmetric GPTQ files, and new vLLM versions refuse others");
+    findings.warn(
+        config_place(subject.folder), "sym is false",
+        "pare convert DIR --to autoawq or compressed-tensors for 4 bits: Marlin kernels are "
+        "for symmetric GPTQ files, and new vLLM versions refuse others");
   }
 }
 
@@ -144,25 +152,46 @@ void check_carry(const Subject& subject, Findings& findings) {
   for (const Linear& linear : subject.folder.linears()) {
     const ZeroFields zeros = zero_fields(subject.folder, linear);
     if (zeros.full == 0) continue;
-    findings.fail(linear.name, fmt::format("{} zero fields are all ones: a zero point of 0 was stored less one, or one of 2^bits", zeros.full),
-                  "pare convert DIR --to gptq-v2 from the source of these files, or quantize again: "
-                  "adding one to such a field carries into its neighbour");
+    findings.fail(
+        linear.name,
+        fmt::format(
+            "{} zero fields are all ones: a zero point of 0 was stored less one, or one of 2^bits",
+            zeros.full),
+        "pare convert DIR --to gptq-v2 from the source of these files, or quantize again: "
+        "adding one to such a field carries into its neighbour");
   }
 }
 
 constexpr std::array kRules = {
-    Rule{"gptq-version", "checkpoint_format is what the zero words are", kGptqOnly, {},
-         "v1 stores zeros less one, v2 as they are: 0x77777777 and 0x88888888 when symmetric", check_label},
-    Rule{"gptq-sym", "sym says whether all zeros are half the range", kGptqOnly, {},
-         "vLLM's Marlin ignores qzeros when sym is true", check_sym},
-    Rule{"gptq-group-index", "g_idx and desc_act fit each other", kGptqOnly, {},
-         "vLLM and AutoGPTQ ignore g_idx without desc_act", check_group_index},
-    Rule{"gptq-zero-carry", "no zero field of format gptq is all ones", kGptqOnly, {},
-         "GPTQModel adds 0x11111111 to the word; ExLlama kernels add one without a mask", check_carry},
+    Rule{"gptq-version",
+         "checkpoint_format is what the zero words are",
+         kGptqOnly,
+         {},
+         "v1 stores zeros less one, v2 as they are: 0x77777777 and 0x88888888 when symmetric",
+         check_label},
+    Rule{"gptq-sym",
+         "sym says whether all zeros are half the range",
+         kGptqOnly,
+         {},
+         "vLLM's Marlin ignores qzeros when sym is true",
+         check_sym},
+    Rule{"gptq-group-index",
+         "g_idx and desc_act fit each other",
+         kGptqOnly,
+         {},
+         "vLLM and AutoGPTQ ignore g_idx without desc_act",
+         check_group_index},
+    Rule{"gptq-zero-carry",
+         "no zero field of format gptq is all ones",
+         kGptqOnly,
+         {},
+         "GPTQModel adds 0x11111111 to the word; ExLlama kernels add one without a mask",
+         check_carry},
     Rule{"gptq-index-written", "g_idx is written", kGptqOnly, kTransformers,
          "transformers with optimum, meta device", check_index_written},
-    Rule{"gptq-asymmetric", "the zeros are symmetric, or in a form that GPTQModel reads", kGptqOnly, kGptqmodel,
-         "GPTQModel 7.3.4: v1 with sym false wants meta.quantizer gptqmodel:>=0.9.0", check_asymmetric},
+    Rule{"gptq-asymmetric", "the zeros are symmetric, or in a form that GPTQModel reads", kGptqOnly,
+         kGptqmodel, "GPTQModel 7.3.4: v1 with sym false wants meta.quantizer gptqmodel:>=0.9.0",
+         check_asymmetric},
     Rule{"gptq-vllm-symmetric", "the zeros are symmetric", kGptqOnly, kVllm,
          "vLLM, gptq_marlin: its types have no zeros", check_asymmetric},
 };

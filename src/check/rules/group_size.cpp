@@ -23,19 +23,22 @@ void check_stated(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const auto stated = integer_of(member(folder.quantization(), "group_size", "q_group_size"));
   if (!stated) {
-    findings.fail(config_place(folder), "group_size is absent",
-                  folder.linears().empty() ? "add group_size"
-                                           : fmt::format("set group_size to {}", size_from_shapes(folder.linears().front())));
+    findings.fail(
+        config_place(folder), "group_size is absent",
+        folder.linears().empty()
+            ? "add group_size"
+            : fmt::format("set group_size to {}", size_from_shapes(folder.linears().front())));
     return;
   }
   for (const Linear& linear : folder.linears()) {
     if (fits(linear, *stated)) continue;
     const bool divides = *stated <= 0 || linear.in % *stated == 0;
-    findings.fail(linear.name,
-                  fmt::format("group_size is {}; {} inputs with {} scales per row mean {}", *stated,
-                              linear.in, linear.groups, size_from_shapes(linear)),
-                  divides ? fmt::format("set group_size to {} in the configuration", size_from_shapes(linear))
-                          : "quantize it with a group size that divides its inputs, or keep it in float");
+    findings.fail(
+        linear.name,
+        fmt::format("group_size is {}; {} inputs with {} scales per row mean {}", *stated,
+                    linear.in, linear.groups, size_from_shapes(linear)),
+        divides ? fmt::format("set group_size to {} in the configuration", size_from_shapes(linear))
+                : "quantize it with a group size that divides its inputs, or keep it in float");
   }
 }
 
@@ -51,10 +54,18 @@ void check_whole_row(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"group-size", "group_size in the configuration is what the scales mean", kOneSize, {},
-         "loaders allocate scales by it; a wrong one fails or gives wrong scales silently", check_stated},
-    Rule{"group-whole-row", "one scale per row is stated as -1", kOneSize, {},
-         "kernels list the sizes they take: -1, 16, 32, 64, 128", check_whole_row},
+    Rule{"group-size",
+         "group_size in the configuration is what the scales mean",
+         kOneSize,
+         {},
+         "loaders allocate scales by it; a wrong one fails or gives wrong scales silently",
+         check_stated},
+    Rule{"group-whole-row",
+         "one scale per row is stated as -1",
+         kOneSize,
+         {},
+         "kernels list the sizes they take: -1, 16, 32, 64, 128",
+         check_whole_row},
 };
 
 }  // namespace

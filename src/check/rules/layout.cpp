@@ -1,6 +1,5 @@
 // Rules about what the folder is at all.
 #include "check/rule_help.h"
-
 #include "core/error.h"
 #include "export/exporter.h"
 
@@ -16,15 +15,17 @@ constexpr std::array kPackedOnly = {kPacked};
 constexpr std::array kAll = {kEveryTarget};
 
 void check_known(const Subject& subject, Findings& findings) {
-  const std::string method = subject.folder.quant_method();
-  if (!method.empty()) {
-    findings.fail(config_place(subject.folder),
-                  fmt::format("quant_method \"{}\" is a layout that Pare has no rules for", method),
-                  "check it with the program that wrote it");
+  const Folder& folder = subject.folder;
+  const std::string method = folder.quant_method();
+  if (method.empty()) {
+    findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
+                  "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
     return;
   }
-  findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
-                "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
+  findings.fail(config_place(folder),
+                fmt::format("Pare has no rules for quant_method \"{}\", format {}", method,
+                            shown(member(folder.quantization(), "format"))),
+                "check it with the program that wrote it");
 }
 
 void check_packed(const Subject& /*subject*/, Findings& findings) {
@@ -61,14 +62,30 @@ void check_target_reads(const Subject& subject, Findings& findings) {
 }
 
 constexpr std::array kRules = {
-    Rule{"layout-known", "the folder holds a layout that Pare knows", kUnknownOnly, {},
-         "docs/checking.md", check_known},
-    Rule{"packed", "the weights are not compressed", kPackedOnly, {}, "docs/formats/packed.md",
+    Rule{"layout-known",
+         "the folder holds a layout that Pare knows",
+         kUnknownOnly,
+         {},
+         "docs/checking.md",
+         check_known},
+    Rule{"packed",
+         "the weights are not compressed",
+         kPackedOnly,
+         {},
+         "docs/formats/packed.md",
          check_packed},
-    Rule{"npy-readable", "every dictionary opens and every linear is complete", kNpyOnly, {},
-         "docs/formats/ascend.md", check_npy},
-    Rule{"target-reads-layout", "the engine reads the layout", {}, kAll,
-         "the layouts of each engine: pare list targets", check_target_reads},
+    Rule{"npy-readable",
+         "every dictionary opens and every linear is complete",
+         kNpyOnly,
+         {},
+         "docs/formats/ascend.md",
+         check_npy},
+    Rule{"target-reads-layout",
+         "the engine reads the layout",
+         {},
+         kAll,
+         "the layouts of each engine: pare list targets",
+         check_target_reads},
 };
 
 }  // namespace

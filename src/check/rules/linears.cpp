@@ -11,13 +11,15 @@ namespace {
 void check_parts(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   if (folder.linears().empty()) {
-    findings.fail("", fmt::format("the layout is {}, but there is no quantized linear", folder.layout()),
-                  "put the quantized weights into the folder: these may be those of the float model");
+    findings.fail(
+        "", fmt::format("the layout is {}, but there is no quantized linear", folder.layout()),
+        "put the quantized weights into the folder: these may be those of the float model");
     return;
   }
   for (const Linear& linear : folder.linears()) {
     for (const std::string& problem : linear.problems)
-      findings.fail(linear.name, problem, "the file is damaged or was put together by hand: write it again");
+      findings.fail(linear.name, problem,
+                    "the file is damaged or was put together by hand: write it again");
   }
   findings.note(fmt::format("{} quantized linears", folder.linears().size()));
 }
@@ -26,7 +28,8 @@ void check_parts(const Subject& subject, Findings& findings) {
 std::vector<std::string> scale_tensors(const Folder& folder, const Linear& linear) {
   std::vector<std::string> names;
   for (const char* suffix : {".scales", ".weight_scale", ".weight_scale_second", ".input_scale"}) {
-    if (folder.weights().find(linear.name + suffix) != nullptr) names.push_back(linear.name + suffix);
+    if (folder.weights().find(linear.name + suffix) != nullptr)
+      names.push_back(linear.name + suffix);
   }
   const StoredTensor* deq = folder.weights().find(linear.name + ".deq_scale");
   if (deq != nullptr && deq->info.dtype == DType::f32) names.push_back(deq->info.name);
@@ -73,20 +76,33 @@ void check_scales_sane(const Subject& subject, Findings& findings) {
         findings.warn(name, fmt::format("{} scales are 0, {} are negative", odd.zero, odd.negative),
                       "quantize these linears again, unless their weights are all 0");
       if (odd.subnormal > 0)
-        findings.warn(name, fmt::format("{} scales are subnormal in F16", odd.subnormal),
-                      "keep such linears in float, or in a layout with BF16 or F32 scales: F16 holds "
-                      "few of their digits");
+        findings.warn(
+            name, fmt::format("{} scales are subnormal in F16", odd.subnormal),
+            "keep such linears in float, or in a layout with BF16 or F32 scales: F16 holds "
+            "few of their digits");
     }
   }
 }
 
 constexpr std::array kRules = {
-    Rule{"linear-parts", "every quantized linear has its parts, with types and shapes that fit",
-         kQuantizedLayouts, {}, "docs/formats: the tensors of each layout", check_parts},
-    Rule{"scales-finite", "no scale is NaN or infinite", kQuantizedLayouts, {},
-         "one such scale makes every logit NaN", check_scales_finite},
-    Rule{"scales-normal", "scales are above 0 and not subnormal in F16", kQuantizedLayouts, {},
-         "msModelSlim and AutoAWQ write zeros for rows without weights; F16 loses digits below 2^-14",
+    Rule{"linear-parts",
+         "every quantized linear has its parts, with types and shapes that fit",
+         kQuantizedLayouts,
+         {},
+         "docs/formats: the tensors of each layout",
+         check_parts},
+    Rule{"scales-finite",
+         "no scale is NaN or infinite",
+         kQuantizedLayouts,
+         {},
+         "one such scale makes every logit NaN",
+         check_scales_finite},
+    Rule{"scales-normal",
+         "scales are above 0 and not subnormal in F16",
+         kQuantizedLayouts,
+         {},
+         "msModelSlim and AutoAWQ write zeros for rows without weights; F16 loses digits below "
+         "2^-14",
          check_scales_sane},
 };
 

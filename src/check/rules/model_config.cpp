@@ -14,12 +14,14 @@ constexpr std::array kEveryFile = {kFloat, kAwq, kGptq, kCt, kAscend, kAscendV1,
 
 void check_readable(const Subject& subject, Findings& findings) {
   const JsonFile& file = subject.folder.json("config.json");
-  constexpr const char* kFix = "copy config.json of the float model and put the quantization_config in";
+  constexpr const char* kFix =
+      "copy config.json of the float model and put the quantization_config in";
   if (!file.exists) return findings.fail("config.json", "it is not there", kFix);
   if (!file.problem.empty()) return findings.fail("config.json", file.problem, kFix);
   const io::Json* names = member(file.json, "architectures");
   if (!texts_of(names).empty()) return;
-  findings.warn("config.json", "\"architectures\" names no class", "engines choose the model class by it: copy it from the float model");
+  findings.warn("config.json", "\"architectures\" names no class",
+                "engines choose the model class by it: copy it from the float model");
 }
 
 std::string_view method_of(std::string_view layout) noexcept {
@@ -32,15 +34,17 @@ void check_method(const Subject& subject, Findings& findings) {
   const std::string fix =
       fmt::format("set quantization_config.quant_method of config.json to \"{}\"", expected);
   if (folder.quantization_file() != "config.json") {
-    findings.fail("config.json", fmt::format("no quantization_config, though the weights are {}", expected),
+    findings.fail("config.json",
+                  fmt::format("no quantization_config, though the weights are {}", expected),
                   fmt::format("add the quantization_config; {}", fix));
     return;
   }
   const io::Json* stated = member(folder.quantization(), "quant_method");
   if (text_of(stated) == expected) return;
-  findings.fail(config_place(folder),
-                fmt::format("quant_method is {}, the weights are {}", shown(stated), expected),
-                stated == nullptr ? fix + ": without it loaders take the weights for float ones" : fix);
+  findings.fail(
+      config_place(folder),
+      fmt::format("quant_method is {}, the weights are {}", shown(stated), expected),
+      stated == nullptr ? fix + ": without it loaders take the weights for float ones" : fix);
 }
 
 void check_float(const Subject& subject, Findings& findings) {
@@ -54,8 +58,9 @@ void check_one_label(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const bool hf = folder.quantization_file() == "config.json" && !folder.quant_method().empty();
   if (!hf || folder.descriptions().empty()) return;
-  findings.fail("", fmt::format("config.json says quant_method \"{}\", and {} is there as well",
-                                folder.quant_method(), folder.descriptions().front()),
+  findings.fail("",
+                fmt::format("config.json says quant_method \"{}\", and {} is there as well",
+                            folder.quant_method(), folder.descriptions().front()),
                 "keep the one that fits the weights: engines differ in which one counts");
 }
 
@@ -85,12 +90,13 @@ void check_dtype(const Subject& subject, Findings& findings) {
     if (stands_alone(folder, name)) bytes[tensor.info.dtype] += tensor.end - tensor.begin;
   }
   if (bytes.empty()) return;
-  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) {
-    return a.second < b.second;
-  });
+  const auto most = std::max_element(
+      bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (torch_name(most->first) == stated) return;
-  findings.warn("config.json", fmt::format("torch_dtype is {}, the float tensors are {}", stated, torch_name(most->first)),
-                "state the type that the model is to run in, and store the float tensors in it");
+  findings.warn(
+      "config.json",
+      fmt::format("torch_dtype is {}, the float tensors are {}", stated, torch_name(most->first)),
+      "state the type that the model is to run in, and store the float tensors in it");
 }
 
 /// What is missing of the model, or has another shape than config.json says.
@@ -112,8 +118,9 @@ class ModelParts {
       tensor(module + ".weight");
     } else if (quantized->out > 0 && quantized->in > 0 &&
                (quantized->out != shape.out || quantized->in != shape.in)) {
-      findings_.fail(module, fmt::format("it has {} outputs and {} inputs; config.json makes it {} and {}",
-                                         quantized->out, quantized->in, shape.out, shape.in),
+      findings_.fail(module,
+                     fmt::format("it has {} outputs and {} inputs; config.json makes it {} and {}",
+                                 quantized->out, quantized->in, shape.out, shape.in),
                      "config.json and the weights are of different models: take both from one");
     }
     if (!shape.bias || folder_.weights().find(module + ".bias") != nullptr) return;
@@ -127,7 +134,9 @@ class ModelParts {
 
 void check_model(const Subject& subject, Findings& findings) {
   const auto& graph = subject.folder.graph();
-  if (!graph) return findings.note("Pare does not know the architecture; the names of tensors are not checked");
+  if (!graph)
+    return findings.note(
+        "Pare does not know the architecture; the names of tensors are not checked");
   ModelParts parts(subject.folder, findings);
   parts.norm(graph->embedding);
   for (const model::BlockNames& block : graph->blocks) {
@@ -145,18 +154,42 @@ void check_model(const Subject& subject, Findings& findings) {
 constexpr std::array kSafetensorsModels = {kFloat, kAwq, kGptq, kCt, kAscend, kAscendV1};
 
 constexpr std::array kRules = {
-    Rule{"config-readable", "config.json can be read and names the model class", kEveryFile, {},
-         "transformers, AutoConfig; every engine opens it first", check_readable},
-    Rule{"quant-method", "config.json names the method that the weights have", kHfLayouts, {},
-         "transformers raises without it; vLLM takes the model for a float one", check_method},
-    Rule{"float-config", "config.json of a float model speaks of no quantization", kFloatOnly, {},
-         "engines look for quantized tensors that are not there", check_float},
-    Rule{"one-label", "either config.json or a quant_model_description says how it is quantized", {}, {},
-         "vllm-ascend: config.json must not have another quant_method", check_one_label},
-    Rule{"dtype-agrees", "the type in config.json is that of the float tensors", kSafetensorsModels, {},
-         "engines run in the type that config.json states", check_dtype},
-    Rule{"model-complete", "every tensor of the model is there, in the shape of config.json",
-         kSafetensorsModels, {}, "engines load by name; what is missing stays random", check_model},
+    Rule{"config-readable",
+         "config.json can be read and names the model class",
+         kEveryFile,
+         {},
+         "transformers, AutoConfig; every engine opens it first",
+         check_readable},
+    Rule{"quant-method",
+         "config.json names the method that the weights have",
+         kHfLayouts,
+         {},
+         "transformers raises without it; vLLM takes the model for a float one",
+         check_method},
+    Rule{"float-config",
+         "config.json of a float model speaks of no quantization",
+         kFloatOnly,
+         {},
+         "engines look for quantized tensors that are not there",
+         check_float},
+    Rule{"one-label",
+         "either config.json or a quant_model_description says how it is quantized",
+         {},
+         {},
+         "vllm-ascend: config.json must not have another quant_method",
+         check_one_label},
+    Rule{"dtype-agrees",
+         "the type in config.json is that of the float tensors",
+         kSafetensorsModels,
+         {},
+         "engines run in the type that config.json states",
+         check_dtype},
+    Rule{"model-complete",
+         "every tensor of the model is there, in the shape of config.json",
+         kSafetensorsModels,
+         {},
+         "engines load by name; what is missing stays random",
+         check_model},
 };
 
 }  // namespace

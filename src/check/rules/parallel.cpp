@@ -10,7 +10,6 @@
 namespace pare::check {
 namespace {
 
-constexpr std::array<std::string_view, 3> kParallel = {"vllm", "vllm-ascend", "mindie"};
 constexpr std::array<std::string_view, 1> kVllm = {"vllm"};
 constexpr std::array<std::string_view, 1> kGptqmodel = {"gptqmodel"};
 constexpr std::array kGptqOnly = {kGptq};
@@ -52,7 +51,8 @@ std::string refuses_heads(const Folder& folder, std::int64_t count) {
   const auto heads = integer_of(member(folder.config(), "num_attention_heads")).value_or(0);
   const auto kv_heads = integer_of(member(folder.config(), "num_key_value_heads")).value_or(heads);
   if (heads <= 0 || kv_heads <= 0) return "";
-  if (heads % count != 0) return fmt::format("{} attention heads do not divide by {}", heads, count);
+  if (heads % count != 0)
+    return fmt::format("{} attention heads do not divide by {}", heads, count);
   if (kv_heads % count == 0 || count % kv_heads == 0) return "";
   return fmt::format("{} key-value heads and {} devices do not divide each other", kv_heads, count);
 }
@@ -105,7 +105,9 @@ void check_marlin(const Subject& subject, Findings& findings) {
     if (!weight_only || linear.in <= 0 || linear.out <= 0) continue;
     const std::string reason = refused_by_marlin(linear, count);
     if (!reason.empty())
-      findings.warn(linear.name, reason, "slower kernels serve it, or none in some versions: pad the model or keep the linear in float");
+      findings.warn(linear.name, reason,
+                    "slower kernels serve it, or none in some versions: pad the model or keep the "
+                    "linear in float");
   }
 }
 
@@ -113,13 +115,17 @@ void check_exllama(const Subject& subject, Findings& findings) {
   for (const Linear& linear : subject.folder.linears()) {
     if (linear.in % 32 == 0 && linear.out % 32 == 0) continue;
     findings.warn(linear.name, fmt::format("{} inputs and {} outputs", linear.in, linear.out),
-                  "keep it in float: fast kernels want multiples of 32, and AutoGPTQ rounds sizes down to them");
+                  "keep it in float: fast kernels want multiples of 32, and AutoGPTQ rounds sizes "
+                  "down to them");
   }
 }
 
 constexpr std::array kRules = {
-    Rule{"tensor-parallel", "the devices asked for with --tp (else one) can share every linear", kQuantizedLayouts,
-         kParallel, "row-parallel: inputs / devices in whole groups and words; column-parallel: outputs",
+    Rule{"tensor-parallel",
+         "the devices asked for with --tp (else one) can share every linear",
+         kQuantizedLayouts,
+         {},
+         "row-parallel: inputs / devices in whole groups and words; column-parallel: outputs",
          check_split},
     Rule{"marlin-shapes", "vLLM's Marlin kernels take every shape", kHfLayouts, kVllm,
          "vLLM, marlin_utils: inputs % 128, outputs % 64, groups of -1, 32, 64, 128", check_marlin},

@@ -16,7 +16,8 @@ constinit const Target vllm_target = {
     .id = "vllm",
     .summary = "vLLM on GPUs: fuses q/k/v and gate/up, prefers Marlin kernels",
     .layouts = kLayouts,
-    .source = "vllm quantization awq, awq_marlin, gptq, gptq_marlin, compressed_tensors; 0.11 to 0.22",
+    .source =
+        "vllm quantization awq, awq_marlin, gptq, gptq_marlin, compressed_tensors; 0.11 to 0.22",
 };
 
 }  // namespace pare::check
