@@ -42,8 +42,9 @@ std::vector<std::string> plain_runs(std::string_view pattern) {
 }
 
 bool may_match(std::string_view pattern, std::string_view module) {
+  // Alternatives, classes and optional parts: what is plain in them need not be in the name.
+  if (pattern.find_first_of("|[(?") != std::string_view::npos) return true;
   const std::vector<std::string> runs = plain_runs(pattern);
-  if (pattern.find('|') != std::string_view::npos) return true;  // either side may be meant
   return std::all_of(runs.begin(), runs.end(), [&](const std::string& run) {
     return module.find(run) != std::string_view::npos;
   });

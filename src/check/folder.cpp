@@ -31,12 +31,22 @@ JsonFile read_json_file(const fs::path& path) {
   return file;
 }
 
+/// Sizes whose products fit: nothing computed from them overflows.
+bool has_sane_sizes(const model::ModelConfig& config) noexcept {
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;
+  const model::AttentionConfig& a = config.attention;
+  return a.heads < kMost && a.kv_heads < kMost && a.head_dim < kMost &&
+         config.hidden_size < kMost && config.intermediate_size < kMost;
+}
+
 std::optional<model::ModelGraph> read_graph(const fs::path& folder) {
   try {
-    return model::read_graph(folder);
+    model::ModelGraph graph = model::read_graph(folder);
+    if (has_sane_sizes(graph.config)) return graph;
   } catch (const Error&) {
     return std::nullopt;  // the rules about config.json say what is wrong with it
   }
+  return std::nullopt;
 }
 
 std::vector<std::string> find_float_linears(const Folder& folder) {

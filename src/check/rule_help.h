@@ -23,6 +23,10 @@ inline constexpr std::array kQuantizedLayouts = {kAwq, kGptq, kCt, kAscend, kAsc
 /// Layouts that config.json describes.
 inline constexpr std::array kHfLayouts = {kAwq, kGptq, kCt};
 
+/// Layouts that have config.json and tokenizer beside them: all but GGUF, which holds both.
+inline constexpr std::array kFolderLayouts = {kFloat,  kAwq,      kGptq, kCt,
+                                              kAscend, kAscendV1, kNpy,  kPacked};
+
 /// "a, b, c and 4 more"
 std::string some_of(const std::vector<std::string>& names);
 

@@ -232,6 +232,7 @@ FAULTS = [
     Fault("layout-known", "float", "no-weights", lambda f: f.remove("model.safetensors"), "fetch the weight files"),
     Fault("layout-known", "float", "other-method", lambda f: f.config(quantization_config={"quant_method": "bitsandbytes"}), "program that wrote it"),
     Fault("layout-known", "ct-w8a8", "fp8", lambda f: f.tensors(as_fp8), "program that wrote it"),
+    Fault("layout-known", "float", "gguf", lambda f: f.remove("model.safetensors") or f.write("model.gguf", "GGUF"), "llama.cpp"),
     Fault("npy-readable", "npy", "no-scales", lambda f: f.remove("deq_scale.npy"), "copy the folder again"),
     Fault("target-reads-layout", "awq", "awq-for-mindie", lambda f: None, "pare convert", target="mindie"),
     # containers
@@ -263,6 +264,8 @@ FAULTS = [
     Fault("dtype-agrees", "awq", "bf16", lambda f: f.config(torch_dtype="bfloat16"), "type", verdict="warn"),
     Fault("model-complete", "awq", "no-norm", lambda f: f.drop("model.norm.weight"), "incomplete"),
     Fault("model-complete", "gptq", "other-shape", lambda f: f.config(intermediate_size=1024), "different models"),
+    Fault("no-unknown-tensors", "awq", "norm-module", lambda f: f.tensors(lambda t: t.update({"model.norm.module.weight": t["model.norm.weight"]})),
+          "neighbours", verdict="warn"),
     # companions
     Fault("tokenizer-files", "awq", "no-tokenizer", lambda f: f.remove("tokenizer.json", "tokenizer.model"), "copy the tokenizer files"),
     Fault("remote-code", "gptq", "no-code", lambda f: f.config(auto_map={"AutoModelForCausalLM": "modeling_demo.Demo"}), "modeling_demo.py"),
@@ -345,6 +348,7 @@ FAULTS = [
     Fault("ascend-file-names", "ascend", "weights", rename("*.safetensors", "quant_model_weight_w8a16.safetensors"), "quant_model_weight_w8a8"),
     Fault("ascend-file-names", "ascend", "description", rename("quant_model_desc*.json", "quant_model_description_w4a16.json"), "quant_model_description_w8a8.json"),
     Fault("mindie-quantize-key", "ascend", "absent", lambda f: f.edit(lambda c: c.pop("quantize")), '"w8a8"', target="mindie"),
+    Fault("mindie-group-size", "ascend-w4", "other", lambda f: f.quantization(group_size=128), "to 64", target="mindie"),
     Fault("int4-packing", "ascend-w4", "packed-legacy", packed, "quant_model_description.json"),
     Fault("int4-packing", "v1-w4", "unpacked-v1", unpacked, "pare convert"),
     Fault("vllm-ascend-served", "v1-w4", "w4a16", lambda f: None, "w8a8", target="vllm-ascend"),

@@ -49,6 +49,18 @@ void check_quantize_key(const Subject& subject, Findings& findings) {
                 fmt::format("set \"quantize\" of config.json to \"{}\"", type));
 }
 
+void check_mindie_group(const Subject& subject, Findings& findings) {
+  const auto stated = config_integer(subject.folder, "group_size").value_or(0);
+  for (const Linear& linear : subject.folder.linears()) {
+    const std::int64_t size = linear.group_size();
+    if (size == 0 || size == stated) continue;
+    findings.fail(linear.name,
+                  fmt::format("it has groups of {}, quantization_config says {}", size, stated),
+                  fmt::format("set quantization_config.group_size of config.json to {}", size));
+    return;  // one size for all
+  }
+}
+
 /// Sizes that config.json gives a linear; inputs 0 when the architecture is not known.
 std::int64_t inputs_from_config(const Folder& folder, const std::string& name) {
   if (!folder.graph()) return 0;
@@ -140,6 +152,8 @@ constexpr std::array kRules = {
          check_names},
     Rule{"mindie-quantize-key", "config.json has the type of the model under \"quantize\"",
          kLegacyOnly, kMindie, "MindIE chooses its loader by it", check_quantize_key},
+    Rule{"mindie-group-size", "group_size in config.json is what the scales mean", kLegacyOnly,
+         kMindie, "MindIE allocates scales by it", check_mindie_group},
     Rule{"int4-packing",
          "4-bit codes lie as the name of the description says",
          kBoth,

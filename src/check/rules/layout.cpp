@@ -9,7 +9,7 @@
 namespace pare::check {
 namespace {
 
-constexpr std::array kUnknownOnly = {kUnknown};
+constexpr std::array kWithoutRules = {kUnknown, kGguf};
 constexpr std::array kNpyOnly = {kNpy};
 constexpr std::array kPackedOnly = {kPacked};
 constexpr std::array kAll = {kEveryTarget};
@@ -17,15 +17,17 @@ constexpr std::array kAll = {kEveryTarget};
 void check_known(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const std::string method = folder.quant_method();
-  if (method.empty()) {
+  if (folder.layout() == kGguf) {
+    findings.fail("", "Pare has no rules for GGUF files", "check it by loading it with llama.cpp");
+  } else if (method.empty()) {
     findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
                   "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
-    return;
+  } else {
+    findings.fail(config_place(folder),
+                  fmt::format("Pare has no rules for quant_method \"{}\", format {}", method,
+                              shown(member(folder.quantization(), "format"))),
+                  "check it with the program that wrote it");
   }
-  findings.fail(config_place(folder),
-                fmt::format("Pare has no rules for quant_method \"{}\", format {}", method,
-                            shown(member(folder.quantization(), "format"))),
-                "check it with the program that wrote it");
 }
 
 void check_packed(const Subject& /*subject*/, Findings& findings) {
@@ -64,7 +66,7 @@ void check_target_reads(const Subject& subject, Findings& findings) {
 constexpr std::array kRules = {
     Rule{"layout-known",
          "the folder holds a layout that Pare knows",
-         kUnknownOnly,
+         kWithoutRules,
          {},
          "docs/checking.md",
          check_known},

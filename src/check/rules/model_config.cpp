@@ -1,16 +1,17 @@
 // Rules about config.json, and about the model that it describes being there.
 #include "check/rule_help.h"
+#include "model/architecture.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace pare::check {
 namespace {
 
 constexpr std::array kFloatOnly = {kFloat};
-constexpr std::array kEveryFile = {kFloat, kAwq, kGptq, kCt, kAscend, kAscendV1, kNpy, kPacked};
 
 void check_readable(const Subject& subject, Findings& findings) {
   const JsonFile& file = subject.folder.json("config.json");
@@ -151,12 +152,37 @@ void check_model(const Subject& subject, Findings& findings) {
   if (own_head) parts.tensor(graph->head + ".weight");
 }
 
+/// Modules that the architecture has.
+std::set<std::string, std::less<>> modules_of(const model::ModelGraph& graph) {
+  std::set<std::string, std::less<>> modules = {graph.embedding, graph.final_norm, graph.head};
+  for (const model::BlockNames& block : graph.blocks) {
+    modules.insert({block.input_norm, block.mlp_norm, block.q_norm, block.k_norm});
+    modules.insert(block.linears.begin(), block.linears.end());
+  }
+  return modules;
+}
+
+void check_leftovers(const Subject& subject, Findings& findings) {
+  const auto& graph = subject.folder.graph();
+  if (!graph) return;
+  const auto modules = modules_of(*graph);
+  for (const auto& [name, tensor] : subject.folder.weights().tensors) {
+    const std::string_view parent = parent_of(name);
+    const bool known = !parent.empty() && modules.contains(parent.substr(0, parent.size() - 1));
+    if (known || model::is_recomputed_buffer(name)) continue;
+    findings.warn(name, "the architecture has no such tensor",
+                  "remove it, or fold what it does into its neighbours: some engines stop at names "
+                  "they do not know, others leave them out silently");
+  }
+}
+
+constexpr std::array kNamedLikeModels = {kFloat, kAwq, kGptq, kCt};
 constexpr std::array kSafetensorsModels = {kFloat, kAwq, kGptq, kCt, kAscend, kAscendV1};
 
 constexpr std::array kRules = {
     Rule{"config-readable",
          "config.json can be read and names the model class",
-         kEveryFile,
+         kFolderLayouts,
          {},
          "transformers, AutoConfig; every engine opens it first",
          check_readable},
@@ -174,7 +200,7 @@ constexpr std::array kRules = {
          check_float},
     Rule{"one-label",
          "either config.json or a quant_model_description says how it is quantized",
-         {},
+         kFolderLayouts,
          {},
          "vllm-ascend: config.json must not have another quant_method",
          check_one_label},
@@ -190,6 +216,12 @@ constexpr std::array kRules = {
          {},
          "engines load by name; what is missing stays random",
          check_model},
+    Rule{"no-unknown-tensors",
+         "every tensor belongs to a module of the architecture",
+         kNamedLikeModels,
+         {},
+         "vllm, load_weights: an unknown name is a KeyError",
+         check_leftovers},
 };
 
 }  // namespace
