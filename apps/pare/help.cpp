@@ -18,7 +18,7 @@ constexpr std::string_view kExitCodes = R"(Exit codes:
   0    done
   2    usage or recipe: an option, a value or a pattern is wrong
   3    file: missing, damaged, not writable
-  4    unsupported architecture, scheme or feature
+  4    unsupported architecture, scheme or feature; check: a rule failed
   5    numeric: NaN, infinity, or a value that does not fit
   6    a quality gate was missed
   130  interrupted (Ctrl-C); nothing is left half-written

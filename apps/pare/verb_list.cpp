@@ -1,4 +1,5 @@
 // pare list: what this build can do, straight from the tables of descriptors.
+#include "check/rule.h"
 #include "core/error.h"
 #include "core/params.h"
 #include "eval/perplexity.h"
@@ -16,6 +17,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,9 @@ struct Entry {
   std::string_view summary;
   std::span<const ParamSpec> params = {};
   std::string_view paper = {};
+  std::string_view source = {};
+  std::span<const std::string_view> layouts = {};
+  std::span<const std::string_view> targets = {};
 };
 using Entries = std::vector<Entry>;
 
@@ -66,6 +71,26 @@ Entries schemes() {
   return entries;
 }
 
+Entries rules() {
+  Entries entries;
+  for (const check::Rule* rule : check::rules())
+    entries.push_back({.id = rule->id,
+                       .summary = rule->summary,
+                       .source = rule->source,
+                       .layouts = rule->layouts,
+                       .targets = rule->targets});
+  return entries;
+}
+
+Entries targets() {
+  Entries entries;
+  for (const check::Target* t : check::targets()) {
+    entries.push_back(
+        {.id = t->id, .summary = t->summary, .source = t->source, .layouts = t->layouts});
+  }
+  return entries;
+}
+
 Entries protocols() {
   Entries entries;
   for (const eval::Protocol& p : eval::protocols())
@@ -90,6 +115,8 @@ constexpr std::array kKinds = {
     Kind{"tokenizers", "tokenizers: kinds of tokenizer files",
          [] { return from_table(text::tokenizer_kinds()); }},
     Kind{"protocols", "protocols: how perplexity is measured", protocols},
+    Kind{"targets", "targets: engines that `pare check` knows", targets},
+    Kind{"rules", "rules: what `pare check` holds a folder against", rules},
 };
 
 std::vector<Kind> chosen(const std::string& word) {
@@ -119,6 +146,9 @@ io::Json as_json(const Entries& entries) {
   for (const Entry& entry : entries) {
     io::Json object = {{"id", entry.id}, {"summary", entry.summary}};
     if (!entry.paper.empty()) object["paper"] = entry.paper;
+    if (!entry.source.empty()) object["source"] = entry.source;
+    if (!entry.layouts.empty()) object["layouts"] = entry.layouts;
+    if (!entry.targets.empty()) object["targets"] = entry.targets;
     io::Json params = io::Json::array();
     for (const ParamSpec& spec : entry.params)
       params.push_back(param_json(spec));

@@ -8,8 +8,8 @@ import time
 import pytest
 from support import program
 
-VERBS = ["inspect", "quantize", "eval", "compare", "generate", "tokenize", "list"]
-LISTS = ["schemes", "methods", "archs", "exporters", "readers", "tokenizers", "protocols"]
+VERBS = ["inspect", "quantize", "check", "eval", "compare", "generate", "tokenize", "list"]
+LISTS = ["schemes", "methods", "archs", "exporters", "readers", "tokenizers", "protocols", "targets", "rules"]
 
 
 def fails(pare, exit_code, *arguments, stdin=None):

@@ -1,0 +1,38 @@
+// Names by which engines fuse and split linears. They go by names, not by architecture, so the same
+// few names are all that the rules know.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pare::check {
+
+/// "down_proj" of "model.layers.3.mlp.down_proj", and what stands before it with the dot.
+std::string_view last_name(std::string_view module) noexcept;
+std::string_view parent_of(std::string_view module) noexcept;
+
+/// The block and the name inside it: "model.layers.3." and "mlp.down_proj"; nullopt outside blocks.
+struct InBlock {
+  std::string_view block;
+  std::string_view name;
+};
+std::optional<InBlock> in_block(std::string_view module) noexcept;
+
+/// Linears that become one on loading: q, k and v; gate and up.
+using FusedNames = std::span<const std::string_view>;
+std::span<const FusedNames> fused_sets() noexcept;
+
+/// Whether tensor parallelism splits the inputs of the linear (o_proj, down_proj) and not its
+/// outputs.
+bool is_row_parallel(std::string_view module) noexcept;
+
+/// The output layer by any of its names.
+bool is_head(std::string_view module) noexcept;
+
+/// Whether a matrix of this name is something else than a linear: an embedding, a norm.
+bool is_no_linear(std::string_view module) noexcept;
+
+}  // namespace pare::check

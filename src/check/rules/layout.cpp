@@ -1,0 +1,98 @@
+// Rules about what the folder is at all.
+#include "check/rule_help.h"
+#include "core/error.h"
+#include "export/exporter.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace pare::check {
+namespace {
+
+constexpr std::array kWithoutRules = {kUnknown, kGguf};
+constexpr std::array kNpyOnly = {kNpy};
+constexpr std::array kPackedOnly = {kPacked};
+constexpr std::array kAll = {kEveryTarget};
+
+void check_known(const Subject& subject, Findings& findings) {
+  const Folder& folder = subject.folder;
+  const std::string method = folder.quant_method();
+  if (folder.layout() == kGguf) {
+    findings.fail("", "Pare has no rules for GGUF files", "check it by loading it with llama.cpp");
+  } else if (method.empty()) {
+    findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
+                  "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
+  } else {
+    findings.fail(config_place(folder),
+                  fmt::format("Pare has no rules for quant_method \"{}\", format {}", method,
+                              shown(member(folder.quantization(), "format"))),
+                  "check it with the program that wrote it");
+  }
+}
+
+void check_packed(const Subject& /*subject*/, Findings& findings) {
+  findings.warn("", "the weights are compressed, which only Pare reads",
+                "pare decompress gives the folder back that engines load");
+}
+
+void check_npy(const Subject& subject, Findings& findings) {
+  const export_::Exporter* exporter = export_::exporter_of(subject.folder.path());
+  if (exporter == nullptr) {
+    findings.fail("", "the dictionaries of the layout are not complete",
+                  "fetch the missing *.npy files");
+    return;
+  }
+  const auto checkpoint = exporter->open(subject.folder.path());
+  for (const std::string& name : checkpoint->linears()) {
+    try {
+      (void)checkpoint->plan(name);
+    } catch (const Error& error) {
+      findings.fail(name, error.detail(), "the files are damaged: fetch them again");
+    }
+  }
+}
+
+void check_target_reads(const Subject& subject, Findings& findings) {
+  const Target& target = *subject.target;
+  const std::string_view layout = subject.folder.layout();
+  if (loads(target, layout)) return;
+  const bool converts = layout != kFloat && layout != kUnknown && layout != kPacked;
+  findings.fail("", fmt::format("{} does not read the layout {}", target.id, layout),
+                fmt::format("it reads {}; {}", fmt::join(target.layouts, ", "),
+                            converts ? "pare convert DIR --to FORMAT writes another layout"
+                                     : "pare quantize writes layouts for it"));
+}
+
+constexpr std::array kRules = {
+    Rule{"layout-known",
+         "the folder holds a layout that Pare knows",
+         kWithoutRules,
+         {},
+         "docs/checking.md",
+         check_known},
+    Rule{"packed",
+         "the weights are not compressed",
+         kPackedOnly,
+         {},
+         "docs/formats/packed.md",
+         check_packed},
+    Rule{"npy-readable",
+         "every dictionary opens and every linear is complete",
+         kNpyOnly,
+         {},
+         "docs/formats/ascend.md",
+         check_npy},
+    Rule{"target-reads-layout",
+         "the engine reads the layout",
+         {},
+         kAll,
+         "the layouts of each engine: pare list targets",
+         check_target_reads},
+};
+
+}  // namespace
+
+extern const RuleFamily layout_rules;
+constinit const RuleFamily layout_rules = {"layout", kRules};
+
+}  // namespace pare::check
