@@ -15,12 +15,20 @@ constexpr std::int64_t kCountAll = 8;  // tiles of a tensor that is counted comp
 constexpr std::int64_t kMostSampled = 64;
 constexpr std::int64_t kRun = 16;  // tiles of a run with a table of its own
 constexpr std::int64_t kRunsCompared = 12;
-constexpr std::size_t kPart = 4;  // of a sampled tile, as 1 / kPart
+constexpr std::int64_t kWholeTiles = 4;  // about as many bytes are sampled, or more
+constexpr std::size_t kMostPart = 8;     // of a sampled tile, as 1 / kMostPart
 constexpr std::size_t kRunPart = 8;
+constexpr std::size_t kComparedPart = 16;
 constexpr std::uint64_t kTableBits = 8 * 32;  // about, with its length
 
 std::int64_t tiles_of(const TensorView& tensor) {
   return static_cast<std::int64_t>((tensor.data.size() + kTileBytes - 1) / kTileBytes);
+}
+
+SymbolCounts count_all(const Sampler& sampler, bool complete) {
+  SymbolCounts counts = count_symbols(sampler.symbols(), complete);
+  if (const auto base = base_for_pairs(counts)) count_pairs(counts, sampler.symbols(), *base);
+  return counts;
 }
 
 SymbolCounts look(const TensorView& tensor, Transform transform) {
@@ -29,20 +37,25 @@ SymbolCounts look(const TensorView& tensor, Transform transform) {
   if (tiles <= kCountAll) {
     for (std::int64_t tile = 0; tile < tiles; ++tile)
       sampler.add(tile, 1);
-    return count_symbols(sampler.symbols(), true);
+    return count_all(sampler, true);
   }
   const std::int64_t looked = std::min(kMostSampled, kCountAll + tiles / 32);
+  const auto part = std::bit_floor(static_cast<std::size_t>(looked / kWholeTiles));
   for (std::int64_t i = 0; i < looked; ++i)
-    sampler.add(i * (tiles - 1) / (looked - 1), kPart);
-  return count_symbols(sampler.symbols(), false);
+    sampler.add(i * (tiles - 1) / (looked - 1), std::min(part, kMostPart));
+  return count_all(sampler, false);
 }
 
-SymbolCounts look_at_run(Sampler& sampler, std::int64_t first, std::int64_t tiles, int pair_base) {
+// Of the tiles of a run, what a table like `pattern` needs.
+SymbolCounts look_at_run(Sampler& sampler, std::int64_t first, std::int64_t tiles, std::size_t part,
+                         const RansTable& pattern) {
   sampler.clear();
   for (std::int64_t tile = first; tile < std::min(first + kRun, tiles); ++tile) {
-    sampler.add(tile, kRunPart);
+    sampler.add(tile, part);
   }
-  return count_symbols(sampler.symbols(), false, pair_base);
+  SymbolCounts counts = count_symbols(sampler.symbols(), false);
+  if (pattern.pair) count_pairs(counts, sampler.symbols(), pattern.base);
+  return counts;
 }
 
 // Whether some runs, spread over the tensor, are smaller with tables of their own. A table fits
@@ -57,13 +70,13 @@ bool runs_differ(const TensorView& tensor, Transform transform, const RansTable&
   const std::int64_t compared = std::min(runs, kRunsCompared);
   for (std::int64_t i = 0; i < compared; ++i) {
     const std::int64_t first = i * (runs - 1) / (compared - 1) * kRun;
-    const SymbolCounts counts = look_at_run(sampler, first, tiles, table.pair ? table.base : -1);
+    const SymbolCounts counts = look_at_run(sampler, first, tiles, kComparedPart, table);
     const std::uint64_t shared =
         std::min(cost_units(table, counts), counts.total * 9 * kUnitsPerBit);
     const auto better = choose_table(counts, &table);
     one += shared;
     own += better ? std::min(shared, cost_units(*better, counts)) : shared;
-    own += kTableBits * kUnitsPerBit / kRunPart;
+    own += kTableBits * kUnitsPerBit / kComparedPart;
   }
   return own + own / 256 < one;
 }
@@ -109,8 +122,7 @@ CodingPlan plan_coding(const TensorView& tensor, Transform transform, Tier tier)
 RansTable table_of_run(const TensorView& tensor, Transform transform, std::int64_t first,
                        std::int64_t tiles, const RansTable& pattern) {
   Sampler sampler(tensor, transform);
-  const int pair_base = pattern.pair ? pattern.base : -1;
-  const SymbolCounts counts = look_at_run(sampler, first, tiles, pair_base);
+  const SymbolCounts counts = look_at_run(sampler, first, tiles, kRunPart, pattern);
   return choose_table(counts, &pattern).value_or(pattern);
 }
 

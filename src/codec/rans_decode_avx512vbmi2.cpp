@@ -343,39 +343,31 @@ bool decode_shifted(const DecodeTable& table, const RansTile* tiles) {
   }
 }
 
-bool decode_flat(const DecodeTable& table, const RansTile* tiles, int count) {
+template <bool Steep>
+bool decode_count(const DecodeTable& table, const RansTile* tiles, int count) {
   const bool pair = table.pair != 0;
   switch (count) {
     case 1:
-      return pair ? decode_pair<1, true, false>(table, tiles)
-                  : decode_shifted<1, false>(table, tiles);
+      return pair ? decode_pair<1, true, Steep>(table, tiles)
+                  : decode_shifted<1, Steep>(table, tiles);
     case 2:
-      return pair ? decode_pair<1, false, false>(table, tiles)
-                  : decode_shifted<2, false>(table, tiles);
+      return pair ? decode_pair<1, false, Steep>(table, tiles)
+                  : decode_shifted<2, Steep>(table, tiles);
     case 3:
-      return pair ? decode_pair<2, true, false>(table, tiles)
-                  : decode_shifted<3, false>(table, tiles);
+      return pair ? decode_pair<2, true, Steep>(table, tiles)
+                  : decode_shifted<3, Steep>(table, tiles);
     default:
-      return pair ? decode_pair<2, false, false>(table, tiles)
-                  : decode_shifted<4, false>(table, tiles);
+      return pair ? decode_pair<2, false, Steep>(table, tiles)
+                  : decode_shifted<4, Steep>(table, tiles);
   }
-}
-
-/// One symbol takes half of everything: rare, and small anyway.
-bool decode_steep(const DecodeTable& table, const RansTile* tiles, int count) {
-  for (int i = 0; i < count; ++i) {
-    const bool sound = table.pair != 0 ? decode_pair<1, true, true>(table, tiles + i)
-                                       : decode_shifted<1, true>(table, tiles + i);
-    if (!sound) return false;
-  }
-  return true;
 }
 
 }  // namespace
 
 bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count) {
   const bool steep = _mm512_movepi8_mask(load(table->freq)) != 0;
-  return steep ? decode_steep(*table, tiles, count) : decode_flat(*table, tiles, count);
+  return steep ? decode_count<true>(*table, tiles, count)
+               : decode_count<false>(*table, tiles, count);
 }
 
 }  // namespace pare::codec::detail

@@ -1,5 +1,6 @@
-// rANS encoding with AVX-512 VBMI2. States are 16-bit numbers, even and odd lanes in registers of
-// their own; frequencies and reciprocals are looked up for 64 lanes at once.
+// rANS encoding with AVX-512 VBMI2. States are kept as two planes, 64 low bytes and 64 high bytes
+// in the order of the lanes: what a step writes, compares, looks up and ends with are bytes. Only
+// the quotients need 16 bits.
 #include "codec/rans_avx512vbmi2.h"
 
 #include <immintrin.h>
@@ -10,47 +11,30 @@
 namespace pare::codec::detail {
 namespace {
 
-constexpr std::uint64_t kOddBytes = 0xAAAAAAAAAAAAAAAAULL;
-constexpr std::uint64_t kEvenBytes = ~kOddBytes;
+constexpr std::uint64_t kEvenBytes = 0x5555555555555555ULL;
+constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 
 __m512i load(const void* p) { return _mm512_loadu_si512(p); }
 __m512i broadcast(int byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
 std::size_t ones(std::uint64_t bits) { return static_cast<std::size_t>(_mm_popcnt_u64(bits)); }
 
 struct Table {
-  __m512i freq;                // bytes
-  __m512i start[2], recip[2];  // 16-bit numbers
+  __m512i freq, start, recip_low, recip_high;
   __m512i pair_index, first, second;
   __m512i base, escape;
-  __m512i low_of;  // low bytes of even and odd lanes, in turn
 };
-
-/// 64 numbers of 16 bits, from their low and high bytes.
-void widen(const std::uint8_t* low, const std::uint8_t* high, __m512i* out) {
-  for (int half = 0; half < 2; ++half) {
-    const auto part = [&](const std::uint8_t* bytes) {
-      const void* from = bytes + 32 * half;
-      return _mm512_cvtepu8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
-    };
-    out[half] = part(low);
-    if (high != nullptr) out[half] = _mm512_or_si512(out[half], _mm512_slli_epi16(part(high), 8));
-  }
-}
 
 Table load_table(const EncodeTable& table) {
   Table t;
   t.freq = load(table.freq);
-  widen(table.start, nullptr, t.start);
-  widen(table.recip_low, table.recip_high, t.recip);
+  t.start = load(table.start);
+  t.recip_low = load(table.recip_low);
+  t.recip_high = load(table.recip_high);
   t.pair_index = load(table.pair_index);
   t.first = load(table.first);
   t.second = load(table.second);
   t.base = broadcast(table.base);
   t.escape = broadcast(table.escape);
-  alignas(64) std::uint8_t order[64];
-  for (int i = 0; i < 64; ++i)
-    order[i] = static_cast<std::uint8_t>(i % 2 == 0 ? i : 64 + i - 1);
-  t.low_of = _mm512_load_si512(order);
   return t;
 }
 
@@ -107,10 +91,6 @@ inline __m512i pair_index(const Table& t, __m512i u) {
   return _mm512_permutexvar_epi8(code, t.pair_index);
 }
 
-inline __m256i pair_index_at(const Table& t, const std::uint8_t* symbols) {
-  return _mm512_castsi512_si256(pair_index(t, _mm512_sub_epi8(load(symbols), t.base)));
-}
-
 /// Lists the escapes of one chunk as they are: members for which the pair found says 7.
 inline void list_pair(const Table& t, const RansEncoding& tile, std::size_t chunk,
                       std::size_t& count) {
@@ -135,72 +115,96 @@ void fold_pair(const Table& t, std::uint8_t* escapes, std::size_t count) {
   }
 }
 
-// ---- the states
+// ---- the states: 64 low bytes and 64 high bytes, in the order of the lanes
 
-/// What a lane needs of its index, as 16-bit numbers.
+struct Planes {
+  __m512i low, high;
+};
+
+/// What a lane needs of its index.
 struct Entry {
-  __m512i freq, start, recip;
+  __m512i freq, start, recip_low, recip_high;
 };
 
-/// x = (y / freq) * 256 + y % freq + start.
-inline __m512i push(__m512i y, const Entry& e) {
-  const __m512i quotient = _mm512_mulhi_epu16(y, e.recip);  // or one too small
-  const __m512i rest = _mm512_sub_epi16(y, _mm512_mullo_epi16(quotient, e.freq));
-  const __m512i x =
-      _mm512_add_epi16(_mm512_slli_epi16(quotient, 8), _mm512_add_epi16(rest, e.start));
-  const __mmask32 more = _mm512_cmpge_epu16_mask(rest, e.freq);
-  return _mm512_mask_add_epi16(x, more, x, _mm512_sub_epi16(_mm512_set1_epi16(256), e.freq));
+inline Entry look_up(const Table& t, __m512i index) {
+  return {_mm512_permutexvar_epi8(index, t.freq), _mm512_permutexvar_epi8(index, t.start),
+          _mm512_permutexvar_epi8(index, t.recip_low),
+          _mm512_permutexvar_epi8(index, t.recip_high)};
 }
 
-/// Bytes of even lanes from one register, of odd lanes from another.
-inline __m512i weave(__m512i even, __m512i odd) {
-  return _mm512_mask_mov_epi8(even, kOddBytes, odd);
-}
-
-inline __m512i low_bytes(__m512i x) { return _mm512_and_si512(x, _mm512_set1_epi16(255)); }
-
-struct Lanes {
-  __m512i even, odd;
+struct Ramp {
+  alignas(64) std::uint8_t places[128];
 };
 
-/// One step of 64 lanes; their renormalisation bytes go in front of `at`.
-inline void step(const Table& t, __m512i index, Lanes& x, std::uint8_t*& at) {
-  const __m512i freq = _mm512_permutexvar_epi8(index, t.freq);
-  const __m512i odd_index = _mm512_srli_epi16(index, 8);  // a lookup takes the low six bits
-  const Entry even = {low_bytes(freq), _mm512_permutex2var_epi16(t.start[0], index, t.start[1]),
-                      _mm512_permutex2var_epi16(t.recip[0], index, t.recip[1])};
-  const Entry odd = {_mm512_srli_epi16(freq, 8),
-                     _mm512_permutex2var_epi16(t.start[0], odd_index, t.start[1]),
-                     _mm512_permutex2var_epi16(t.recip[0], odd_index, t.recip[1])};
-
-  const __m512i even_high = _mm512_srli_epi16(x.even, 8);
-  const __m512i odd_high = _mm512_srli_epi16(x.odd, 8);
-  const __mmask32 even_gives = _mm512_cmpge_epu16_mask(even_high, even.freq);
-  const __mmask32 odd_gives = _mm512_cmpge_epu16_mask(odd_high, odd.freq);
-  const __m512i low = _mm512_permutex2var_epi8(x.even, t.low_of, x.odd);
-  const __m512i high = weave(even_high, x.odd);
-  const __mmask64 gives = _mm512_cmpge_epu8_mask(high, freq);
-  const std::size_t bytes = ones(gives);
-  at -= bytes;
-  _mm512_mask_storeu_epi8(at, _bzhi_u64(~0ULL, static_cast<unsigned>(bytes)),
-                          _mm512_maskz_compress_epi8(gives, low));
-  x.even = push(_mm512_mask_mov_epi16(x.even, even_gives, even_high), even);
-  x.odd = push(_mm512_mask_mov_epi16(x.odd, odd_gives, odd_high), odd);
+constexpr Ramp make_ramp() {
+  Ramp r = {};
+  for (int i = 0; i < 128; ++i)
+    r.places[i] = static_cast<std::uint8_t>(i % 64);
+  return r;
 }
 
-/// One step of 32 lanes.
-inline void step(const Table& t, __m256i index, __m512i& x, std::uint8_t*& at) {
-  const __m512i wide = _mm512_cvtepu8_epi16(index);
-  const Entry e = {_mm512_maskz_permutexvar_epi8(kEvenBytes, wide, t.freq),
-                   _mm512_permutex2var_epi16(t.start[0], wide, t.start[1]),
-                   _mm512_permutex2var_epi16(t.recip[0], wide, t.recip[1])};
-  const __m512i high = _mm512_srli_epi16(x, 8);
-  const __mmask32 gives = _mm512_cmpge_epu16_mask(high, e.freq);
-  const std::size_t bytes = ones(gives);
-  at -= bytes;
-  _mm256_mask_storeu_epi8(at, _bzhi_u32(~0U, static_cast<unsigned>(bytes)),
-                          _mm256_maskz_compress_epi8(gives, _mm512_cvtepi16_epi8(x)));
-  x = push(_mm512_mask_mov_epi16(x, gives, high), e);
+constexpr Ramp kRamp = make_ramp();
+
+/// Puts the chosen bytes in front of `at`, in the order of the lanes, and others in front of those.
+inline void put_before(std::uint8_t*& at, std::uint64_t chosen, __m512i bytes) {
+  const std::size_t count = ones(chosen);
+  const __m512i last = _mm512_permutexvar_epi8(load(kRamp.places + count),
+                                               _mm512_maskz_compress_epi8(chosen, bytes));
+  _mm512_storeu_si512(at - 64, last);
+  at -= count;
+}
+
+/// low bytes of a * b.
+inline __m512i multiply_low(__m512i a, __m512i b) {
+  const __m512i even = _mm512_mullo_epi16(a, b);  // its odd bytes are of no use
+  const __m512i odd =
+      _mm512_mullo_epi16(_mm512_srli_epi16(a, 8), _mm512_and_si512(b, _mm512_set1_epi16(-256)));
+  return _mm512_mask_mov_epi8(odd, kEvenBytes, even);
+}
+
+struct Quotient {
+  __m512i quotient, rest;  // bytes: a state is below 256 * freq when it is divided
+};
+
+/// Numbers from low and high bytes by freq. mulhi gives the quotient, or one too little.
+template <bool Steep>
+inline Quotient divide(__m512i low, __m512i high, const Entry& e) {
+  const __m512i a = _mm512_unpacklo_epi8(low, high);
+  const __m512i b = _mm512_unpackhi_epi8(low, high);
+  __m512i qa = _mm512_mulhi_epu16(a, _mm512_unpacklo_epi8(e.recip_low, e.recip_high));
+  __m512i qb = _mm512_mulhi_epu16(b, _mm512_unpackhi_epi8(e.recip_low, e.recip_high));
+  if (Steep) {  // twice freq does not fit a byte
+    const __m512i fa = _mm512_unpacklo_epi8(e.freq, _mm512_setzero_si512());
+    const __m512i fb = _mm512_unpackhi_epi8(e.freq, _mm512_setzero_si512());
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i ra = _mm512_sub_epi16(a, _mm512_mullo_epi16(qa, fa));
+    __m512i rb = _mm512_sub_epi16(b, _mm512_mullo_epi16(qb, fb));
+    const __mmask32 more_a = _mm512_cmpge_epu16_mask(ra, fa);
+    const __mmask32 more_b = _mm512_cmpge_epu16_mask(rb, fb);
+    qa = _mm512_mask_add_epi16(qa, more_a, qa, one);
+    qb = _mm512_mask_add_epi16(qb, more_b, qb, one);
+    ra = _mm512_mask_sub_epi16(ra, more_a, ra, fa);
+    rb = _mm512_mask_sub_epi16(rb, more_b, rb, fb);
+    return {_mm512_packus_epi16(qa, qb), _mm512_packus_epi16(ra, rb)};
+  }
+  const __m512i quotient = _mm512_packus_epi16(qa, qb);
+  const __m512i rest = _mm512_sub_epi8(low, multiply_low(quotient, e.freq));
+  const __mmask64 more = _mm512_cmpge_epu8_mask(rest, e.freq);
+  return {_mm512_mask_add_epi8(quotient, more, quotient, broadcast(1)),
+          _mm512_mask_sub_epi8(rest, more, rest, e.freq)};
+}
+
+/// One step; the renormalisation bytes of `lanes` go in front of `at`.
+template <bool Steep>
+inline void step(const Table& t, __m512i index, Planes& x, std::uint64_t lanes, std::uint8_t*& at) {
+  const Entry e = look_up(t, index);
+  const __mmask64 gives = _mm512_cmpge_epu8_mask(x.high, e.freq);
+  put_before(at, gives & lanes, x.low);
+  const __m512i low = _mm512_mask_mov_epi8(x.low, gives, x.high);
+  const __m512i high = _mm512_maskz_mov_epi8(~gives, x.high);
+  const Quotient q = divide<Steep>(low, high, e);
+  x.low = _mm512_add_epi8(q.rest, e.start);
+  x.high = q.quotient;
 }
 
 /// Bytes first, first + 2, ... of two registers.
@@ -211,40 +215,40 @@ __m512i every_other(int first) {
   return _mm512_load_si512(bytes);
 }
 
-/// States of 64 lanes in memory, to lanes and back.
-Lanes load_lanes(const std::uint8_t* states) {
-  const __m512i a = load(states);
-  const __m512i b = load(states + 64);
-  const __m512i low = _mm512_permutex2var_epi8(a, every_other(0), b);
-  const __m512i high = _mm512_permutex2var_epi8(a, every_other(1), b);
-  return {weave(low, _mm512_slli_epi16(high, 8)), weave(_mm512_srli_epi16(low, 8), high)};
+/// States in memory, 32 at each place, to planes and back.
+Planes load_states(const std::uint8_t* first, const std::uint8_t* second) {
+  const __m512i a = load(first);
+  const __m512i b = load(second);
+  return {_mm512_permutex2var_epi8(a, every_other(0), b),
+          _mm512_permutex2var_epi8(a, every_other(1), b)};
 }
 
-void store_lanes(const Lanes& x, std::uint8_t* states) {
-  alignas(64) std::uint16_t even[32];
-  alignas(64) std::uint16_t odd[32];
-  _mm512_store_si512(even, x.even);
-  _mm512_store_si512(odd, x.odd);
-  for (int i = 0; i < 32; ++i) {
-    __builtin_memcpy(states + 4 * i, &even[i], 2);
-    __builtin_memcpy(states + 4 * i + 2, &odd[i], 2);
+void store_states(const Planes& x, int lanes, std::uint8_t* states) {
+  alignas(64) std::uint8_t low[64];
+  alignas(64) std::uint8_t high[64];
+  _mm512_store_si512(low, x.low);
+  _mm512_store_si512(high, x.high);
+  for (int i = 0; i < lanes; ++i) {
+    states[2 * i] = low[i];
+    states[2 * i + 1] = high[i];
   }
 }
 
 /// 64 lanes of one tile on their way.
-template <int Shift>
+template <int Shift, bool Steep>
 struct Single {
-  Lanes x;
+  Planes x;
   std::uint8_t* at;
   __m512i most_listed;  // u of the last symbol that is none
   std::size_t escapes = 0;
 
+  Single() = default;
   Single(const EncodeTable& table, const RansEncoding& tile)
-      : x(load_lanes(tile.states)),
+      : x(load_states(tile.states, tile.states + 64)),
         at(tile.renorm_end),
         most_listed(broadcast((table.escape << Shift) - 1)) {}
   inline void code(const Table& t, const RansEncoding& tile, std::size_t chunk) {
-    step(t, single_index<Shift>(t, tile.symbols + kChunk * chunk), x, at);
+    step<Steep>(t, single_index<Shift>(t, tile.symbols + kChunk * chunk), x, ~0ULL, at);
   }
   inline void list(const Table& t, const RansEncoding& tile, std::size_t chunk) {
     list_single<Shift>(t, tile, chunk, most_listed, escapes);
@@ -252,58 +256,63 @@ struct Single {
   void fold(const Table& t, const RansEncoding& tile) const {
     fold_single<Shift>(t, tile.escapes, escapes);
   }
-  void store(std::uint8_t* states) const { store_lanes(x, states); }
+  void store(std::uint8_t* states) const { store_states(x, 64, states); }
 };
 
-/// 32 lanes.
+/// 32 lanes, in the lower halves.
+template <bool Steep>
 struct Pair {
-  __m512i x;
+  Planes x;
   std::uint8_t* at;
   std::size_t escapes = 0;
 
+  Pair() = default;
   Pair(const EncodeTable& /*table*/, const RansEncoding& tile)
-      : x(load(tile.states)), at(tile.renorm_end) {}
+      : x(load_states(tile.states, tile.states)), at(tile.renorm_end) {}
   inline void code(const Table& t, const RansEncoding& tile, std::size_t chunk) {
-    step(t, pair_index_at(t, tile.symbols + kChunk * chunk), x, at);
+    const __m512i u = _mm512_sub_epi8(load(tile.symbols + kChunk * chunk), t.base);
+    step<Steep>(t, pair_index(t, u), x, kLowHalf, at);
   }
   inline void list(const Table& t, const RansEncoding& tile, std::size_t chunk) {
     list_pair(t, tile, chunk, escapes);
   }
   void fold(const Table& t, const RansEncoding& tile) const { fold_pair(t, tile.escapes, escapes); }
-  void store(std::uint8_t* states) const { _mm512_storeu_si512(states, x); }
+  void store(std::uint8_t* states) const { store_states(x, 32, states); }
 };
+
+template <typename Lane>
+void finish(const Table& t, RansEncoding& tile, const Lane& lane) {
+  tile.renorm_bytes = static_cast<std::size_t>(tile.renorm_end - lane.at);
+  tile.escape_count = lane.escapes;
+  lane.fold(t, tile);
+  lane.store(tile.states);
+}
 
 /// Chunks are coded backwards and listed forwards, in one loop: the steps alone are a long chain of
 /// dependent operations, and listing fits into its gaps.
 template <typename Lane, std::size_t N>
 void encode(const EncodeTable& table, RansEncoding* tiles) {
   const Table t = load_table(table);
-  Lane first(table, tiles[0]);
-  Lane second(table, tiles[N - 1]);
-  Lane* const lanes[2] = {&first, &second};
+  Lane lanes[N];
   std::size_t common = tiles[0].chunks;
   for (std::size_t k = 0; k < N; ++k) {
+    lanes[k] = Lane(table, tiles[k]);
     const std::size_t steps = tiles[k].chunks - tiles[k].done;
     common = steps < common ? steps : common;
   }
-  const std::size_t last0 = tiles[0].chunks - tiles[0].done - 1;
-  const std::size_t last1 = tiles[N - 1].chunks - tiles[N - 1].done - 1;
   for (std::size_t i = 0; i < common; ++i) {
-    first.code(t, tiles[0], last0 - i);
-    if (N == 2) second.code(t, tiles[1], last1 - i);
-    first.list(t, tiles[0], i);
-    if (N == 2) second.list(t, tiles[1], i);
+#pragma GCC unroll 2
+    for (std::size_t k = 0; k < N; ++k) {
+      lanes[k].code(t, tiles[k], tiles[k].chunks - tiles[k].done - 1 - i);
+      lanes[k].list(t, tiles[k], i);
+    }
   }
-  for (std::size_t k = 0; k < N; ++k) {  // what one has more than the other
-    Lane& lane = *lanes[k];
+  for (std::size_t k = 0; k < N; ++k) {  // what one has more than the others
     for (std::size_t left = tiles[k].chunks - tiles[k].done - common; left-- > 0;)
-      lane.code(t, tiles[k], left);
+      lanes[k].code(t, tiles[k], left);
     for (std::size_t i = common; i < tiles[k].chunks; ++i)
-      lane.list(t, tiles[k], i);
-    tiles[k].renorm_bytes = static_cast<std::size_t>(tiles[k].renorm_end - lane.at);
-    lane.fold(t, tiles[k]);
-    tiles[k].escape_count = lane.escapes;
-    lane.store(tiles[k].states);
+      lanes[k].list(t, tiles[k], i);
+    finish(t, tiles[k], lanes[k]);
   }
 }
 
@@ -312,20 +321,26 @@ void encode_tiles(const EncodeTable& table, RansEncoding* tiles, int count) {
   count == 1 ? encode<Lane, 1>(table, tiles) : encode<Lane, 2>(table, tiles);
 }
 
+template <bool Steep>
+void encode_all(const EncodeTable& table, RansEncoding* tiles, int count) {
+  if (table.pair != 0) return encode_tiles<Pair<Steep>>(table, tiles, count);
+  switch (table.shift) {
+    case 0:
+      return encode_tiles<Single<0, Steep>>(table, tiles, count);
+    case 1:
+      return encode_tiles<Single<1, Steep>>(table, tiles, count);
+    case 2:
+      return encode_tiles<Single<2, Steep>>(table, tiles, count);
+    default:
+      return encode_tiles<Single<3, Steep>>(table, tiles, count);
+  }
+}
+
 }  // namespace
 
 void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count) {
-  if (table->pair != 0) return encode_tiles<Pair>(*table, tiles, count);
-  switch (table->shift) {
-    case 0:
-      return encode_tiles<Single<0>>(*table, tiles, count);
-    case 1:
-      return encode_tiles<Single<1>>(*table, tiles, count);
-    case 2:
-      return encode_tiles<Single<2>>(*table, tiles, count);
-    default:
-      return encode_tiles<Single<3>>(*table, tiles, count);
-  }
+  const bool steep = _mm512_cmpgt_epu8_mask(load(table->freq), broadcast(128)) != 0;
+  steep ? encode_all<true>(*table, tiles, count) : encode_all<false>(*table, tiles, count);
 }
 
 }  // namespace pare::codec::detail

@@ -251,6 +251,7 @@ void offer_single(const SymbolCounts& c, int shift, std::span<const int> sizes, 
 }
 
 void offer_pairs(const SymbolCounts& c, std::span<const int> sizes, Best& best) {
+  if (!c.paired) return;
   std::array<std::uint8_t, 64> order{};
   std::iota(order.begin(), order.end(), std::uint8_t{0});
   std::stable_sort(order.begin(), order.end() - 1,  // the last is (7, 7), the escape index
@@ -272,7 +273,7 @@ void offer_pairs(const SymbolCounts& c, std::span<const int> sizes, Best& best) 
 
 std::uint64_t units_of_freq(int freq) noexcept { return kUnits[static_cast<std::size_t>(freq)]; }
 
-SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete, int pair_base) {
+SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete) {
   SymbolCounts c;
   std::array<std::array<std::uint32_t, 256>, 4> parts{};  // neighbours count without waiting
   std::size_t i = 0;
@@ -287,21 +288,39 @@ SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete,
   }
   c.total = symbols.size();
   c.complete = complete;
-  c.pair_base = pair_base >= 0 ? static_cast<std::uint8_t>(pair_base) : best_window(c, 8);
-  for (std::size_t chunk = 0; chunk + kChunk <= symbols.size(); chunk += kChunk) {
-    for (std::size_t j = chunk; j < chunk + 32; ++j) {
-      const auto a = static_cast<std::uint8_t>(symbols[j] - c.pair_base);
-      const auto b = static_cast<std::uint8_t>(symbols[j + 32] - c.pair_base);
-      ++c.pairs[up_to_escape(a) | unsigned{up_to_escape(b)} << 3U];
-    }
-    c.pairs_total += 32;
-  }
   return c;
 }
 
+void count_pairs(SymbolCounts& c, std::span<const std::uint8_t> symbols, std::uint8_t base) {
+  c.paired = true;
+  c.pair_base = base;
+  std::array<std::array<std::uint32_t, 64>, 4> parts{};
+  for (std::size_t chunk = 0; chunk + kChunk <= symbols.size(); chunk += kChunk) {
+    for (std::size_t j = chunk; j < chunk + 32; ++j) {
+      const auto a = static_cast<std::uint8_t>(symbols[j] - base);
+      const auto b = static_cast<std::uint8_t>(symbols[j + 32] - base);
+      ++parts[j % 4][up_to_escape(a) | unsigned{up_to_escape(b)} << 3U];
+    }
+  }
+  for (std::size_t pair = 0; pair < 64; ++pair) {
+    c.pairs[pair] =
+        std::uint64_t{parts[0][pair]} + parts[1][pair] + parts[2][pair] + parts[3][pair];
+  }
+}
+
+std::optional<std::uint8_t> base_for_pairs(const SymbolCounts& c) {
+  constexpr std::uint64_t kMostOutside = 10;  // one of so many; each costs four bits and more
+  const std::uint8_t base = best_window(c, kPairEscape);
+  std::uint64_t inside = 0;
+  for (int v = 0; v < kPairEscape; ++v)
+    inside += c.counts[static_cast<std::uint8_t>(base + v)];
+  if ((c.total - inside) * kMostOutside > c.total) return std::nullopt;
+  return base;
+}
+
 void assume_independent(SymbolCounts& c) {
+  c.paired = true;
   c.pair_base = best_window(c, kPairEscape);
-  c.pairs_total = c.total / 2;
   std::array<std::uint64_t, 8> share{};
   for (unsigned v = 0; v < 256; ++v) {
     share[up_to_escape(static_cast<std::uint8_t>(v - c.pair_base))] += c.counts[v];
@@ -312,7 +331,7 @@ void assume_independent(SymbolCounts& c) {
 }
 
 std::uint64_t cost_units(const RansTable& table, const SymbolCounts& c) {
-  if (table.pair && table.base != c.pair_base) return kNever;
+  if (table.pair && (!c.paired || table.base != c.pair_base)) return kNever;
   return units_of(table, c, index_counts(table, c));
 }
 
@@ -331,7 +350,8 @@ std::optional<RansTable> choose_table(const SymbolCounts& c, const RansTable* li
     offer_pairs(c, every, best);
   }
   const std::uint64_t plain = 8 * kUnitsPerBit * c.total;
-  if (best.units >= plain - plain / 128) return std::nullopt;
+  const std::uint64_t own = c.complete ? 8 * kUnitsPerBit * stored(best.table).size() : 0;
+  if (best.units + own >= plain - plain / 128) return std::nullopt;
   return best.table;
 }
 

@@ -15,16 +15,21 @@ namespace pare::codec::detail {
 struct SymbolCounts {
   std::array<std::uint64_t, 256> counts{};
   std::uint64_t total = 0;
+  bool paired = false;                    // whether pairs were counted
   std::uint8_t pair_base = 0;             // first of the seven values that have numbers in `pairs`
   std::array<std::uint64_t, 64> pairs{};  // min(a - base, 7) | min(b - base, 7) << 3
-  std::uint64_t pairs_total = 0;
-  bool complete = false;  // nothing was left out: no sample
+  bool complete = false;                  // nothing was left out: no sample
 };
 
-/// Counts `symbols`; chunks of 64 from the start give the pairs (a last partial one gives none).
-/// Pairs are counted in the best window of seven values, or from `pair_base` when that is given.
-SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete,
-                           int pair_base = -1);
+/// Counts `symbols`, without pairs.
+SymbolCounts count_symbols(std::span<const std::uint8_t> symbols, bool complete);
+
+/// Counts the pairs, too; chunks of 64 from the start give them (a last partial one gives none).
+void count_pairs(SymbolCounts& counts, std::span<const std::uint8_t> symbols, std::uint8_t base);
+
+/// The base that is best for pairs; nullopt when so many symbols lie outside its seven values that
+/// pairs cannot pay.
+std::optional<std::uint8_t> base_for_pairs(const SymbolCounts& counts);
 
 /// Pairs as if neighbours were independent, for counts without symbols.
 void assume_independent(SymbolCounts& counts);

@@ -92,7 +92,9 @@ TEST(CodecTable, StoredAndParsed) {
   for (const double bits : {0.5, 1.5, 3.0, 5.0, 7.0}) {
     const test::Bytes codes = test::plain_codes(test::WeightSource::t4, bits, 20000, 3);
     const std::span symbols(reinterpret_cast<const std::uint8_t*>(codes.data()), codes.size());
-    const auto table = choose_table(count_symbols(symbols, false));
+    SymbolCounts counts = count_symbols(symbols, false);
+    if (const auto base = base_for_pairs(counts)) count_pairs(counts, symbols, *base);
+    const auto table = choose_table(counts);
     ASSERT_TRUE(table) << bits;
     EXPECT_EQ(sum_of(*table), 256);
     const RansTable again = parse_table(stored(*table));
