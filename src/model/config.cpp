@@ -20,7 +20,8 @@ void ConfigReader::wrong_type(const char* key, const char* expected) const {
 std::int64_t ConfigReader::integer(const char* key, std::int64_t if_absent) const {
   if (!has(key)) return if_absent;
   const io::Json& value = json_.at(key);
-  constexpr std::int64_t kLargest = std::int64_t{1} << 32;
+  // Products of two of these, such as heads and head size, still fit 64 bits.
+  constexpr std::int64_t kLargest = (std::int64_t{1} << 31) - 1;
   if (!value.is_number_integer() || value < 1 || value > kLargest) {
     wrong_type(key, "a positive whole number");
   }

@@ -94,6 +94,13 @@ TEST(Config, WhatCannotBeIsRefused) {
             ErrorCode::feature_not_supported);
 }
 
+TEST(Config, SizesWhoseProductWouldOverflowAreRefused) {
+  const std::string largest = R"({"model_type": "llama", "head_dim": 2147483646})";
+  EXPECT_GT(linear_shape(read(largest).config, LinearRole::q).out, 0);
+  EXPECT_EQ(failure_of(R"({"model_type": "llama", "head_dim": 2147483648})"),
+            ErrorCode::bad_config);
+}
+
 TEST(Config, UnknownTypesHaveNoArchitectureWhateverTheirClass) {
   const io::Json json = io::parse_json(
       R"({"model_type": "gemma", "architectures": ["LlamaForCausalLM"]})", "test");
