@@ -43,8 +43,8 @@ struct TensorDecoder::State {
   TileSource source(std::int64_t tile) const;
   TileSource checked(std::int64_t tile) const;
   std::int64_t batch(std::int64_t tile, std::int64_t end) const;
-  void decode_range(std::int64_t first, std::int64_t count, std::span<std::byte> out,
-                    Scratch::Buffers& buffers) const;
+  void decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
+                    std::span<std::byte> out, Scratch::Buffers& buffers) const;
 };
 
 Scratch::Scratch() : buffers_(std::make_unique_for_overwrite<Buffers>()) {}
@@ -116,7 +116,8 @@ std::int64_t TensorDecoder::State::batch(std::int64_t tile, std::int64_t end) co
   return count;
 }
 
-void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count,
+// Tiles below `ahead` that follow are decoded afterwards, to the places behind `out`.
+void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
                                         std::span<std::byte> out, Scratch::Buffers& buffers) const {
   constexpr std::size_t kNone = ~std::size_t{0};
   std::size_t expanded = kNone;
@@ -138,6 +139,8 @@ void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count,
     for (std::size_t i = 0; i < some; ++i) {
       from[i] = checked(tile + static_cast<std::int64_t>(i));
       to[i] = place(tile + static_cast<std::int64_t>(i));
+      const std::int64_t next = tile + static_cast<std::int64_t>(i + some);
+      if (next < ahead) from[i].next = source(next).bytes;
     }
     const char* wrong = nullptr;
     if (some > 1) {
@@ -179,7 +182,7 @@ void TensorDecoder::decode_tiles(std::int64_t first, std::int64_t count, std::sp
   if (out.size() != end - std::min(begin, end)) {
     throw Error(ErrorCode::internal, "the room for tiles has the wrong size");
   }
-  s.decode_range(first, count, out, scratch.buffers());
+  s.decode_range(first, count, first + count, out, scratch.buffers());
 }
 
 // Group by group: threads decode their pieces, and meanwhile the group before is hashed.
@@ -206,7 +209,7 @@ void TensorDecoder::decode(const Context& ctx, std::span<std::byte> out) const {
       }
       const std::int64_t from = std::min(start + (i - 1) * kGroup, s.tiles);
       const std::int64_t to = std::min(from + kGroup, s.tiles);
-      s.decode_range(from, to - from, part(from, to),
+      s.decode_range(from, to - from, pieces == 1 ? s.tiles : to, part(from, to),
                      scratch[static_cast<std::size_t>(i - 1)].buffers());
     });
     hashed = start;

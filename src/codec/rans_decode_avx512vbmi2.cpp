@@ -12,6 +12,8 @@
 namespace pare::codec::detail {
 namespace {
 
+#include "codec/prefetch.inc"
+
 constexpr std::uint64_t kOddBytes = 0xAAAAAAAAAAAAAAAAULL;
 constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 
@@ -136,8 +138,7 @@ inline void put(const Table& t, __m512i values, __m512i marker, const RansTile& 
   const __m512i escapes = load(c.escapes);
   c.escapes += ones(escaped);
   __m512i symbols = _mm512_mask_expand_epi8(values, escaped, escapes);
-  for (int p = 0; p < Shift; ++p)
-    symbols = _mm512_add_epi8(symbols, symbols);  // a shift that stays within the byte
+  symbols = _mm512_slli_epi16(symbols, Shift);  // none has bits that would reach its neighbour
   symbols = _mm512_add_epi8(symbols, t.base);
   for (int p = 0; p < Shift; ++p) {
     std::uint64_t bits;
@@ -180,6 +181,8 @@ struct Singles {
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < N; ++i) {
         if (!within(at[i], tiles[i])) return false;
+        ask_for<_MM_HINT_T0>(tiles[i].ahead, chunk);
+        ask_for<_MM_HINT_T1>(tiles[i].ahead_out, chunk);
         const __m512i index = step<Manner{Steep, N <= 2}>(t, x[i]);
         std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
         if (Ending) hungry &= fed(tiles[i], chunk, to);

@@ -11,6 +11,8 @@
 namespace pare::codec::detail {
 namespace {
 
+#include "codec/prefetch.inc"
+
 constexpr std::uint64_t kEvenBytes = 0x5555555555555555ULL;
 constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 
@@ -305,6 +307,7 @@ void encode(const EncodeTable& table, RansEncoding* tiles) {
     for (std::size_t k = 0; k < N; ++k) {
       lanes[k].code(t, tiles[k], tiles[k].chunks - tiles[k].done - 1 - i);
       lanes[k].list(t, tiles[k], i);
+      ask_for<_MM_HINT_T0>(tiles[k].ahead, i);
     }
   }
   for (std::size_t k = 0; k < N; ++k) {  // what one has more than the others

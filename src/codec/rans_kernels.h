@@ -30,7 +30,7 @@ inline constexpr int kPairEscape = 7;  // u of a pair's member that is in the es
 // Escapes are listed in order of position (0..63 within a chunk, chunks ascending), as bytes c:
 //   single: hi = c even ? n + c / 2 : (255 >> shift) - c / 2   (mod 256)
 //   pair:   u  = c even ? 3 + c / 2 : 2 - c / 2                (mod 256)
-//   that is: value = c even ? escape_even + (c >> 1) : escape_odd - (c >> 1).
+//   that is: value = (c even ? escape_even + (c >> 1) : escape_odd - (c >> 1)) & (255 >> shift).
 //   Encoding: single: above = hi - n, below = (255 >> shift) - hi,
 //                     c = above <= below ? 2 * above : 2 * below + 1;
 //             pair:   d = int8(u - 3), c = d >= 0 ? 2 * d : -2 * d - 1.
@@ -78,6 +78,13 @@ struct alignas(64) EncodeTable {
   std::uint8_t escape;  // n
 };
 
+/// Memory that is wanted after a call, `per_chunk` bytes of it for each chunk of the tile at hand:
+/// the loop may ask for it while it computes. An address, because nothing here is read.
+struct Ahead {
+  std::uintptr_t address;
+  std::size_t per_chunk;  // 0: nothing
+};
+
 /// One tile to decode.
 struct RansTile {
   const std::uint8_t* states;  // 64 (pair: 32) little-endian u16, each >= 256; unaligned
@@ -90,12 +97,15 @@ struct RansTile {
   std::uint8_t* out;           // 64 * chunks symbols; written exactly
   std::size_t chunks;          // >= 1
   std::size_t quiet;           // 0..8, at most chunks less seed chunks
+  Ahead ahead;                 // of encoded bytes
+  Ahead ahead_out;             // of room for decoded ones
 };
 
 /// One tile to encode.
 struct RansEncoding {
   const std::uint8_t* symbols;  // 64 * chunks; no slack
   std::size_t chunks;           // 1..1024
+  Ahead ahead;                  // of symbols
   std::size_t done;             // 1..10: these last chunks (seeds and quiet ones) are in the states
                                 // already: take no steps for them, but list their escapes and
                                 // planes like all others
@@ -122,9 +132,9 @@ struct CodecKernels {
   bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count);
 
   /// Encodes `count` (1 or 2) tiles with one table, both with the same number of chunks; two are
-  /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states and renorm bytes
-  /// do not matter (the caller sees escape_count > 0 and drops them), but it must not trap.
-  /// At most one renorm byte is written per lane and step.
+  /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states
+  /// and renorm bytes do not matter (the caller sees escape_count > 0 and drops them), but it must
+  /// not trap. At most one renorm byte is written per lane and step.
   void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count);
 
   /// The escape section to one byte per escape (hi or u, see above). `section` holds `bytes` bytes

@@ -160,7 +160,8 @@ void encode_tile(const EncodeTable& t, RansEncoding& tile) {
 }
 
 void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count) {
-  for (int i = 0; i < count; ++i) encode_tile(*table, tiles[i]);
+  for (int i = 0; i < count; ++i)
+    encode_tile(*table, tiles[i]);
 }
 
 // ---- escapes
@@ -212,8 +213,8 @@ bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t byt
   }
   for (std::size_t i = 0; at == end && i < count; ++i) {
     const int half = out[i] >> 1;
-    out[i] =
-        static_cast<U8>((out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half);
+    const int value = (out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half;
+    out[i] = static_cast<U8>(value & (255 >> table->shift));
   }
   return at == end;
 }

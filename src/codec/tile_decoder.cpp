@@ -23,6 +23,10 @@ std::uint8_t* as_u8(std::span<std::byte> bytes) {
   return reinterpret_cast<std::uint8_t*>(bytes.data());
 }
 
+std::uintptr_t address_of(std::span<const std::byte> bytes) {
+  return reinterpret_cast<std::uintptr_t>(bytes.data());
+}
+
 std::size_t rounded_up(std::size_t size, std::size_t block) {
   return (size + block - 1) / block * block;
 }
@@ -143,6 +147,10 @@ const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
     const char* wrong = open_rans(shape, table, with_slack(tiles[i], buffers[i]), out[i].size(),
                                   buffers[i], work[i], rans[i]);
     if (wrong != nullptr) return wrong;
+    if (tiles[i].next.empty()) continue;
+    rans[i].ahead = {address_of(tiles[i].next), tiles[i].next.size() / rans[i].chunks + 1};
+    rans[i].ahead_out = {address_of(out[i]) + tiles.size() * kTileBytes,
+                         out[i].size() / rans[i].chunks};
   }
   if (!current_kernels().decode_rans(&table, rans.data(), static_cast<int>(tiles.size()))) {
     return "its codes do not end where they must";

@@ -16,6 +16,7 @@ inline constexpr std::size_t kMostSymbols = 2 * kTileBytes;
 struct TileSource {
   std::span<const std::byte> bytes;
   std::size_t slack = 0;
+  std::span<const std::byte> next{};  // what is decoded after it, to the place behind; may be empty
 };
 
 /// Working memory of one tile.

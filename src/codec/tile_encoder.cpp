@@ -95,17 +95,22 @@ std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count
   return put(at, extras_.data(), extra);
 }
 
-void TileEncoder::start_rans(const RansTable& table, std::span<const std::uint8_t> symbols) {
+void TileEncoder::start_rans(const TileCoding& coding, std::span<const std::uint8_t> symbols) {
+  const RansTable& table = *coding.table;
   if (expanded_ != &table) {
     expand(table, table_);
-    quiet_target_ = quiet_target(table);
+    quiet_ = quiet_table(table, table_);
   }
   expanded_ = &table;
   rans_ = {};
   rans_.chunks = (symbols.size() + kChunk - 1) / kChunk;
   rans_.symbols = padded(symbols, kChunk, padding_symbol(table));
   rans_.states = states_.data();
-  rans_.done = encode_quiet(table_, rans_.symbols, rans_.chunks, quiet_target_, rans_.states) +
+  if (coding.ahead != 0) {
+    rans_.ahead = {reinterpret_cast<std::uintptr_t>(plain_.data()) + coding.ahead,
+                   plain_.size() / rans_.chunks};
+  }
+  rans_.done = encode_quiet(quiet_, table_, rans_.symbols, rans_.chunks, rans_.states) +
                seed_chunks(table.n, rans_.chunks);
   rans_.renorm_end = out_.data() + kRenormEnd;
   rans_.escapes = escapes_.data();
@@ -159,7 +164,7 @@ bool TileEncoder::start(Transform transform, std::size_t element, const TileCodi
   if (coding.table == nullptr && !coding.nibble_base) return false;
   const auto symbols = split_.split(transform, element, bytes);
   if (coding.table != nullptr) {
-    start_rans(*coding.table, symbols);
+    start_rans(coding, symbols);
     return true;
   }
   end_ = encode_nibbles(*coding.nibble_base, symbols);

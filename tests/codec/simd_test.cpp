@@ -172,8 +172,8 @@ std::vector<Encoded> encode(const CodecKernels& kernels, const RansTable& table,
   for (const Bytes& one : symbols) {
     rooms.emplace_back(table, one);
     RansEncoding& tile = rooms.back().tile;
-    tile.done =
-        seeds + encode_quiet(expanded, one.data(), chunks, quiet_target(table), tile.states);
+    tile.done = seeds + encode_quiet(quiet_table(table, expanded), expanded, one.data(), chunks,
+                                     tile.states);
     jobs.push_back(tile);
   }
   kernels.encode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()));
@@ -207,8 +207,8 @@ Decoded decode(const CodecKernels& kernels, const RansTable& table,
     Bytes values(tile.escapes);
     for (std::uint8_t& c : values) {
       const int half = c / 2;
-      c = static_cast<std::uint8_t>(c % 2 == 0 ? expanded.escape_even + half
-                                               : expanded.escape_odd - half);
+      const int value = c % 2 == 0 ? expanded.escape_even + half : expanded.escape_odd - half;
+      c = static_cast<std::uint8_t>(value & (255 >> table.shift));
     }
     escapes.push_back(with_slack(values));
     out.emplace_back(kChunk * chunks);
@@ -216,7 +216,7 @@ Decoded decode(const CodecKernels& kernels, const RansTable& table,
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     jobs.push_back({tiles[i].states.data(), renorm[i].data(), tiles[i].renorm.size(),
                     escapes[i].data(), tiles[i].escapes.size(), tiles[i].planes.data(),
-                    out[i].data(), chunks, tiles[i].quiet});
+                    out[i].data(), chunks, tiles[i].quiet, Ahead{}, Ahead{}});
   }
   Decoded result;
   result.sound = kernels.decode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()));
