@@ -43,6 +43,7 @@ struct TensorDecoder::State {
   TileSource source(std::int64_t tile) const;
   TileSource checked(std::int64_t tile) const;
   std::int64_t batch(std::int64_t tile, std::int64_t end) const;
+  detail::Following following(std::int64_t tile, std::int64_t end) const;
   void decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
                     std::span<std::byte> out, Scratch::Buffers& buffers) const;
 };
@@ -116,6 +117,15 @@ std::int64_t TensorDecoder::State::batch(std::int64_t tile, std::int64_t end) co
   return count;
 }
 
+// The next tiles, when all are before `end`.
+detail::Following TensorDecoder::State::following(std::int64_t tile, std::int64_t end) const {
+  const std::int64_t last = tile + detail::kMostTiles - 1;
+  if (last >= end || tile_bytes(last) != kTileBytes) return {};
+  const std::byte* from = source(tile).bytes.data();
+  const auto last_bytes = source(last).bytes;
+  return {{from, last_bytes.data() + last_bytes.size()}, detail::kMostTiles * kTileBytes};
+}
+
 // Tiles below `ahead` that follow are decoded afterwards, to the places behind `out`.
 void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
                                         std::span<std::byte> out, Scratch::Buffers& buffers) const {
@@ -139,13 +149,12 @@ void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count, 
     for (std::size_t i = 0; i < some; ++i) {
       from[i] = checked(tile + static_cast<std::int64_t>(i));
       to[i] = place(tile + static_cast<std::int64_t>(i));
-      const std::int64_t next = tile + static_cast<std::int64_t>(i + some);
-      if (next < ahead) from[i].next = source(next).bytes;
     }
     const char* wrong = nullptr;
     if (some > 1) {
       wrong = decode_rans_tiles(shape, *expanded_table(tile), {from.data(), some},
-                                {to.data(), some}, buffers.tiles);
+                                {to.data(), some}, buffers.tiles,
+                                following(tile + static_cast<std::int64_t>(some), ahead));
     } else {
       const bool rans = kind_of(from[0]) == detail::TileKind::rans;
       wrong = decode_tile(shape, rans ? expanded_table(tile) : nullptr, from[0], to[0],

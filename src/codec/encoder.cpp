@@ -113,8 +113,9 @@ void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::i
   for (std::int64_t tile = first; tile < end;) {
     const std::int64_t run = tile / plan.tiles_per_table;
     TileCoding coding{nullptr, plan.nibble_base};
-    if (static_cast<std::size_t>(tile + 4) * kTileBytes <= tensor.data.size())
-      coding.ahead = 2 * kTileBytes;
+    const std::size_t behind = static_cast<std::size_t>(tile + 2) * kTileBytes;
+    if (behind < tensor.data.size())
+      coding.ahead = std::min(2 * kTileBytes, tensor.data.size() - behind);
     if (!tables.empty()) coding.table = &tables[static_cast<std::size_t>(run)];
     const auto now = detail::tile_of(tensor, tile);
     if (tile + 1 < end && (tile + 1) / plan.tiles_per_table == run) {

@@ -78,11 +78,13 @@ struct alignas(64) EncodeTable {
   std::uint8_t escape;  // n
 };
 
-/// Memory that is wanted after a call, `per_chunk` bytes of it for each chunk of the tile at hand:
-/// the loop may ask for it while it computes. An address, because nothing here is read.
+/// Memory that is wanted after a call. While the loop computes a chunk of a tile, it may ask for
+/// per_chunk bytes from address + tile * per_tile + chunk * per_chunk on (mostly what the same
+/// chunk of the same tile of the next call needs). An address, because nothing there is read.
 struct Ahead {
   std::uintptr_t address;
-  std::size_t per_chunk;  // 0: nothing
+  std::size_t per_tile;
+  std::size_t per_chunk;  // 0: nothing is wanted
 };
 
 /// One tile to decode.
@@ -90,22 +92,19 @@ struct RansTile {
   const std::uint8_t* states;  // 64 (pair: 32) little-endian u16, each >= 256; unaligned
   const std::uint8_t* renorm;  // slack after renorm + renorm_bytes
   std::size_t renorm_bytes;
-  const std::uint8_t* escapes;  // as expand_escapes wrote them; slack after them
+  const std::uint8_t* escapes;  // as expand_escapes wrote them; 64 * chunks + slack may be read
   std::size_t escape_count;
   const std::uint8_t* planes;  // shift planes of 8 * chunks bytes, one after the other: bit i of
                                // plane p (little-endian bits) is bit p of symbol i; no slack
   std::uint8_t* out;           // 64 * chunks symbols; written exactly
   std::size_t chunks;          // >= 1
   std::size_t quiet;           // 0..8, at most chunks less seed chunks
-  Ahead ahead;                 // of encoded bytes
-  Ahead ahead_out;             // of room for decoded ones
 };
 
 /// One tile to encode.
 struct RansEncoding {
   const std::uint8_t* symbols;  // 64 * chunks; no slack
   std::size_t chunks;           // 1..1024
-  Ahead ahead;                  // of symbols
   std::size_t done;             // 1..10: these last chunks (seeds and quiet ones) are in the states
                                 // already: take no steps for them, but list their escapes and
                                 // planes like all others
@@ -126,16 +125,17 @@ struct CodecKernels {
   /// are interleaved to hide latency. True when all tiles are sound: no more renorm bytes
   /// or escapes taken than there are, exactly all of them taken at the end, and every seed
   /// index <= n. On false the contents of `out` do not matter, but nothing beyond it was written,
-  /// and nothing beyond the slack read: compare the cursors with their ends before every chunk (a
-  /// chunk takes at most 64 of each). Any states, renorm bytes and escapes are safe; the table was
-  /// checked by the caller.
-  bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count);
+  /// and nothing beyond the slack read: no chunk begins after more renorm bytes were taken than
+  /// there are (a chunk takes at most 64). Any states, renorm bytes and escapes are safe; the table
+  /// was checked by the caller.
+  bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count, const Ahead& in,
+                      const Ahead& out);
 
   /// Encodes `count` (1 or 2) tiles with one table, both with the same number of chunks; two are
   /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states
   /// and renorm bytes do not matter (the caller sees escape_count > 0 and drops them), but it must
   /// not trap. At most one renorm byte is written per lane and step.
-  void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count);
+  void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& in);
 
   /// The escape section to one byte per escape (hi or u, see above). `section` holds `bytes` bytes
   /// and then slack. By table->nibble_escapes:

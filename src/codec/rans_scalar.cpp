@@ -79,7 +79,8 @@ bool decode_tile(const DecodeTable& t, const RansTile& tile) {
   return at.done();
 }
 
-bool decode_rans(const DecodeTable* table, const RansTile* tiles, int count) {
+bool decode_rans(const DecodeTable* table, const RansTile* tiles, int count, const Ahead& /*in*/,
+                 const Ahead& /*out*/) {
   for (int i = 0; i < count; ++i) {
     if (!decode_tile(*table, tiles[i])) return false;
   }
@@ -159,7 +160,7 @@ void encode_tile(const EncodeTable& t, RansEncoding& tile) {
   }
 }
 
-void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count) {
+void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& /*in*/) {
   for (int i = 0; i < count; ++i)
     encode_tile(*table, tiles[i]);
 }

@@ -16,7 +16,13 @@ inline constexpr std::size_t kMostSymbols = 2 * kTileBytes;
 struct TileSource {
   std::span<const std::byte> bytes;
   std::size_t slack = 0;
-  std::span<const std::byte> next{};  // what is decoded after it, to the place behind; may be empty
+};
+
+/// kMostTiles tiles that are decoded after those at hand, to the place behind theirs: their memory
+/// is asked for in good time. Or none.
+struct Following {
+  std::span<const std::byte> encoded{};
+  std::size_t bytes = 0;  // decoded
 };
 
 /// Working memory of one tile.
@@ -46,7 +52,8 @@ const char* decode_tile(const TileShape& shape, const DecodeTable* table, const 
 const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
                               std::span<const TileSource> tiles,
                               std::span<const std::span<std::byte>> out,
-                              std::span<TileBuffers> buffers) noexcept;
+                              std::span<TileBuffers> buffers,
+                              const Following& following = {}) noexcept;
 
 }  // namespace pare::codec::detail
 

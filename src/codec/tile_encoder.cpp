@@ -106,10 +106,6 @@ void TileEncoder::start_rans(const TileCoding& coding, std::span<const std::uint
   rans_.chunks = (symbols.size() + kChunk - 1) / kChunk;
   rans_.symbols = padded(symbols, kChunk, padding_symbol(table));
   rans_.states = states_.data();
-  if (coding.ahead != 0) {
-    rans_.ahead = {reinterpret_cast<std::uintptr_t>(plain_.data()) + coding.ahead,
-                   plain_.size() / rans_.chunks};
-  }
   rans_.done = encode_quiet(quiet_, table_, rans_.symbols, rans_.chunks, rans_.states) +
                seed_chunks(table.n, rans_.chunks);
   rans_.renorm_end = out_.data() + kRenormEnd;
@@ -188,7 +184,8 @@ std::span<const std::byte> TileEncoder::finish() {
 std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
                                                const TileCoding& coding,
                                                std::span<const std::byte> bytes) {
-  if (start(transform, element, coding, bytes)) current_kernels().encode_rans(&table_, &rans_, 1);
+  if (start(transform, element, coding, bytes))
+    current_kernels().encode_rans(&table_, &rans_, 1, {});
   return finish();
 }
 
@@ -202,12 +199,14 @@ std::array<std::span<const std::byte>, 2> TileEncoder::encode_two(
     waiting += encoders[i].start(transform, element, coding, tiles[i]) ? 1 : 0;
   if (waiting == 2 && encoders[0].rans_.chunks == encoders[1].rans_.chunks) {
     both = {encoders[0].rans_, encoders[1].rans_};
-    kernels.encode_rans(&encoders[0].table_, both.data(), 2);
+    const auto behind = reinterpret_cast<std::uintptr_t>(tiles[1].data()) + tiles[1].size();
+    kernels.encode_rans(&encoders[0].table_, both.data(), 2,
+                        {behind, coding.ahead / 2, coding.ahead / 2 / both[0].chunks});
     encoders[0].rans_ = both[0];
     encoders[1].rans_ = both[1];
   } else {
     for (TileEncoder& encoder : encoders) {
-      if (encoder.rans_.chunks != 0) kernels.encode_rans(&encoder.table_, &encoder.rans_, 1);
+      if (encoder.rans_.chunks != 0) kernels.encode_rans(&encoder.table_, &encoder.rans_, 1, {});
     }
   }
   return {encoders[0].finish(), encoders[1].finish()};

@@ -37,7 +37,7 @@ class SymbolBuffer {
 struct TileCoding {
   const RansTable* table = nullptr;           // dense
   std::optional<std::uint8_t> nibble_base{};  // fast
-  std::size_t ahead = 0;  // bytes from a tile to the one that is wanted after it; 0: none
+  std::size_t ahead = 0;  // bytes behind the tiles at hand that are wanted after them
 };
 
 /// Memory for one tile at a time.
