@@ -32,7 +32,8 @@ struct Result {
 };
 
 struct Coded {
-  std::vector<std::byte> info, index, payload;
+  std::vector<std::byte> info, index;
+  RawBytes payload;
   std::size_t bytes() const { return info.size() + index.size() + payload.size(); }
 };
 

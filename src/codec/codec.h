@@ -4,6 +4,7 @@
 
 #include "core/context.h"
 #include "core/dtype.h"
+#include "core/raw_bytes.h"
 #include "core/tensor.h"
 
 #include <cstddef>
@@ -51,7 +52,7 @@ class TensorEncoder {
 
   /// Appends the next `count` tiles to `payload`; call until all tiles are done.
   /// Threads: tiles in parallel through ctx, same bytes for any count.
-  void encode(const Context& ctx, std::int64_t count, std::vector<std::byte>& payload);
+  void encode(const Context& ctx, std::int64_t count, RawBytes& payload);
 
   /// After the last tile: false when coding does not pay, or the payload is past 4 GiB.
   bool worthwhile() const noexcept;

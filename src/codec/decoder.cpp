@@ -43,8 +43,9 @@ struct TensorDecoder::State {
   TileSource source(std::int64_t tile) const;
   TileSource checked(std::int64_t tile) const;
   std::int64_t batch(std::int64_t tile, std::int64_t end) const;
-  void decode_range(std::int64_t first, std::int64_t count, std::span<std::byte> out,
-                    Scratch::Buffers& buffers) const;
+  detail::Following following(std::int64_t tile, std::int64_t end) const;
+  void decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
+                    std::span<std::byte> out, Scratch::Buffers& buffers) const;
 };
 
 Scratch::Scratch() : buffers_(std::make_unique_for_overwrite<Buffers>()) {}
@@ -116,7 +117,17 @@ std::int64_t TensorDecoder::State::batch(std::int64_t tile, std::int64_t end) co
   return count;
 }
 
-void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count,
+// The next tiles, when all are before `end`.
+detail::Following TensorDecoder::State::following(std::int64_t tile, std::int64_t end) const {
+  const std::int64_t last = tile + detail::kMostTiles - 1;
+  if (last >= end || tile_bytes(last) != kTileBytes) return {};
+  const std::byte* from = source(tile).bytes.data();
+  const auto last_bytes = source(last).bytes;
+  return {{from, last_bytes.data() + last_bytes.size()}, detail::kMostTiles * kTileBytes};
+}
+
+// Tiles below `ahead` that follow are decoded afterwards, to the places behind `out`.
+void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count, std::int64_t ahead,
                                         std::span<std::byte> out, Scratch::Buffers& buffers) const {
   constexpr std::size_t kNone = ~std::size_t{0};
   std::size_t expanded = kNone;
@@ -142,7 +153,8 @@ void TensorDecoder::State::decode_range(std::int64_t first, std::int64_t count,
     const char* wrong = nullptr;
     if (some > 1) {
       wrong = decode_rans_tiles(shape, *expanded_table(tile), {from.data(), some},
-                                {to.data(), some}, buffers.tiles);
+                                {to.data(), some}, buffers.tiles,
+                                following(tile + static_cast<std::int64_t>(some), ahead));
     } else {
       const bool rans = kind_of(from[0]) == detail::TileKind::rans;
       wrong = decode_tile(shape, rans ? expanded_table(tile) : nullptr, from[0], to[0],
@@ -179,7 +191,7 @@ void TensorDecoder::decode_tiles(std::int64_t first, std::int64_t count, std::sp
   if (out.size() != end - std::min(begin, end)) {
     throw Error(ErrorCode::internal, "the room for tiles has the wrong size");
   }
-  s.decode_range(first, count, out, scratch.buffers());
+  s.decode_range(first, count, first + count, out, scratch.buffers());
 }
 
 // Group by group: threads decode their pieces, and meanwhile the group before is hashed.
@@ -206,7 +218,7 @@ void TensorDecoder::decode(const Context& ctx, std::span<std::byte> out) const {
       }
       const std::int64_t from = std::min(start + (i - 1) * kGroup, s.tiles);
       const std::int64_t to = std::min(from + kGroup, s.tiles);
-      s.decode_range(from, to - from, part(from, to),
+      s.decode_range(from, to - from, pieces == 1 ? s.tiles : to, part(from, to),
                      scratch[static_cast<std::size_t>(i - 1)].buffers());
     });
     hashed = start;

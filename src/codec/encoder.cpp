@@ -1,4 +1,5 @@
 // TensorEncoder: tiles in parallel, in groups, and what stands around them.
+#include "codec/append.h"
 #include "codec/codec.h"
 #include "codec/coding_plan.h"
 #include "codec/little_endian.h"
@@ -13,6 +14,7 @@
 
 namespace pare::codec {
 
+using detail::Caches;
 using detail::CodingPlan;
 using detail::RansTable;
 using detail::TileCoding;
@@ -22,12 +24,13 @@ using detail::Transform;
 namespace {
 
 constexpr std::int64_t kGroup = 16;  // tiles that one thread encodes before they are put together
+constexpr std::int64_t kCachedTiles = 512;  // 16 MiB: caches may hold them until they are used
 constexpr std::size_t kMostPayload = std::numeric_limits<std::uint32_t>::max();
 
 // What one index of the parallel loop makes.
 struct Piece {
   std::array<TileEncoder, 2> encoders;
-  std::vector<std::byte> bytes;
+  RawBytes bytes;
   std::vector<TileEntry> entries;  // offsets from the start of the piece
 
   Piece() { bytes.reserve((kTileBytes + 1) * kGroup); }
@@ -52,10 +55,10 @@ struct TensorEncoder::State {
     return static_cast<std::int64_t>((tensor.data.size() + kTileBytes - 1) / kTileBytes);
   }
   void make_tables(const Context& ctx, std::int64_t end);
-  void encode_piece(Piece& piece, std::int64_t first, std::int64_t end,
-                    std::vector<std::byte>& bytes) const;
+  void encode_piece(Piece& piece, std::int64_t first, std::int64_t end, RawBytes& bytes,
+                    Caches caches) const;
   void add_to_index(const Piece& piece, std::size_t bytes);
-  void encode_group(const Context& ctx, std::int64_t end, std::vector<std::byte>& payload);
+  void encode_group(const Context& ctx, std::int64_t end, RawBytes& payload, Caches caches);
   std::vector<std::byte> index_bytes() const;
 };
 
@@ -98,18 +101,21 @@ void TensorEncoder::State::make_tables(const Context& ctx, std::int64_t end) {
 
 // Tiles [first, end) to the end of `bytes`.
 void TensorEncoder::State::encode_piece(Piece& piece, std::int64_t first, std::int64_t end,
-                                        std::vector<std::byte>& bytes) const {
+                                        RawBytes& bytes, Caches caches) const {
   piece.entries.clear();
   const std::size_t start = bytes.size();
   const auto add = [&](std::span<const std::byte> encoded) {
     piece.entries.push_back({static_cast<std::uint32_t>(bytes.size() - start),
                              static_cast<std::uint32_t>(io::xxh3(encoded))});
-    bytes.insert(bytes.end(), encoded.begin(), encoded.end());
+    detail::append(bytes, encoded, caches);
   };
   const std::size_t element = size_of(tensor.dtype);
   for (std::int64_t tile = first; tile < end;) {
     const std::int64_t run = tile / plan.tiles_per_table;
     TileCoding coding{nullptr, plan.nibble_base};
+    const std::size_t behind = static_cast<std::size_t>(tile + 2) * kTileBytes;
+    if (behind < tensor.data.size())
+      coding.ahead = std::min(2 * kTileBytes, tensor.data.size() - behind);
     if (!tables.empty()) coding.table = &tables[static_cast<std::size_t>(run)];
     const auto now = detail::tile_of(tensor, tile);
     if (tile + 1 < end && (tile + 1) / plan.tiles_per_table == run) {
@@ -136,8 +142,8 @@ void TensorEncoder::State::add_to_index(const Piece& piece, std::size_t bytes) {
 }
 
 // Tiles [next, end): one piece a thread, and the hash of the plain bytes beside them.
-void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end,
-                                        std::vector<std::byte>& payload) {
+void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end, RawBytes& payload,
+                                        Caches caches) {
   const std::int64_t count = (end - next + kGroup - 1) / kGroup;
   while (static_cast<std::int64_t>(pieces.size()) < count) {
     pieces.push_back(std::make_unique<Piece>());
@@ -158,7 +164,8 @@ void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end,
     const std::int64_t first = next + piece * kGroup;
     Piece& own = *pieces[static_cast<std::size_t>(piece)];
     own.bytes.clear();
-    encode_piece(own, first, std::min(first + kGroup, end), count == 1 ? payload : own.bytes);
+    if (count == 1) return encode_piece(own, first, end, payload, caches);
+    encode_piece(own, first, std::min(first + kGroup, end), own.bytes, Caches::fill);
   });
   if (count == 1) {
     add_to_index(*pieces[0], payload.size() - before);
@@ -166,22 +173,22 @@ void TensorEncoder::State::encode_group(const Context& ctx, std::int64_t end,
     for (std::int64_t i = 0; i < count; ++i) {
       const Piece& piece = *pieces[static_cast<std::size_t>(i)];
       add_to_index(piece, piece.bytes.size());
-      payload.insert(payload.end(), piece.bytes.begin(), piece.bytes.end());
+      detail::append(payload, piece.bytes, caches);
     }
   }
   next = end;
 }
 
-void TensorEncoder::encode(const Context& ctx, std::int64_t count,
-                           std::vector<std::byte>& payload) {
+void TensorEncoder::encode(const Context& ctx, std::int64_t count, RawBytes& payload) {
   State& s = *state_;
   const std::int64_t end = std::min(s.next + std::max<std::int64_t>(count, 0), s.tiles());
   if (s.next == end) return;
   s.make_tables(ctx, end);
   const std::int64_t step = kGroup * ctx.threads();
+  const Caches caches = end - s.next > kCachedTiles ? Caches::pass : Caches::fill;
   while (s.next < end) {
     ctx.check_cancelled();
-    s.encode_group(ctx, std::min(s.next + step, end), payload);
+    s.encode_group(ctx, std::min(s.next + step, end), payload, caches);
   }
 }
 

@@ -6,7 +6,8 @@
 namespace pare::codec::detail {
 
 /// CodecKernels::decode_rans and encode_rans.
-bool decode_rans_avx2(const DecodeTable* table, const RansTile* tiles, int count);
-void encode_rans_avx2(const EncodeTable* table, RansEncoding* tiles, int count);
+bool decode_rans_avx2(const DecodeTable* table, const RansTile* tiles, int count, const Ahead& in,
+                      const Ahead& out);
+void encode_rans_avx2(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& in);
 
 }  // namespace pare::codec::detail

@@ -6,8 +6,10 @@
 namespace pare::codec::detail {
 
 /// CodecKernels::decode_rans, for up to kMostTiles tiles.
-bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count);
+bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count,
+                             const Ahead& in, const Ahead& out);
 /// CodecKernels::encode_rans.
-void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count);
+void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count,
+                             const Ahead& in);
 
 }  // namespace pare::codec::detail

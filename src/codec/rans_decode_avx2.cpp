@@ -138,7 +138,8 @@ bool decode_tile(const DecodeTable& t, const RansTile& tile) {
 
 }  // namespace
 
-bool decode_rans_avx2(const DecodeTable* table, const RansTile* tiles, int count) {
+bool decode_rans_avx2(const DecodeTable* table, const RansTile* tiles, int count,
+                      const Ahead& /*in*/, const Ahead& /*out*/) {
   for (int i = 0; i < count; ++i) {
     const bool sound =
         table->pair != 0 ? decode_tile<4>(*table, tiles[i]) : decode_tile<8>(*table, tiles[i]);

@@ -12,6 +12,8 @@
 namespace pare::codec::detail {
 namespace {
 
+#include "codec/prefetch.inc"
+
 constexpr std::uint64_t kOddBytes = 0xAAAAAAAAAAAAAAAAULL;
 constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 
@@ -25,6 +27,16 @@ struct Table {
 
 struct Planes {
   __m512i low, high;
+};
+
+/// Encoded bytes and places for decoded ones.
+struct Wanted {
+  Ahead in, out;
+
+  inline __attribute__((always_inline)) void ask(std::size_t tile, std::size_t chunk) const {
+    ask_for<kNear>(in, tile, chunk);
+    ask_for<kFar>(out, tile, chunk);
+  }
 };
 
 __m512i load(const void* p) { return _mm512_loadu_si512(p); }
@@ -107,21 +119,20 @@ inline __m512i step(const Table& t, Planes& x) {
   return index;
 }
 
-/// Where a tile's reading and writing stand.
+/// Where a tile's reading stands. Escapes need no look at their end: no more can be taken than
+/// there are symbols, and so much may be read.
 struct Cursor {
   const std::uint8_t* renorm;
   const std::uint8_t* escapes;
-  const std::uint8_t* planes;
-  std::uint8_t* out;
 };
 
-Cursor begin(const RansTile& tile) { return {tile.renorm, tile.escapes, tile.planes, tile.out}; }
+Cursor begin(const RansTile& tile) { return {tile.renorm, tile.escapes}; }
 
-/// False when more was taken than there is. At most 64 bytes too many: within the slack.
-inline bool within(const Cursor& c, const RansTile& tile) {
+/// For how many chunks, which take 64 renormalisation bytes each at most, no more than the slack is
+/// read; 0 when more was taken than there is.
+inline std::size_t safe_chunks(const Cursor& c, const RansTile& tile) {
   const std::int64_t left = tile.renorm + tile.renorm_bytes - c.renorm;
-  const std::int64_t escapes_left = tile.escapes + tile.escape_count - c.escapes;
-  return (left | escapes_left) >= 0;
+  return left < 0 ? 0 : static_cast<std::size_t>(left) / kChunk + 1;
 }
 
 bool used_up(const Cursor& c, const RansTile& tile) {
@@ -131,22 +142,21 @@ bool used_up(const Cursor& c, const RansTile& tile) {
 
 /// One chunk of symbols from the values that its lanes name, `marker` where an escape is to come.
 template <int Shift>
-inline void put(const Table& t, __m512i values, __m512i marker, const RansTile& tile, Cursor& c) {
+inline void put(const Table& t, __m512i values, __m512i marker, const RansTile& tile,
+                std::size_t chunk, Cursor& c) {
   const std::uint64_t escaped = _mm512_cmpeq_epi8_mask(values, marker);
   const __m512i escapes = load(c.escapes);
   c.escapes += ones(escaped);
   __m512i symbols = _mm512_mask_expand_epi8(values, escaped, escapes);
-  for (int p = 0; p < Shift; ++p)
-    symbols = _mm512_add_epi8(symbols, symbols);  // a shift that stays within the byte
+  symbols = _mm512_slli_epi16(symbols, Shift);  // none has bits that would reach its neighbour
   symbols = _mm512_add_epi8(symbols, t.base);
   for (int p = 0; p < Shift; ++p) {
     std::uint64_t bits;
-    __builtin_memcpy(&bits, c.planes + 8 * static_cast<std::size_t>(p) * tile.chunks, 8);
+    __builtin_memcpy(&bits, tile.planes + 8 * (static_cast<std::size_t>(p) * tile.chunks + chunk),
+                     8);
     symbols = _mm512_mask_add_epi8(symbols, bits, symbols, broadcast(1 << p));
   }
-  c.planes += 8;
-  _mm512_storeu_si512(c.out, symbols);
-  c.out += kChunk;
+  _mm512_storeu_si512(tile.out + kChunk * chunk, symbols);
 }
 
 /// Which lanes below 256 may take a byte before chunk `end` of steps: none in quiet chunks.
@@ -168,44 +178,36 @@ inline Seeds read_seeds(const DecodeTable& table, const Planes& x, int from) {
 /// N tiles of 64 lanes, each with registers of its own.
 template <int Shift, std::size_t N, bool Steep>
 struct Singles {
+  static constexpr std::size_t kTiles = N;
   Table t;
   const RansTile* tiles;
   Planes x[N];
   Cursor at[N];
 
-  /// Chunks [from, to); false when a tile took more than there is.
+  /// One chunk; chunk `end` is the first that takes no step.
   template <bool Ending>
-  inline __attribute__((always_inline)) bool advance(std::size_t from, std::size_t to) {
-    for (std::size_t chunk = from; chunk < to; ++chunk) {
+  inline __attribute__((always_inline)) void advance(std::size_t chunk, std::size_t end,
+                                                     const Wanted& wanted) {
 #pragma GCC unroll 4
-      for (std::size_t i = 0; i < N; ++i) {
-        if (!within(at[i], tiles[i])) return false;
-        const __m512i index = step<Manner{Steep, N <= 2}>(t, x[i]);
-        std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
-        if (Ending) hungry &= fed(tiles[i], chunk, to);
-        const __m512i bytes = load(at[i].renorm);
-        at[i].renorm += ones(hungry);
-        x[i].high = _mm512_mask_mov_epi8(x[i].high, hungry, x[i].low);
-        x[i].low = _mm512_mask_expand_epi8(x[i].low, hungry, bytes);
-        put<Shift>(t, index, t.escape, tiles[i], at[i]);
-      }
+    for (std::size_t i = 0; i < N; ++i) {
+      wanted.ask(i, chunk);
+      const __m512i index = step<Manner{Steep, N <= 2}>(t, x[i]);
+      std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
+      if (Ending) hungry &= fed(tiles[i], chunk, end);
+      const __m512i bytes = load(at[i].renorm);
+      at[i].renorm += ones(hungry);
+      x[i].high = _mm512_mask_mov_epi8(x[i].high, hungry, x[i].low);
+      x[i].low = _mm512_mask_expand_epi8(x[i].low, hungry, bytes);
+      put<Shift>(t, index, t.escape, tiles[i], chunk, at[i]);
     }
-    return true;
   }
 
-  /// The chunk whose indices begin at bit `from` of the states.
-  bool seeds(const DecodeTable& table, int from) {
+  /// A chunk whose indices begin at bit `from` of the states.
+  bool seeds(const DecodeTable& table, std::size_t chunk, int from) {
     for (std::size_t i = 0; i < N; ++i) {
       const Seeds seeds = read_seeds(table, x[i], from);
-      if (seeds.wrong != 0 || !within(at[i], tiles[i])) return false;
-      put<Shift>(t, seeds.index, t.escape, tiles[i], at[i]);
-    }
-    return true;
-  }
-
-  bool done() const {
-    for (std::size_t i = 0; i < N; ++i) {
-      if (!used_up(at[i], tiles[i])) return false;
+      if (seeds.wrong != 0) return false;
+      put<Shift>(t, seeds.index, t.escape, tiles[i], chunk, at[i]);
     }
     return true;
   }
@@ -214,6 +216,7 @@ struct Singles {
 /// Up to 2 * N tiles of 32 lanes, two to a register; the last register may be half empty.
 template <std::size_t N, bool Odd, bool Steep>
 struct Pairs {
+  static constexpr std::size_t kTiles = 2 * N - (Odd ? 1 : 0);
   Table t;
   const RansTile* tiles;
   Planes x[N];
@@ -223,61 +226,49 @@ struct Pairs {
   static constexpr bool two(std::size_t i) { return !Odd || i + 1 < N; }
 
   template <bool Ending>
-  inline __attribute__((always_inline)) bool advance(std::size_t from, std::size_t to) {
-    for (std::size_t chunk = from; chunk < to; ++chunk) {
+  inline __attribute__((always_inline)) void advance(std::size_t chunk, std::size_t end,
+                                                     const Wanted& wanted) {
 #pragma GCC unroll 2
-      for (std::size_t i = 0; i < N; ++i) {
-        const __m512i index = step<Manner{Steep, true}>(t, x[i]);
-        const std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
-        const __m512i low = x[i].low;
-        if (!feed<Ending>(2 * i, hungry & kLowHalf, chunk, to, low, x[i])) return false;
-        if (two(i) && !feed<Ending>(2 * i + 1, hungry & ~kLowHalf, chunk, to, low, x[i])) {
-          return false;
-        }
-        put_both(index, i);
-      }
+    for (std::size_t i = 0; i < N; ++i) {
+      wanted.ask(2 * i, chunk);
+      if (two(i)) wanted.ask(2 * i + 1, chunk);
+      const __m512i index = step<Manner{Steep, true}>(t, x[i]);
+      const std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
+      const __m512i low = x[i].low;
+      feed<Ending>(2 * i, hungry & kLowHalf, chunk, end, low, x[i]);
+      if (two(i)) feed<Ending>(2 * i + 1, hungry & ~kLowHalf, chunk, end, low, x[i]);
+      put_both(index, chunk, i);
     }
-    return true;
   }
 
   /// Gives the lanes of tile `i` their bytes.
   template <bool Ending>
-  inline bool feed(std::size_t i, std::uint64_t hungry, std::size_t chunk, std::size_t to,
+  inline void feed(std::size_t i, std::uint64_t hungry, std::size_t chunk, std::size_t end,
                    __m512i low, Planes& own) {
-    if (!within(at[i], tiles[i])) return false;
-    if (Ending) hungry &= fed(tiles[i], chunk, to);
+    if (Ending) hungry &= fed(tiles[i], chunk, end);
     const __m512i bytes = load(at[i].renorm);
     at[i].renorm += ones(hungry);
     own.high = _mm512_mask_mov_epi8(own.high, hungry, low);
     own.low = _mm512_mask_expand_epi8(own.low, hungry, bytes);
-    return true;
   }
 
-  inline void put_both(__m512i index, std::size_t i) {
+  inline void put_both(__m512i index, std::size_t chunk, std::size_t i) {
     const __m512i marker = broadcast(kPairEscape);
     const __m512i first = _mm512_permutexvar_epi8(index, t.first);
     const __m512i second = _mm512_permutexvar_epi8(index, t.second);
     const __m512i a = _mm512_inserti64x4(first, _mm512_castsi512_si256(second), 1);
-    put<0>(t, a, marker, tiles[2 * i], at[2 * i]);
+    put<0>(t, a, marker, tiles[2 * i], chunk, at[2 * i]);
     if (!two(i)) return;
     const __m512i b = _mm512_shuffle_i64x2(first, second, 0xEE);
-    put<0>(t, b, marker, tiles[2 * i + 1], at[2 * i + 1]);
+    put<0>(t, b, marker, tiles[2 * i + 1], chunk, at[2 * i + 1]);
   }
 
-  bool seeds(const DecodeTable& table, int from) {
+  bool seeds(const DecodeTable& table, std::size_t chunk, int from) {
     for (std::size_t i = 0; i < N; ++i) {
       const Seeds seeds = read_seeds(table, x[i], from);
       const std::uint64_t used = two(i) ? ~0ULL : kLowHalf;
-      if ((seeds.wrong & used) != 0 || !within(at[2 * i], tiles[2 * i])) return false;
-      if (two(i) && !within(at[2 * i + 1], tiles[2 * i + 1])) return false;
-      put_both(seeds.index, i);
-    }
-    return true;
-  }
-
-  bool done() const {
-    for (std::size_t i = 0; i < 2 * N - (Odd ? 1 : 0); ++i) {
-      if (!used_up(at[i], tiles[i])) return false;
+      if ((seeds.wrong & used) != 0) return false;
+      put_both(seeds.index, chunk, i);
     }
     return true;
   }
@@ -296,16 +287,51 @@ std::size_t seeded_chunks(int escape, std::size_t chunks) {
 }
 
 template <typename Tiles>
-bool decode_all(Tiles& all, const DecodeTable& table, std::size_t chunks, std::size_t quiet) {
+std::size_t safe_chunks(const Tiles& all, std::size_t most) {
+  for (std::size_t i = 0; i < Tiles::kTiles; ++i) {
+    const std::size_t safe = safe_chunks(all.at[i], all.tiles[i]);
+    most = safe < most ? safe : most;
+  }
+  return most;
+}
+
+template <typename Tiles>
+bool used_up(const Tiles& all) {
+  for (std::size_t i = 0; i < Tiles::kTiles; ++i) {
+    if (!used_up(all.at[i], all.tiles[i])) return false;
+  }
+  return true;
+}
+
+/// All chunks that take steps; false when a tile took more than there is.
+template <typename Tiles>
+bool take_steps(Tiles& all, std::size_t steps, std::size_t quiet, const Wanted& wanted) {
+  std::size_t chunk = 0;
+  while (chunk < steps - quiet) {
+    const std::size_t safe = safe_chunks(all, steps - quiet - chunk);
+    if (safe == 0) return false;
+    for (const std::size_t stop = chunk + safe; chunk < stop; ++chunk) {
+      all.template advance<false>(chunk, steps, wanted);
+    }
+  }
+  for (; chunk < steps; ++chunk) {
+    if (safe_chunks(all, 1) == 0) return false;
+    all.template advance<true>(chunk, steps, wanted);
+  }
+  return true;
+}
+
+template <typename Tiles>
+bool decode_all(Tiles& all, const DecodeTable& table, std::size_t quiet, const Wanted& wanted) {
+  const std::size_t chunks = all.tiles->chunks;
   const std::size_t seeds = seeded_chunks(table.escape, chunks);
-  const std::size_t steps = chunks - seeds;
-  return all.template advance<false>(0, steps - quiet) &&
-         all.template advance<true>(steps - quiet, steps) &&
-         (seeds < 2 || all.seeds(table, table.seed_bits)) && all.seeds(table, 0) && all.done();
+  return take_steps(all, chunks - seeds, quiet, wanted) &&
+         (seeds < 2 || all.seeds(table, chunks - 2, table.seed_bits)) &&
+         all.seeds(table, chunks - 1, 0) && used_up(all);
 }
 
 template <int Shift, std::size_t N, bool Steep>
-bool decode_single(const DecodeTable& table, const RansTile* tiles) {
+bool decode_single(const DecodeTable& table, const RansTile* tiles, const Wanted& wanted) {
   Singles<Shift, N, Steep> all;
   all.t = load_table(table);
   all.tiles = tiles;
@@ -313,61 +339,64 @@ bool decode_single(const DecodeTable& table, const RansTile* tiles) {
     all.x[i] = split(tiles[i].states, tiles[i].states + 64);
     all.at[i] = begin(tiles[i]);
   }
-  return decode_all(all, table, tiles->chunks, most_quiet(tiles, N));
+  return decode_all(all, table, most_quiet(tiles, N), wanted);
 }
 
 template <std::size_t N, bool Odd, bool Steep>
-bool decode_pair(const DecodeTable& table, const RansTile* tiles) {
-  constexpr std::size_t kCount = 2 * N - (Odd ? 1 : 0);
+bool decode_pair(const DecodeTable& table, const RansTile* tiles, const Wanted& wanted) {
   Pairs<N, Odd, Steep> all;
+  constexpr std::size_t kCount = all.kTiles;
   all.t = load_table(table);
   all.tiles = tiles;
   for (std::size_t i = 0; i < kCount; ++i)
     all.at[i] = begin(tiles[i]);
   for (std::size_t i = 0; i < N; ++i)  // an empty half has the states of the tile beside it
     all.x[i] = split(tiles[2 * i].states, tiles[2 * i + 1 < kCount ? 2 * i + 1 : 2 * i].states);
-  return decode_all(all, table, tiles->chunks, most_quiet(tiles, kCount));
+  return decode_all(all, table, most_quiet(tiles, kCount), wanted);
 }
 
 template <std::size_t N, bool Steep>
-bool decode_shifted(const DecodeTable& table, const RansTile* tiles) {
+bool decode_shifted(const DecodeTable& table, const RansTile* tiles, const Wanted& wanted) {
   switch (table.shift) {
     case 0:
-      return decode_single<0, N, Steep>(table, tiles);
+      return decode_single<0, N, Steep>(table, tiles, wanted);
     case 1:
-      return decode_single<1, N, Steep>(table, tiles);
+      return decode_single<1, N, Steep>(table, tiles, wanted);
     case 2:
-      return decode_single<2, N, Steep>(table, tiles);
+      return decode_single<2, N, Steep>(table, tiles, wanted);
     default:
-      return decode_single<3, N, Steep>(table, tiles);
+      return decode_single<3, N, Steep>(table, tiles, wanted);
   }
 }
 
 template <bool Steep>
-bool decode_count(const DecodeTable& table, const RansTile* tiles, int count) {
+bool decode_count(const DecodeTable& table, const RansTile* tiles, int count,
+                  const Wanted& wanted) {
   const bool pair = table.pair != 0;
   switch (count) {
     case 1:
-      return pair ? decode_pair<1, true, Steep>(table, tiles)
-                  : decode_shifted<1, Steep>(table, tiles);
+      return pair ? decode_pair<1, true, Steep>(table, tiles, wanted)
+                  : decode_shifted<1, Steep>(table, tiles, wanted);
     case 2:
-      return pair ? decode_pair<1, false, Steep>(table, tiles)
-                  : decode_shifted<2, Steep>(table, tiles);
+      return pair ? decode_pair<1, false, Steep>(table, tiles, wanted)
+                  : decode_shifted<2, Steep>(table, tiles, wanted);
     case 3:
-      return pair ? decode_pair<2, true, Steep>(table, tiles)
-                  : decode_shifted<3, Steep>(table, tiles);
+      return pair ? decode_pair<2, true, Steep>(table, tiles, wanted)
+                  : decode_shifted<3, Steep>(table, tiles, wanted);
     default:
-      return pair ? decode_pair<2, false, Steep>(table, tiles)
-                  : decode_shifted<4, Steep>(table, tiles);
+      return pair ? decode_pair<2, false, Steep>(table, tiles, wanted)
+                  : decode_shifted<4, Steep>(table, tiles, wanted);
   }
 }
 
 }  // namespace
 
-bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count) {
+bool decode_rans_avx512vbmi2(const DecodeTable* table, const RansTile* tiles, int count,
+                             const Ahead& in, const Ahead& out) {
+  const Wanted wanted = {in, out};
   const bool steep = _mm512_movepi8_mask(load(table->freq)) != 0;
-  return steep ? decode_count<true>(*table, tiles, count)
-               : decode_count<false>(*table, tiles, count);
+  return steep ? decode_count<true>(*table, tiles, count, wanted)
+               : decode_count<false>(*table, tiles, count, wanted);
 }
 
 }  // namespace pare::codec::detail

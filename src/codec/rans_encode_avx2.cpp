@@ -132,7 +132,8 @@ void encode(const EncodeTable& t, RansEncoding& tile) {
 
 }  // namespace
 
-void encode_rans_avx2(const EncodeTable* table, RansEncoding* tiles, int count) {
+void encode_rans_avx2(const EncodeTable* table, RansEncoding* tiles, int count,
+                      const Ahead& /*in*/) {
   for (int i = 0; i < count; ++i) {
     if (table->pair != 0) {
       encode<4>(*table, tiles[i]);

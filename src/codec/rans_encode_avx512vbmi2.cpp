@@ -11,6 +11,8 @@
 namespace pare::codec::detail {
 namespace {
 
+#include "codec/prefetch.inc"
+
 constexpr std::uint64_t kEvenBytes = 0x5555555555555555ULL;
 constexpr std::uint64_t kLowHalf = 0xFFFFFFFFULL;
 
@@ -291,7 +293,7 @@ void finish(const Table& t, RansEncoding& tile, const Lane& lane) {
 /// Chunks are coded backwards and listed forwards, in one loop: the steps alone are a long chain of
 /// dependent operations, and listing fits into its gaps.
 template <typename Lane, std::size_t N>
-void encode(const EncodeTable& table, RansEncoding* tiles) {
+void encode(const EncodeTable& table, RansEncoding* tiles, const Ahead& in) {
   const Table t = load_table(table);
   Lane lanes[N];
   std::size_t common = tiles[0].chunks;
@@ -305,6 +307,7 @@ void encode(const EncodeTable& table, RansEncoding* tiles) {
     for (std::size_t k = 0; k < N; ++k) {
       lanes[k].code(t, tiles[k], tiles[k].chunks - tiles[k].done - 1 - i);
       lanes[k].list(t, tiles[k], i);
+      ask_for<kNear>(in, k, i);
     }
   }
   for (std::size_t k = 0; k < N; ++k) {  // what one has more than the others
@@ -317,30 +320,31 @@ void encode(const EncodeTable& table, RansEncoding* tiles) {
 }
 
 template <typename Lane>
-void encode_tiles(const EncodeTable& table, RansEncoding* tiles, int count) {
-  count == 1 ? encode<Lane, 1>(table, tiles) : encode<Lane, 2>(table, tiles);
+void encode_tiles(const EncodeTable& table, RansEncoding* tiles, int count, const Ahead& in) {
+  count == 1 ? encode<Lane, 1>(table, tiles, in) : encode<Lane, 2>(table, tiles, in);
 }
 
 template <bool Steep>
-void encode_all(const EncodeTable& table, RansEncoding* tiles, int count) {
-  if (table.pair != 0) return encode_tiles<Pair<Steep>>(table, tiles, count);
+void encode_all(const EncodeTable& table, RansEncoding* tiles, int count, const Ahead& in) {
+  if (table.pair != 0) return encode_tiles<Pair<Steep>>(table, tiles, count, in);
   switch (table.shift) {
     case 0:
-      return encode_tiles<Single<0, Steep>>(table, tiles, count);
+      return encode_tiles<Single<0, Steep>>(table, tiles, count, in);
     case 1:
-      return encode_tiles<Single<1, Steep>>(table, tiles, count);
+      return encode_tiles<Single<1, Steep>>(table, tiles, count, in);
     case 2:
-      return encode_tiles<Single<2, Steep>>(table, tiles, count);
+      return encode_tiles<Single<2, Steep>>(table, tiles, count, in);
     default:
-      return encode_tiles<Single<3, Steep>>(table, tiles, count);
+      return encode_tiles<Single<3, Steep>>(table, tiles, count, in);
   }
 }
 
 }  // namespace
 
-void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count) {
+void encode_rans_avx512vbmi2(const EncodeTable* table, RansEncoding* tiles, int count,
+                             const Ahead& in) {
   const bool steep = _mm512_cmpgt_epu8_mask(load(table->freq), broadcast(128)) != 0;
-  steep ? encode_all<true>(*table, tiles, count) : encode_all<false>(*table, tiles, count);
+  steep ? encode_all<true>(*table, tiles, count, in) : encode_all<false>(*table, tiles, count, in);
 }
 
 }  // namespace pare::codec::detail

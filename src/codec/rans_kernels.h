@@ -30,7 +30,7 @@ inline constexpr int kPairEscape = 7;  // u of a pair's member that is in the es
 // Escapes are listed in order of position (0..63 within a chunk, chunks ascending), as bytes c:
 //   single: hi = c even ? n + c / 2 : (255 >> shift) - c / 2   (mod 256)
 //   pair:   u  = c even ? 3 + c / 2 : 2 - c / 2                (mod 256)
-//   that is: value = c even ? escape_even + (c >> 1) : escape_odd - (c >> 1).
+//   that is: value = (c even ? escape_even + (c >> 1) : escape_odd - (c >> 1)) & (255 >> shift).
 //   Encoding: single: above = hi - n, below = (255 >> shift) - hi,
 //                     c = above <= below ? 2 * above : 2 * below + 1;
 //             pair:   d = int8(u - 3), c = d >= 0 ? 2 * d : -2 * d - 1.
@@ -78,12 +78,21 @@ struct alignas(64) EncodeTable {
   std::uint8_t escape;  // n
 };
 
+/// Memory that is wanted after a call. While the loop computes a chunk of a tile, it may ask for
+/// per_chunk bytes from address + tile * per_tile + chunk * per_chunk on (mostly what the same
+/// chunk of the same tile of the next call needs). An address, because nothing there is read.
+struct Ahead {
+  std::uintptr_t address;
+  std::size_t per_tile;
+  std::size_t per_chunk;  // 0: nothing is wanted
+};
+
 /// One tile to decode.
 struct RansTile {
   const std::uint8_t* states;  // 64 (pair: 32) little-endian u16, each >= 256; unaligned
   const std::uint8_t* renorm;  // slack after renorm + renorm_bytes
   std::size_t renorm_bytes;
-  const std::uint8_t* escapes;  // as expand_escapes wrote them; slack after them
+  const std::uint8_t* escapes;  // as expand_escapes wrote them; 64 * chunks + slack may be read
   std::size_t escape_count;
   const std::uint8_t* planes;  // shift planes of 8 * chunks bytes, one after the other: bit i of
                                // plane p (little-endian bits) is bit p of symbol i; no slack
@@ -116,16 +125,17 @@ struct CodecKernels {
   /// are interleaved to hide latency. True when all tiles are sound: no more renorm bytes
   /// or escapes taken than there are, exactly all of them taken at the end, and every seed
   /// index <= n. On false the contents of `out` do not matter, but nothing beyond it was written,
-  /// and nothing beyond the slack read: compare the cursors with their ends before every chunk (a
-  /// chunk takes at most 64 of each). Any states, renorm bytes and escapes are safe; the table was
-  /// checked by the caller.
-  bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count);
+  /// and nothing beyond the slack read: no chunk begins after more renorm bytes were taken than
+  /// there are (a chunk takes at most 64). Any states, renorm bytes and escapes are safe; the table
+  /// was checked by the caller.
+  bool (*decode_rans)(const DecodeTable* table, const RansTile* tiles, int count, const Ahead& in,
+                      const Ahead& out);
 
   /// Encodes `count` (1 or 2) tiles with one table, both with the same number of chunks; two are
-  /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states and renorm bytes
-  /// do not matter (the caller sees escape_count > 0 and drops them), but it must not trap.
-  /// At most one renorm byte is written per lane and step.
-  void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count);
+  /// interleaved like those of decode_rans. When an escape is met and freq[escape] is 0, the states
+  /// and renorm bytes do not matter (the caller sees escape_count > 0 and drops them), but it must
+  /// not trap. At most one renorm byte is written per lane and step.
+  void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& in);
 
   /// The escape section to one byte per escape (hi or u, see above). `section` holds `bytes` bytes
   /// and then slack. By table->nibble_escapes:

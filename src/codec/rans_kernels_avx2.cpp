@@ -65,9 +65,10 @@ bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t byt
   }
   const int even = table->escape_even;
   const int odd = table->escape_odd;
+  const int high_part = 255 >> table->shift;
   for (std::size_t i = 0; i < count; ++i) {
     const int half = codes[i] >> 1;
-    out[i] = static_cast<U8>((codes[i] & 1) == 0 ? even + half : odd - half);
+    out[i] = static_cast<U8>(((codes[i] & 1) == 0 ? even + half : odd - half) & high_part);
   }
   return true;
 }

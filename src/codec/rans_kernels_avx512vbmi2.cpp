@@ -46,7 +46,7 @@ __m512i ramp(int first, int step) {
 
 // ---- escapes
 
-/// c -> even ? escape_even + c / 2 : escape_odd - c / 2.
+/// c -> even ? escape_even + c / 2 : escape_odd - c / 2, as a byte.
 __m512i unfold(__m512i c, __m512i even, __m512i odd) {
   const __m512i half = _mm512_and_si512(_mm512_srli_epi16(c, 1), broadcast(127));
   return _mm512_mask_sub_epi8(_mm512_add_epi8(even, half), _mm512_test_epi8_mask(c, broadcast(1)),
@@ -116,8 +116,9 @@ bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t byt
   }
   const __m512i even = broadcast(table->escape_even);
   const __m512i odd = broadcast(table->escape_odd);
+  const __m512i high_part = broadcast(255 >> table->shift);
   for (std::size_t i = 0; i < count; i += 64)
-    store(out + i, unfold(load(codes + i), even, odd));
+    store(out + i, _mm512_and_si512(unfold(load(codes + i), even, odd), high_part));
   return true;
 }
 

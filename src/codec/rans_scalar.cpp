@@ -79,7 +79,8 @@ bool decode_tile(const DecodeTable& t, const RansTile& tile) {
   return at.done();
 }
 
-bool decode_rans(const DecodeTable* table, const RansTile* tiles, int count) {
+bool decode_rans(const DecodeTable* table, const RansTile* tiles, int count, const Ahead& /*in*/,
+                 const Ahead& /*out*/) {
   for (int i = 0; i < count; ++i) {
     if (!decode_tile(*table, tiles[i])) return false;
   }
@@ -159,8 +160,9 @@ void encode_tile(const EncodeTable& t, RansEncoding& tile) {
   }
 }
 
-void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count) {
-  for (int i = 0; i < count; ++i) encode_tile(*table, tiles[i]);
+void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& /*in*/) {
+  for (int i = 0; i < count; ++i)
+    encode_tile(*table, tiles[i]);
 }
 
 // ---- escapes
@@ -212,8 +214,8 @@ bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t byt
   }
   for (std::size_t i = 0; at == end && i < count; ++i) {
     const int half = out[i] >> 1;
-    out[i] =
-        static_cast<U8>((out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half);
+    const int value = (out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half;
+    out[i] = static_cast<U8>(value & (255 >> table->shift));
   }
   return at == end;
 }

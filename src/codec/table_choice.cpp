@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kTileSymbols = 32768;
-// A lane's state takes 16 bits and holds about 12; filling it with whole symbols wastes two more.
-constexpr std::uint64_t kLaneUnits = 6 * kUnitsPerBit;
+// A lane's state takes 16 bits and holds about 11.5. Seeds lose some more, see lane_units.
+constexpr std::uint64_t kLaneUnits = kUnitsPerBit * 9 / 2;
 constexpr std::uint64_t kNoRoom = 24 * kUnitsPerBit;  // "cost" of frequency 0 while assigning
 
 // units[f] = 65536 * log2(256 / f), by repeated squaring.
@@ -172,14 +172,24 @@ std::uint64_t escape_units(int form, const Indexed& in) {
   return bits[static_cast<std::size_t>(form)] * kUnitsPerBit;
 }
 
+// What a lane loses when the average index takes `index_units`: seeds lie in fields of equal width.
+std::uint64_t lane_units(const RansTable& table, std::uint64_t index_units) {
+  const std::uint64_t field = static_cast<std::uint64_t>(table.seed_bits()) * kUnitsPerBit;
+  const std::uint64_t seeds = table.n < kSeedPairs ? 2 : 1;
+  return kLaneUnits + (field > index_units ? seeds * (field - index_units) : 0);
+}
+
 std::uint64_t units_of(const RansTable& table, const SymbolCounts& c, const Indexed& in) {
   std::uint64_t coded = 0;
+  std::uint64_t indices = 0;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(table.n); ++i) {
     if (in.entries[i] != 0 && table.freqs[i] == 0) return kNever;
     coded += in.entries[i] * kUnits[table.freqs[i]];
+    indices += in.entries[i];
   }
   const std::uint64_t lanes = static_cast<std::uint64_t>(table.lanes());
-  return coded + escape_units(table.escape_form, in) + c.total * lanes * kLaneUnits / kTileSymbols +
+  const std::uint64_t lane = lane_units(table, indices == 0 ? 0 : coded / indices);
+  return coded + escape_units(table.escape_form, in) + c.total * lanes * lane / kTileSymbols +
          c.total * static_cast<std::uint64_t>(table.shift) * kUnitsPerBit;
 }
 

@@ -23,6 +23,15 @@ std::uint8_t* as_u8(std::span<std::byte> bytes) {
   return reinterpret_cast<std::uint8_t*>(bytes.data());
 }
 
+std::uintptr_t address_of(std::span<const std::byte> bytes) {
+  return reinterpret_cast<std::uintptr_t>(bytes.data());
+}
+
+// kMostTiles tiles lie at `address`, `bytes` of them together.
+Ahead ahead_of(std::uintptr_t address, std::size_t bytes, std::size_t chunks) {
+  return {address, bytes / kMostTiles, bytes / kMostTiles / chunks};
+}
+
 std::size_t rounded_up(std::size_t size, std::size_t block) {
   return (size + block - 1) / block * block;
 }
@@ -135,7 +144,7 @@ TileKind kind_of(const TileSource& tile) noexcept {
 const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
                               std::span<const TileSource> tiles,
                               std::span<const std::span<std::byte>> out,
-                              std::span<TileBuffers> buffers) noexcept {
+                              std::span<TileBuffers> buffers, const Following& following) noexcept {
   std::array<Work, kMostTiles> work;
   std::array<RansTile, kMostTiles> rans{};
   for (std::size_t i = 0; i < tiles.size(); ++i) {
@@ -144,7 +153,13 @@ const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
                                   buffers[i], work[i], rans[i]);
     if (wrong != nullptr) return wrong;
   }
-  if (!current_kernels().decode_rans(&table, rans.data(), static_cast<int>(tiles.size()))) {
+  // Floats spend their time on the low bytes behind the codes, which come in by themselves.
+  const std::size_t wanted = shape.transform == Transform::floats ? 0 : following.encoded.size();
+  const Ahead in = ahead_of(address_of(following.encoded), wanted, rans[0].chunks);
+  const Ahead room =
+      ahead_of(address_of(out.back()) + out.back().size(), following.bytes, rans[0].chunks);
+  if (!current_kernels().decode_rans(&table, rans.data(), static_cast<int>(tiles.size()), in,
+                                     room)) {
     return "its codes do not end where they must";
   }
   for (std::size_t i = 0; i < tiles.size(); ++i)

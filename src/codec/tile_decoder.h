@@ -18,6 +18,13 @@ struct TileSource {
   std::size_t slack = 0;
 };
 
+/// kMostTiles tiles that are decoded after those at hand, to the place behind theirs: their memory
+/// is asked for in good time. Or none.
+struct Following {
+  std::span<const std::byte> encoded{};
+  std::size_t bytes = 0;  // decoded
+};
+
 /// Working memory of one tile.
 struct alignas(64) TileBuffers {
   std::array<std::uint8_t, kMostSymbols + kSlack> symbols;
@@ -45,7 +52,8 @@ const char* decode_tile(const TileShape& shape, const DecodeTable* table, const 
 const char* decode_rans_tiles(const TileShape& shape, const DecodeTable& table,
                               std::span<const TileSource> tiles,
                               std::span<const std::span<std::byte>> out,
-                              std::span<TileBuffers> buffers) noexcept;
+                              std::span<TileBuffers> buffers,
+                              const Following& following = {}) noexcept;
 
 }  // namespace pare::codec::detail
 

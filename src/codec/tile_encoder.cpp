@@ -95,17 +95,18 @@ std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count
   return put(at, extras_.data(), extra);
 }
 
-void TileEncoder::start_rans(const RansTable& table, std::span<const std::uint8_t> symbols) {
+void TileEncoder::start_rans(const TileCoding& coding, std::span<const std::uint8_t> symbols) {
+  const RansTable& table = *coding.table;
   if (expanded_ != &table) {
     expand(table, table_);
-    quiet_target_ = quiet_target(table);
+    quiet_ = quiet_table(table, table_);
   }
   expanded_ = &table;
   rans_ = {};
   rans_.chunks = (symbols.size() + kChunk - 1) / kChunk;
   rans_.symbols = padded(symbols, kChunk, padding_symbol(table));
   rans_.states = states_.data();
-  rans_.done = encode_quiet(table_, rans_.symbols, rans_.chunks, quiet_target_, rans_.states) +
+  rans_.done = encode_quiet(quiet_, table_, rans_.symbols, rans_.chunks, rans_.states) +
                seed_chunks(table.n, rans_.chunks);
   rans_.renorm_end = out_.data() + kRenormEnd;
   rans_.escapes = escapes_.data();
@@ -159,7 +160,7 @@ bool TileEncoder::start(Transform transform, std::size_t element, const TileCodi
   if (coding.table == nullptr && !coding.nibble_base) return false;
   const auto symbols = split_.split(transform, element, bytes);
   if (coding.table != nullptr) {
-    start_rans(*coding.table, symbols);
+    start_rans(coding, symbols);
     return true;
   }
   end_ = encode_nibbles(*coding.nibble_base, symbols);
@@ -183,7 +184,8 @@ std::span<const std::byte> TileEncoder::finish() {
 std::span<const std::byte> TileEncoder::encode(Transform transform, std::size_t element,
                                                const TileCoding& coding,
                                                std::span<const std::byte> bytes) {
-  if (start(transform, element, coding, bytes)) current_kernels().encode_rans(&table_, &rans_, 1);
+  if (start(transform, element, coding, bytes))
+    current_kernels().encode_rans(&table_, &rans_, 1, {});
   return finish();
 }
 
@@ -197,12 +199,14 @@ std::array<std::span<const std::byte>, 2> TileEncoder::encode_two(
     waiting += encoders[i].start(transform, element, coding, tiles[i]) ? 1 : 0;
   if (waiting == 2 && encoders[0].rans_.chunks == encoders[1].rans_.chunks) {
     both = {encoders[0].rans_, encoders[1].rans_};
-    kernels.encode_rans(&encoders[0].table_, both.data(), 2);
+    const auto behind = reinterpret_cast<std::uintptr_t>(tiles[1].data()) + tiles[1].size();
+    kernels.encode_rans(&encoders[0].table_, both.data(), 2,
+                        {behind, coding.ahead / 2, coding.ahead / 2 / both[0].chunks});
     encoders[0].rans_ = both[0];
     encoders[1].rans_ = both[1];
   } else {
     for (TileEncoder& encoder : encoders) {
-      if (encoder.rans_.chunks != 0) kernels.encode_rans(&encoder.table_, &encoder.rans_, 1);
+      if (encoder.rans_.chunks != 0) kernels.encode_rans(&encoder.table_, &encoder.rans_, 1, {});
     }
   }
   return {encoders[0].finish(), encoders[1].finish()};

@@ -1,7 +1,9 @@
 // Encodes one tile: its symbols, the kind that is smallest, its bytes.
 #pragma once
 
+#include "codec/quiet_chunks.h"
 #include "codec/stream_info.h"
+#include "core/raw_bytes.h"
 
 #include <array>
 #include <cstddef>
@@ -11,6 +13,9 @@
 #include <vector>
 
 namespace pare::codec::detail {
+
+/// Working memory, with any contents.
+using Room = std::vector<std::uint8_t, UninitializedAllocator<std::uint8_t>>;
 
 /// Symbols and low bytes of stored bytes, in memory that is used again and again.
 class SymbolBuffer {
@@ -23,8 +28,8 @@ class SymbolBuffer {
   std::span<const std::uint8_t> low() const noexcept { return low_; }
 
  private:
-  std::vector<std::uint8_t> symbols_;
-  std::vector<std::uint8_t> low_store_;
+  Room symbols_;
+  Room low_store_;
   std::span<const std::uint8_t> low_;
 };
 
@@ -32,6 +37,7 @@ class SymbolBuffer {
 struct TileCoding {
   const RansTable* table = nullptr;           // dense
   std::optional<std::uint8_t> nibble_base{};  // fast
+  std::size_t ahead = 0;  // bytes behind the tiles at hand that are wanted after them
 };
 
 /// Memory for one tile at a time.
@@ -49,7 +55,7 @@ class TileEncoder {
  private:
   bool start(Transform transform, std::size_t element, const TileCoding& coding,
              std::span<const std::byte> bytes);
-  void start_rans(const RansTable& table, std::span<const std::uint8_t> symbols);
+  void start_rans(const TileCoding& coding, std::span<const std::uint8_t> symbols);
   std::span<const std::byte> finish();
   std::size_t finish_rans();
   std::size_t encode_nibbles(std::uint8_t base, std::span<const std::uint8_t> symbols);
@@ -59,12 +65,12 @@ class TileEncoder {
   std::size_t put(std::size_t at, const std::uint8_t* bytes, std::size_t count);
 
   SymbolBuffer split_;
-  std::vector<std::uint8_t> pad_;
-  std::vector<std::uint8_t> escapes_;
-  std::vector<std::uint8_t> sections_;
-  std::vector<std::uint8_t> extras_;
-  std::vector<std::uint8_t> planes_;
-  std::vector<std::uint8_t> out_;
+  Room pad_;
+  Room escapes_;
+  Room sections_;
+  Room extras_;
+  Room planes_;
+  Room out_;
   std::span<const std::byte> plain_;  // the tile that is being encoded
   RansEncoding rans_{};               // its part for the kernel, when it has one
   std::array<std::uint8_t, 128> states_{};
@@ -72,7 +78,7 @@ class TileEncoder {
   std::size_t end_ = 0;
   const RansTable* expanded_ = nullptr;  // the table that table_ holds
   EncodeTable table_{};
-  std::size_t quiet_target_ = 1;
+  QuietTable quiet_{};
 };
 
 }  // namespace pare::codec::detail

@@ -252,7 +252,7 @@ bool Packer::encode(const TensorRange& range, std::span<const std::byte> bytes, 
   codec::TensorEncoder encoder(ctx_, view, options_.tier, content);
   if (!replaced) release(range);
   const std::size_t begin = reached_;
-  std::vector<std::byte> payload;
+  RawBytes payload;
   for (std::int64_t first = 0; first < encoder.tiles(); first += kBatchTiles) {
     ctx_.check_cancelled();
     const std::int64_t tiles = std::min(kBatchTiles, encoder.tiles() - first);

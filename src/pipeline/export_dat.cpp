@@ -173,7 +173,7 @@ bool DatWriter::write_coded(DatWeight& weight, std::span<const std::byte> nz) co
                         nz, nullptr};
   codec::TensorEncoder encoder(ctx_, view, job_.tier, codec::Content::elements);
   io::FileWriter writer(file("weight", weight.key));
-  std::vector<std::byte> payload;
+  RawBytes payload;
   for (std::int64_t first = 0; first < encoder.tiles(); first += kBatchTiles) {
     ctx_.check_cancelled();
     payload.clear();

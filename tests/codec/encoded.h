@@ -45,10 +45,12 @@ inline Encoded encode(const TensorView& tensor, codec::Tier tier = codec::Tier::
   const Context ctx(threads);
   codec::TensorEncoder encoder(ctx, tensor, tier, content);
   Encoded out;
+  RawBytes payload;
   const std::int64_t tiles = encoder.tiles();
   for (std::int64_t done = 0; done < tiles; done += step == 0 ? tiles : step) {
-    encoder.encode(ctx, step == 0 ? tiles : step, out.payload);
+    encoder.encode(ctx, step == 0 ? tiles : step, payload);
   }
+  out.payload.assign(payload.begin(), payload.end());
   out.info = encoder.info();
   out.index = index_bytes(encoder.index());
   out.worthwhile = encoder.worthwhile();

@@ -173,7 +173,7 @@ TEST(CodecRoundTrip, CancelledByTheContext) {
   codec::TensorEncoder encoder(ctx, view_of(codes), Tier::dense, Content::elements);
   const Encoded encoded = encode(view_of(codes));
   ctx.cancel();
-  Bytes payload;
+  RawBytes payload;
   EXPECT_THROW(encoder.encode(ctx, 1, payload), Error);
   Bytes out(codes.size());
   EXPECT_THROW(encoded.decoder().decode(ctx, out), Error);

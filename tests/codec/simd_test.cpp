@@ -172,11 +172,11 @@ std::vector<Encoded> encode(const CodecKernels& kernels, const RansTable& table,
   for (const Bytes& one : symbols) {
     rooms.emplace_back(table, one);
     RansEncoding& tile = rooms.back().tile;
-    tile.done =
-        seeds + encode_quiet(expanded, one.data(), chunks, quiet_target(table), tile.states);
+    tile.done = seeds + encode_quiet(quiet_table(table, expanded), expanded, one.data(), chunks,
+                                     tile.states);
     jobs.push_back(tile);
   }
-  kernels.encode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()));
+  kernels.encode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()), {});
   std::vector<Encoded> out;
   for (std::size_t i = 0; i < rooms.size(); ++i) {
     rooms[i].tile = jobs[i];
@@ -207,9 +207,10 @@ Decoded decode(const CodecKernels& kernels, const RansTable& table,
     Bytes values(tile.escapes);
     for (std::uint8_t& c : values) {
       const int half = c / 2;
-      c = static_cast<std::uint8_t>(c % 2 == 0 ? expanded.escape_even + half
-                                               : expanded.escape_odd - half);
+      const int value = c % 2 == 0 ? expanded.escape_even + half : expanded.escape_odd - half;
+      c = static_cast<std::uint8_t>(value & (255 >> table.shift));
     }
+    values.resize(std::max(values.size(), kChunk * chunks));  // so much may be read
     escapes.push_back(with_slack(values));
     out.emplace_back(kChunk * chunks);
   }
@@ -219,7 +220,7 @@ Decoded decode(const CodecKernels& kernels, const RansTable& table,
                     out[i].data(), chunks, tiles[i].quiet});
   }
   Decoded result;
-  result.sound = kernels.decode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()));
+  result.sound = kernels.decode_rans(&expanded, jobs.data(), static_cast<int>(jobs.size()), {}, {});
   for (const Guarded& one : out) {
     EXPECT_TRUE(one.intact());
     result.symbols.push_back(one.value());

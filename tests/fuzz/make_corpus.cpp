@@ -58,7 +58,7 @@ std::vector<std::byte> encoded(const Sample& sample, codec::Tier tier, std::uint
   const auto numel = static_cast<std::int64_t>(sample.bytes.size() / size_of(sample.dtype));
   const TensorView tensor{sample.dtype, Shape{numel}, sample.bytes};
   codec::TensorEncoder encoder(ctx, tensor, tier, sample.content);
-  std::vector<std::byte> payload;
+  RawBytes payload;
   encoder.encode(ctx, encoder.tiles(), payload);
   std::vector<std::byte> index;
   for (const codec::TileEntry& entry : encoder.index()) {

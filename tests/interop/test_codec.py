@@ -102,3 +102,23 @@ def test_packed_nibbles(pare, quantize, tmp_path):
     assert nibbles
     for name, stream in nibbles:
         assert stream.decode() == originals[name].tobytes(), name
+
+
+def test_whole_tensors(packed):
+    """.decode() holds every tile against its checksum, and the tensor against its own."""
+    for name, original, stream in packed:
+        assert stream.decode() == original, name
+
+
+@pytest.mark.parametrize("part, message", [("info", "info or index"), ("index", "info or index"), ("payload", "tile 0"), ("hash", "info or index")])
+def test_numpy_notices_damage(pare, tmp_path, part, message):
+    """The judge checks what the page promises: a flipped bit in any of the three parts."""
+    save_file({"a": codes(2.5, (64, 2048))}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    pare("compress", tmp_path, "-o", tmp_path / "out")
+    with safetensors.safe_open(tmp_path / "out" / "model.safetensors", "numpy") as file:
+        parts = {"info": file.get_tensor("a.info"), "index": file.get_tensor("a.index").view(np.uint8).ravel(), "payload": file.get_tensor("a")}
+    place = -12 if part == "hash" else 20
+    parts["info" if part == "hash" else part] = damaged = parts["info" if part == "hash" else part].copy()
+    damaged[place] ^= 1
+    with pytest.raises(AssertionError, match=message):
+        codec_numpy.Stream(*(parts[key].tobytes() for key in ("info", "index", "payload"))).decode()
