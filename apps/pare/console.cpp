@@ -156,6 +156,7 @@ void Console::progress(const Progress& state) {
   if (new_stage) {
     stage_ = state.stage;
     stage_start_ = Clock::now();
+    stage_first_ = state.done;
   }
   if (!progress_is_due(state, new_stage)) return;
   last_shown_ = Clock::now();
@@ -185,8 +186,9 @@ std::string Console::progress_line(const Progress& state) const {
   if (state.total > 0) line += fmt::format(" {}/{}", state.done, state.total);
   if (!state.item.empty()) line += "  " + state.item;
   const double elapsed = std::chrono::duration<double>(Clock::now() - stage_start_).count();
-  if (state.total > 0 && state.done > 0 && state.done < state.total && elapsed > 0.5) {
-    const double per_step = elapsed / static_cast<double>(state.done);
+  const std::int64_t steps = state.done - stage_first_;
+  if (state.total > 0 && steps > 0 && state.done < state.total && elapsed > 0.5) {
+    const double per_step = elapsed / static_cast<double>(steps);
     line += "  " + duration(per_step * static_cast<double>(state.total - state.done)) + " left";
   }
   line += fmt::format("  RSS {:.2f} GiB", static_cast<double>(current_rss_bytes()) / 0x1p30);

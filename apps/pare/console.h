@@ -6,6 +6,7 @@
 #include "io/json.h"
 
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -65,6 +66,7 @@ class Console final : public Listener {
   Clock::time_point stage_start_ = start_;
   Clock::time_point last_shown_ = start_;
   std::string stage_;
+  std::int64_t stage_first_ = 0;  // steps done before the stage began, or began again
   bool line_is_live_ = false;
 };
 
