@@ -139,6 +139,13 @@ struct Exporter {
   /// Writes plain float weights: `open` finds float tensors and no quantized linears, and `probe`
   /// claims no folder.
   bool plain_floats = false;
+  /// The files name the parts of the model: it needs a config.json of an architecture Pare knows.
+  bool needs_architecture = false;
+  /// Holds the weights of linears with int8 activations, and nothing about how these are rounded:
+  /// readers find linears with float activations.
+  bool weights_only = false;
+  /// What people should know before the files are written, one line each; null = nothing.
+  std::vector<std::string> (*notes)(const ExportPlan& plan) = nullptr;
   /// Changes a linear where the layout has no place for it as it is and `params` allow that; null =
   /// never. Returns the number of groups changed.
   std::int64_t (*adapt)(quant::QuantizedLinear& linear, const ParamMap& params) = nullptr;

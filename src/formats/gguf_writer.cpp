@@ -125,8 +125,10 @@ std::string GgufWriter::place(const std::vector<GgufDeclared>& tensors,
     if (tensor.name.empty() || tensor.name.size() > kMaxGgufNameBytes) {
       fail_internal(fmt::format("tensor name \"{}\" not allowed", tensor.name));
     }
-    const bool added = slots_.emplace(tensor.name, Slot{offset, tensor.nbytes(), 0}).second;
+    const auto [slot, added] = slots_.try_emplace(tensor.name);
     if (!added) fail_internal(fmt::format("tensor \"{}\" declared twice", tensor.name));
+    slot->second.begin = offset;
+    slot->second.size = tensor.nbytes();
     append_tensor(header, tensor, offset);
     offset = aligned(offset + tensor.nbytes());
   }
@@ -153,7 +155,7 @@ void GgufWriter::write(const std::string& name, std::size_t offset,
 void GgufWriter::finish(unsigned mode) {
   for (const auto& [name, slot] : slots_) {
     if (slot.written == slot.size) continue;
-    fail_internal(fmt::format("tensor \"{}\": {} of {} bytes written", name, slot.written,
+    fail_internal(fmt::format("tensor \"{}\": {} of {} bytes written", name, slot.written.load(),
                               slot.size));
   }
   io::finish_file(fd_, path_, mode);

@@ -5,6 +5,7 @@
 #include "formats/gguf.h"
 #include "io/fd.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -49,7 +50,7 @@ struct GgufDeclared {
   std::size_t nbytes() const;
 };
 
-/// Threads: one call at a time.
+/// Threads: write calls for different tensors may run at the same time.
 class GgufWriter {
  public:
   /// Creates the file and writes the header.
@@ -68,7 +69,7 @@ class GgufWriter {
   struct Slot {
     std::size_t begin = 0;
     std::size_t size = 0;
-    std::size_t written = 0;
+    std::atomic<std::size_t> written = 0;
   };
 
   std::string place(const std::vector<GgufDeclared>& tensors, const GgufMetadata& metadata);
