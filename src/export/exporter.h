@@ -157,6 +157,11 @@ const Exporter& find_exporter(std::string_view id);
 /// The exporter whose layout the folder holds, or nullptr.
 const Exporter* exporter_of(const std::filesystem::path& folder) noexcept;
 
+/// What people should know before the plan is carried out; one line each.
+std::vector<std::string> notes_of(const Exporter& exporter, const ExportPlan& plan);
+/// The line for linears whose activations have no place.
+std::string without_activations(const Exporter& exporter);
+
 /// Bytes all output tensors will take (headers left out): for plans and --dry-run.
 std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan, const ParamMap& params);
 
