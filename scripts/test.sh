@@ -2,7 +2,8 @@
 # Builds Pare and passes its tests; does the whole set-up on a bare Debian 12.
 #
 #   test.sh               C++ tests, command-line tests, interoperability with light packages
-#   test.sh --interop     also the live judges: torch and transformers in build/venv-live
+#   test.sh --interop     also the live judges: torch and transformers in build/venv-live, llama.cpp
+#                         in build/venv-llama-cpp
 #   test.sh --sanitize    also the C++ tests under AddressSanitizer and UBSan
 #
 # The last line sums everything up: "N passed, N failed, N skipped". Exit 1 when anything failed.
@@ -50,12 +51,19 @@ rm -rf "$results"
 mkdir -p "$results"
 
 run_ctest release
-run_pytest light "$python" -m "not live" -n auto --dist loadfile tests/cli tests/interop
+run_pytest light "$python" -m "not live and not llama_cpp" -n auto --dist loadfile tests/cli tests/interop
 if [ $interop = 1 ]; then
   live_python=$("$root/scripts/python-env.sh" --interop)
   "$live_python" -c 'import torch, transformers
 print("live judges: torch", torch.__version__, "transformers", transformers.__version__)'
   run_pytest live "$live_python" -m live tests/interop
+  # The judge runs in its own environment; the tests that ask it run in the light one.
+  if llama_cpp_python=$("$root/scripts/python-env.sh" --llama-cpp); then
+    PARE_LLAMA_CPP_PYTHON=$llama_cpp_python run_pytest llama-cpp "$python" -m llama_cpp tests/interop
+  else
+    echo "llama.cpp: not installed (offline?), its tests skip"
+    run_pytest llama-cpp "$python" -m llama_cpp tests/interop
+  fi
 fi
 if [ $sanitize = 1 ]; then
   "$root/scripts/build.sh" asan-ubsan

@@ -1,4 +1,5 @@
 """What every Python test shares: the `live` marker, the program under test, and lines printed at the end of the run."""
+import os
 import pathlib
 import sys
 
@@ -13,11 +14,16 @@ _lines = pytest.StashKey[list]()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "live: needs torch and transformers (tests/interop/requirements-live.txt)")
+    config.addinivalue_line("markers", "llama_cpp: needs llama.cpp, as the Python that PARE_LLAMA_CPP_PYTHON names")
     config.stash[_lines] = []
 
 
 def pytest_collection_modifyitems(items):
     """Live tests skip, saying why, where their judges are not installed."""
+    if "PARE_LLAMA_CPP_PYTHON" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("llama_cpp"):
+                item.add_marker(pytest.mark.skip(reason="no llama.cpp: PARE_LLAMA_CPP_PYTHON is not set"))
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401

@@ -139,6 +139,13 @@ struct Exporter {
   /// Writes plain float weights: `open` finds float tensors and no quantized linears, and `probe`
   /// claims no folder.
   bool plain_floats = false;
+  /// The files name the parts of the model: it needs a config.json of an architecture Pare knows.
+  bool needs_architecture = false;
+  /// Holds the weights of linears with int8 activations, and nothing about how these are rounded:
+  /// readers find linears with float activations.
+  bool weights_only = false;
+  /// What people should know before the files are written, one line each; null = nothing.
+  std::vector<std::string> (*notes)(const ExportPlan& plan) = nullptr;
   /// Changes a linear where the layout has no place for it as it is and `params` allow that; null =
   /// never. Returns the number of groups changed.
   std::int64_t (*adapt)(quant::QuantizedLinear& linear, const ParamMap& params) = nullptr;
@@ -149,6 +156,11 @@ std::span<const Exporter* const> exporters() noexcept;
 const Exporter& find_exporter(std::string_view id);
 /// The exporter whose layout the folder holds, or nullptr.
 const Exporter* exporter_of(const std::filesystem::path& folder) noexcept;
+
+/// What people should know before the plan is carried out; one line each.
+std::vector<std::string> notes_of(const Exporter& exporter, const ExportPlan& plan);
+/// The line for linears whose activations have no place.
+std::string without_activations(const Exporter& exporter);
 
 /// Bytes all output tensors will take (headers left out): for plans and --dry-run.
 std::size_t output_bytes(const Exporter& exporter, const ExportPlan& plan, const ParamMap& params);

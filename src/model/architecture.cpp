@@ -90,6 +90,13 @@ void refuse_folder_of_models(const std::filesystem::path& folder) {
 
 }  // namespace
 
+const Architecture* find_architecture(std::string_view id) noexcept {
+  for (const Architecture* arch : kArchitectures) {
+    if (arch->id == id) return arch;
+  }
+  return nullptr;
+}
+
 ModelGraph read_graph(const std::filesystem::path& folder) {
   refuse_folder_of_models(folder);
   const std::filesystem::path file = folder / "config.json";

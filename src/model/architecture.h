@@ -11,6 +11,15 @@
 
 namespace pare::model {
 
+/// How llama.cpp runs an architecture, for GGUF files. Source: docs/formats/gguf.md
+struct GgufTraits {
+  std::string_view architecture = {};  // "general.architecture"; "" = it does not
+  bool interleaved_rotary = false;     // the rows of q and k lie as rotary pairs
+  bool all_biases = false;             // loads those of o, gate, up and down too
+  bool rotary_factors = false;         // loads a tensor that scales rotary frequencies
+  bool free_head_size = false;         // heads need not divide the hidden size among them
+};
+
 /// One architecture: which config.json it answers to, and the graph it describes.
 /// One file in archs/ and one line in archs.def.
 struct Architecture {
@@ -19,12 +28,16 @@ struct Architecture {
   std::span<const std::string_view> class_names;  // entries of config.json's `architectures`
   /// Errors: bad_config, feature_not_supported.
   ModelGraph (*read)(const ConfigReader& config);
+  GgufTraits gguf = {};
 };
 
 std::span<const Architecture* const> architectures() noexcept;
 
 /// The architecture of a config, by model_type, then by class name; nullptr when none is known.
 const Architecture* find_architecture(const ConfigReader& config);
+
+/// By id; nullptr when none is known.
+const Architecture* find_architecture(std::string_view id) noexcept;
 
 /// "GemmaForCausalLM (model_type gemma)": what a config calls itself.
 std::string architecture_label(const ConfigReader& config);

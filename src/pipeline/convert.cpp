@@ -134,6 +134,14 @@ MeantLinears write_linears(const Context& ctx, const ConvertSource& source, cons
   return all;
 }
 
+void warn(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan) {
+  for (const std::string& note : source.checkpoint->notes())
+    ctx.warning(note);
+  for (const std::string& note : export_::notes_of(*plan.exporter, plan.output))
+    ctx.warning(note);
+  if (plan.without_activations) ctx.warning(export_::without_activations(*plan.exporter));
+}
+
 std::size_t bytes_of(const std::vector<fs::path>& files) {
   std::size_t sum = 0;
   for (const fs::path& file : files)
@@ -174,8 +182,7 @@ ConvertResult convert(const Context& ctx, const ConvertSource& source, const Con
   refuse_same_folder(source, job);
   const ConvertOutline outline = read_outline(ctx, source);
   const ConvertPlan plan = plan_conversion(outline, *source.checkpoint, *job.to);
-  for (const std::string& note : source.checkpoint->notes())
-    ctx.warning(note);
+  warn(ctx, source, plan);
   const auto stored = source.checkpoint->stored();
   ConvertResult result;
   result.copied = plan.copied.size();

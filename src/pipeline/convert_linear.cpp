@@ -76,6 +76,7 @@ Fitting fit_linear(export_::StoredLinear& stored, const export_::LinearPlan& pla
   quant::QuantizedLinear& q = stored.linear;
   Fitting fitting;
   q.scheme = planned.scheme;
+  if (q.scheme.activations == quant::Activations::none) q.input.reset();
   if (planned.bias_dtype.has_value()) q.bias = stored_bias(stored, *planned.bias_dtype);
   if (exporter.scale_dtype.has_value()) {
     fitting.scales = export_::round_scales(q, *exporter.scale_dtype);

@@ -68,6 +68,8 @@ class Planner {
   const std::string& reason() const noexcept { return reason_; }
   ConvertPlan&& take() noexcept { return std::move(plan_); }
 
+  bool without_activations() const noexcept { return plan_.without_activations; }
+
   /// Whether scales and float tensors keep every bit.
   bool lossless() const {
     return std::all_of(outline_.items.begin(), outline_.items.end(), [&](const Item& item) {
@@ -79,6 +81,7 @@ class Planner {
 
  private:
   void add_linear(LinearPlan linear) {
+    if (exporter_.weights_only) leave_out_activations(linear);
     if (reason_.empty()) {
       const std::string reason = exporter_.refuses(linear.scheme);
       if (!reason.empty()) reason_ = fmt::format("{}: {}", linear.name, reason);
@@ -88,6 +91,14 @@ class Planner {
       linear.bias_dtype = exporter_.float_dtype.value_or(*linear.bias_dtype);
     }
     plan_.output.items.push_back({.linear = std::move(linear), .tensor = {}});
+  }
+
+  void leave_out_activations(LinearPlan& linear) {
+    if (linear.scheme.activations == quant::Activations::none) return;
+    linear.scheme.activations = quant::Activations::none;
+    linear.activation_dtype = DType::f32;
+    linear.symmetric_input = false;
+    plan_.without_activations = true;
   }
 
   void add_tensor(const formats::TensorInfo& info) {
@@ -135,7 +146,7 @@ std::string other_formats(const ConvertOutline& outline,
   for (const Exporter* exporter : export_::exporters()) {
     if (exporter->plain_floats || exporter->id == outline.layout) continue;
     const Planner planner(outline, checkpoint, *exporter);
-    if (!planner.reason().empty()) continue;
+    if (!planner.reason().empty() || planner.without_activations()) continue;
     (planner.lossless() ? exact : rounded).push_back(exporter->id);
   }
   std::string text;

@@ -35,6 +35,7 @@ struct ConvertPlan {
   export_::ExportPlan output;
   std::vector<CopiedTensor> copied;  // float tensors
   std::vector<DroppedTensor> dropped;
+  bool without_activations = false;  // the layout has no place for how they are rounded
 };
 
 /// Errors: scheme_not_supported with the reason, and with the formats that hold the model exactly.

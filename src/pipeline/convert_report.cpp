@@ -12,6 +12,10 @@ std::string_view scale_type(const ConvertJob& job) {
   return job.to->scale_dtype.has_value() ? name_of(*job.to->scale_dtype) : "";
 }
 
+std::string_view float_type(const ConvertJob& job) {
+  return job.to->float_dtype.has_value() ? name_of(*job.to->float_dtype) : "the type asked for";
+}
+
 std::string scales_line(const ConvertJob& job, const export_::ScaleRounding& scales) {
   if (scales.changed == 0) return "every scale is exact";
   std::string text = fmt::format("{} of {} scales rounded to {}, by a factor of at most 1 ± {:.2g}",
@@ -84,7 +88,7 @@ std::vector<std::string> describe_conversion(const ConvertJob& job, const Conver
   lines.push_back("  weights    " + weights_line(job, proof));
   if (proof.floats.tensors > 0) {
     lines.push_back(fmt::format("  floats     {} tensors rounded to {}, by at most {:.3g}",
-                                proof.floats.tensors, name_of(*job.to->float_dtype),
+                                proof.floats.tensors, float_type(job),
                                 proof.floats.worst));
   }
   lines.push_back(fmt::format(

@@ -139,6 +139,14 @@ void check_method_params(const Context& ctx, const Plan& plan) {
   if (!warning.empty()) ctx.warning(warning);
 }
 
+void warn_of_formats(const Context& ctx, const Plan& plan) {
+  for (const Output& output : plan.outputs) {
+    for (const std::string& note : export_::notes_of(*output.exporter, output.plan)) {
+      ctx.warning(note);
+    }
+  }
+}
+
 void warn_of_power(const Context& ctx, const Plan& plan) {
   const auto has_power = [](const export_::Item& item) {
     return item.linear.has_value() && item.linear->has_power;
@@ -192,6 +200,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   warn_of_split_fusions(ctx, plan);
   fill_outputs(plan);
   warn_of_power(ctx, plan);
+  warn_of_formats(ctx, plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);
   plan.seconds_planning = watch.seconds();
   return plan;

@@ -92,4 +92,25 @@ bool BpeTokenizer::adds_bos() const noexcept {
          parts_.surroundings.before.front() == bos_id();
 }
 
+TokenTable BpeTokenizer::table(std::vector<std::string> merges) const {
+  TokenTable table;
+  table.merges = std::move(merges);
+  for (TokenId id = 0; id < vocab_size(); ++id) {
+    const std::string* piece = parts_.bpe.vocabulary().piece(id);
+    put_token(table, id, piece == nullptr ? "" : *piece,
+              piece == nullptr ? TokenType::unused : TokenType::normal);
+  }
+  for (const AddedToken& token : parts_.added_tokens) {
+    if (token.content.empty()) continue;
+    put_token(table, token.id, token.content,
+              token.special ? TokenType::control : TokenType::user_defined);
+  }
+  table.bos = bos_id();
+  table.eos = eos_id();
+  table.add_bos = adds_bos();
+  const std::vector<TokenId>& after = parts_.surroundings.after;
+  table.add_eos = eos_id() >= 0 && !after.empty() && after.back() == eos_id();
+  return table;
+}
+
 }  // namespace pare::text

@@ -8,6 +8,7 @@
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_table.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
 
@@ -45,6 +46,8 @@ class BpeTokenizer final : public Tokenizer {
   TokenId bos_id() const noexcept override { return parts_.ends.bos; }
   TokenId eos_id() const noexcept override { return parts_.ends.eos; }
   bool adds_bos() const noexcept override;
+  /// All but how words are cut and text is normalized.
+  TokenTable table(std::vector<std::string> merges) const;
 
  private:
   void encode_stretch(std::string_view stretch, bool at_start, std::vector<TokenId>& out) const;

@@ -1,5 +1,6 @@
 // The tokenizer kinds, and the choice among them for a model folder.
 #include "core/error.h"
+#include "text/token_table.h"
 #include "text/tokenizer.h"
 
 #include <algorithm>
@@ -41,6 +42,19 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder) {
               "looked for tokenizer.json, tokenizer.model, and vocab.json with merges.txt")
       .at(folder.string())
       .hint("copy the tokenizer files of the original model into the folder");
+}
+
+std::optional<TokenTable> read_token_table(const std::filesystem::path& folder) {
+  for (const TokenizerKind* kind : kKinds) {
+    if (!kind->probe(folder)) continue;
+    try {
+      if (auto table = kind->table(folder)) return table;
+    } catch (Error& error) {
+      error.at(folder.string());
+      throw;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace pare::text

@@ -18,7 +18,8 @@ enum WireType : unsigned { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 }
 
 struct Field {
   std::uint64_t number = 0;
-  std::string_view bytes;  // of a length-delimited field
+  std::string_view bytes;    // of a length-delimited field
+  std::uint64_t varint = 0;  // of a number
 };
 
 /// Walks the fields of one protobuf message.
@@ -29,10 +30,10 @@ class MessageReader {
   std::optional<Field> next() {
     if (rest_.empty()) return std::nullopt;
     const std::uint64_t key = varint();
-    Field field{key >> 3, {}};
+    Field field{.number = key >> 3};
     switch (key & 7U) {
       case kVarint:
-        varint();
+        field.varint = varint();
         break;
       case kFixed64:
         take(8);
@@ -111,7 +112,35 @@ void check_normalizer_spec(std::string_view spec) {
   }
 }
 
+void read_normalizer_spec(std::string_view spec, SentencePieceSettings& settings) {
+  MessageReader reader(spec);
+  while (const std::optional<Field> field = reader.next()) {
+    if (field->number == 2) settings.maps_characters = !field->bytes.empty();
+    if (field->number == 3) settings.space_prefix = field->varint != 0;
+    if (field->number == 4) settings.collapse_spaces = field->varint != 0;
+  }
+}
+
+void read_trainer_spec(std::string_view spec, SentencePieceSettings& settings) {
+  constexpr std::uint64_t kModelType = 3;
+  constexpr std::uint64_t kBpe = 2;
+  MessageReader reader(spec);
+  while (const std::optional<Field> field = reader.next()) {
+    if (field->number == kModelType) settings.joins_by_score = field->varint == kBpe;
+  }
+}
+
 }  // namespace
+
+SentencePieceSettings read_sentencepiece_settings(std::string_view model) {
+  SentencePieceSettings settings;
+  MessageReader reader(model);
+  while (const std::optional<Field> field = reader.next()) {
+    if (field->number == 2) read_trainer_spec(field->bytes, settings);
+    if (field->number == 3) read_normalizer_spec(field->bytes, settings);
+  }
+  return settings;
+}
 
 void check_sentencepiece_model(std::string_view model) {
   constexpr std::uint64_t kPieces = 1;

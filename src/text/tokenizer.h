@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 namespace pare::text {
 
 using TokenId = std::int32_t;
+
+struct TokenTable;  // token_table.h
 
 /// Threads: const members may be called from several threads at once.
 class Tokenizer {
@@ -51,6 +54,9 @@ struct TokenizerKind {
   bool (*probe)(const std::filesystem::path& folder) noexcept;
   /// Errors: bad_tokenizer, tokenizer_not_supported.
   std::unique_ptr<Tokenizer> (*open)(const std::filesystem::path& folder);
+  /// The vocabulary as a table; nullopt when another kind's files beside these say it better.
+  /// Errors: as `open`, and tokenizer_not_supported for what no table can say.
+  std::optional<TokenTable> (*table)(const std::filesystem::path& folder);
 };
 
 std::span<const TokenizerKind* const> tokenizer_kinds() noexcept;

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "export/exporter.h"
 #include "io/json.h"
+#include "support/made_up_llama.h"
 #include "support/made_up_model.h"
 
 #include <gtest/gtest.h>
@@ -84,6 +85,8 @@ void expect_effective_bias(const quant::QuantizedLinear& meant, const std::vecto
 
 /// Sparse codes are int8 codes like any others to a layout that knows no grids.
 quant::QuantizedLinear as_held_by(const Exporter& exporter, quant::QuantizedLinear linear) {
+  if (exporter.weights_only) linear.scheme.activations = quant::Activations::none;
+  if (exporter.weights_only) linear.input.reset();
   if (exporter.id == "compressed-tensors") linear.scheme.grid = quant::WeightGrid::uniform;
   return linear;
 }
@@ -130,8 +133,11 @@ TEST_P(EveryExporter, WritesWhatItReads) {
     EXPECT_GT(reason.size(), 10U) << "a reason people can act on";
     return;
   }
-  const test::MadeUpModel model = test::made_up_model(
-      scheme, dtype, {.q_out = 8, .up_out = 16, .linear_dtype = exporter->scale_dtype});
+  const test::MadeUpOptions options{
+      .q_out = 8, .up_out = 16, .linear_dtype = exporter->scale_dtype};
+  const test::MadeUpModel model = exporter->needs_architecture
+                                      ? test::made_up_llama(scheme, dtype, options)
+                                      : test::made_up_model(scheme, dtype, options);
   ASSERT_EQ(exporter->check(model.plan), "");
   const test::TemporaryFolder folder;
   const ParamMap params = test::defaults_of(*exporter);
@@ -200,7 +206,9 @@ TEST(Exporters, DeclareOneTensorPerName) {
   const quant::Scheme scheme{.activations = quant::Activations::static_tensor};
   for (const Exporter* exporter : exporters()) {
     if (!exporter->refuses(scheme).empty()) continue;
-    const test::MadeUpModel model = test::made_up_model(scheme, DType::f16);
+    const test::MadeUpModel model = exporter->needs_architecture
+                                        ? test::made_up_llama(scheme, DType::f16)
+                                        : test::made_up_model(scheme, DType::f16);
     const ParamMap params = test::defaults_of(*exporter);
     std::set<std::string> names;
     std::size_t bytes = 0;

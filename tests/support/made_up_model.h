@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -99,6 +100,7 @@ struct MadeUpModel {
   export_::ExportPlan plan;
   std::map<std::string, quant::QuantizedLinear> linears;
   std::map<std::string, Tensor> tensors;
+  std::shared_ptr<TemporaryFolder> source;  // plan.source, when config.json describes the model
 
   void add_tensor(const std::string& name, Tensor tensor) {
     plan.items.push_back(
@@ -164,6 +166,7 @@ inline ParamMap defaults_of(const export_::Exporter& exporter) {
 inline void write_config(const export_::Exporter& exporter, const export_::ExportPlan& plan,
                          const std::filesystem::path& folder) {
   io::Json config = io::Json::object();
+  if (!plan.source.empty()) config = io::read_json(plan.source / "config.json");
   const io::Json patch = io::parse_json(exporter.config_patch(plan), "config patch");
   for (const auto& [key, value] : patch.items()) {
     if (!value.is_null()) config[key] = value;

@@ -24,6 +24,11 @@ const Architecture arch_llama = {
     .summary = "LLaMA 1, 2 and 3, and everything published in its shape",
     .class_names = kClasses,
     .read = read,
+    .gguf = {.architecture = "llama",
+             .interleaved_rotary = true,
+             .all_biases = true,
+             .rotary_factors = true,
+             .free_head_size = true},
 };
 
 }  // namespace pare::model

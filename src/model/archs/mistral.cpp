@@ -30,6 +30,11 @@ const Architecture arch_mistral = {
     .summary = "Mistral: grouped-query attention, sliding window",
     .class_names = kClasses,
     .read = read,
+    .gguf = {.architecture = "llama",
+             .interleaved_rotary = true,
+             .all_biases = true,
+             .rotary_factors = true,
+             .free_head_size = true},
 };
 
 }  // namespace pare::model

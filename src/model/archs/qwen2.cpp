@@ -29,6 +29,7 @@ const Architecture arch_qwen2 = {
     .summary = "Qwen2 and Qwen2.5: biases on q, k and v",
     .class_names = kClasses,
     .read = read,
+    .gguf = {.architecture = "qwen2"},
 };
 
 }  // namespace pare::model

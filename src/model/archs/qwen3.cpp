@@ -31,6 +31,7 @@ const Architecture arch_qwen3 = {
     .summary = "Qwen3, dense: norms on query and key heads",
     .class_names = kClasses,
     .read = read,
+    .gguf = {.architecture = "qwen3", .free_head_size = true},
 };
 
 }  // namespace pare::model

@@ -3,6 +3,7 @@
 #include "io/file.h"
 #include "text/added_tokens.h"
 #include "text/sentencepiece_model.h"
+#include "text/token_table.h"
 #include "text/tokenizer_config.h"
 #include "text/unicode.h"
 
@@ -89,7 +90,41 @@ class SentencePieceTokenizer final : public Tokenizer {
   TokenId eos_id() const noexcept override { return eos_; }
   bool adds_bos() const noexcept override { return add_bos_; }
 
+  TokenTable table(const SentencePieceSettings& settings) const {
+    TokenTable table;
+    table.algorithm = TokenTable::Algorithm::scores;
+    for (TokenId id = 0; id < pieces_; ++id) {
+      put_token(table, id, processor_.IdToPiece(id), type_of(id));
+      table.scores.push_back(processor_.GetScore(id));
+    }
+    for (const AddedToken& token : added_) {
+      put_token(table, token.id, token.content,
+                token.special ? TokenType::control : TokenType::user_defined);
+    }
+    table.scores.resize(table.tokens.size(), kScoreOfAdded);
+    table.space_prefix = settings.space_prefix;
+    table.collapse_spaces = settings.collapse_spaces;
+    table.normalizes = settings.maps_characters;
+    table.bos = bos_;
+    table.eos = eos_;
+    table.unknown = processor_.unk_id();
+    table.padding = processor_.pad_id();
+    table.add_bos = add_bos_;
+    table.add_eos = add_eos_;
+    return table;
+  }
+
  private:
+  /// Added tokens are found before scores are asked for.
+  static constexpr float kScoreOfAdded = -1000;
+
+  TokenType type_of(TokenId id) const {
+    if (processor_.IsUnknown(id)) return TokenType::unknown;
+    if (processor_.IsControl(id)) return TokenType::control;
+    if (processor_.IsUnused(id)) return TokenType::unused;
+    return processor_.IsByte(id) ? TokenType::byte : TokenType::normal;
+  }
+
   // Tokens inside the model's own range are its control pieces, which never match text; those
   // behind it exist in no model and are cut out of the text.
   void add(const AddedToken& token) {
@@ -156,8 +191,8 @@ class SentencePieceTokenizer final : public Tokenizer {
   bool add_eos_ = false;
 };
 
-std::unique_ptr<Tokenizer> open(const fs::path& folder) {
-  const std::string model = io::read_text(folder / kFile, kMaxModelBytes);
+std::unique_ptr<SentencePieceTokenizer> open_model(const fs::path& folder,
+                                                   const std::string& model) {
   check_sentencepiece_model(model);
   const TokenizerConfig config = read_tokenizer_config(folder);
   try {
@@ -169,10 +204,25 @@ std::unique_ptr<Tokenizer> open(const fs::path& folder) {
   }
 }
 
+std::unique_ptr<Tokenizer> open(const fs::path& folder) {
+  return open_model(folder, io::read_text(folder / kFile, kMaxModelBytes));
+}
+
+std::optional<TokenTable> table(const fs::path& folder) {
+  const std::string model = io::read_text(folder / kFile, kMaxModelBytes);
+  const auto tokenizer = open_model(folder, model);
+  const SentencePieceSettings settings = read_sentencepiece_settings(model);
+  if (settings.joins_by_score) return tokenizer->table(settings);
+  throw Error(ErrorCode::tokenizer_not_supported,
+              "a SentencePiece model that does not join pieces by score (unigram, word or char)")
+      .at(kFile)
+      .hint("choose a format that leaves the tokenizer in its own files");
+}
+
 }  // namespace
 
 extern const TokenizerKind sentencepiece_kind;
 constinit const TokenizerKind sentencepiece_kind = {
-    "sentencepiece", "SentencePiece tokenizer.model with LLaMA's rules", probe, open};
+    "sentencepiece", "SentencePiece tokenizer.model with LLaMA's rules", probe, open, table};
 
 }  // namespace pare::text

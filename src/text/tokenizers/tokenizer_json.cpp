@@ -2,6 +2,8 @@
 // Source: the file format as the library (Apache-2.0) reads it, version 1.0.
 #include "io/json.h"
 #include "text/bpe_tokenizer.h"
+#include "text/merge_scores.h"
+#include "text/word_patterns.h"
 
 #include <fmt/format.h>
 
@@ -97,7 +99,7 @@ void apply_config_flags(const TokenizerConfig& config, const SequenceEnds& ends,
   if (config.add_eos_token.value_or(false) && ends.eos >= 0) around.after = {ends.eos};
 }
 
-std::unique_ptr<Tokenizer> build(const JsonNode& root, const TokenizerConfig& config) {
+std::unique_ptr<BpeTokenizer> build(const JsonNode& root, const TokenizerConfig& config) {
   Bpe bpe = read_model(root.at("model"));
   std::vector<AddedToken> added = read_added_tokens(root);
   add_to_vocabulary(added, bpe.vocabulary());
@@ -130,10 +132,66 @@ std::unique_ptr<Tokenizer> open(const fs::path& folder) {
   }
 }
 
+std::vector<std::string> merge_texts(const JsonNode& merges) {
+  std::vector<std::string> texts;
+  for (const JsonNode& merge : merges.items()) {
+    const io::Json& value = merge.value();
+    texts.push_back(value.is_array() ? value[0].get<std::string>() + " " + value[1].get<std::string>()
+                                     : merge.text());
+  }
+  return texts;
+}
+
+bool is_byte_token(const std::string& token) {
+  return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>');
+}
+
+/// SentencePiece knows bytes and the unknown token by kind; tokenizer.json by their spelling.
+void mark_kinds(const JsonNode& model, TokenTable& table) {
+  const std::string unknown = model.text_or("unk_token", "");
+  for (std::size_t id = 0; id < table.tokens.size(); ++id) {
+    if (is_byte_token(table.tokens[id])) table.types[id] = TokenType::byte;
+    if (unknown.empty() || table.tokens[id] != unknown) continue;
+    table.types[id] = TokenType::unknown;
+    table.unknown = static_cast<TokenId>(id);
+  }
+}
+
+TokenTable make_table(const JsonNode& root, const TokenizerConfig& config) {
+  const JsonNode model = root.at("model");
+  TokenTable table = build(root, config)->table(merge_texts(model.at("merges")));
+  const NormalizerTraits traits = normalizer_traits_of(root.find("normalizer"));
+  table.normalizes = traits.changes_text;
+  if (!model.flag_or("byte_fallback", false)) {
+    table.word_patterns = word_patterns_of(root.find("pre_tokenizer"));
+    table.ignore_merges = model.flag_or("ignore_merges", false);
+    return table;
+  }
+  table.space_prefix = traits.space_prefix || adds_metaspace(root.find("pre_tokenizer"));
+  mark_kinds(model, table);
+  merges_to_scores(table);
+  return table;
+}
+
+/// Files made from a SentencePiece model leave the word to it where it lies beside them.
+std::optional<TokenTable> table(const fs::path& folder) {
+  const io::Json json = io::read_json(folder / kFile);
+  try {
+    const JsonNode root(json, kFile);
+    std::error_code ignored;
+    const bool original = fs::is_regular_file(folder / "tokenizer.model", ignored);
+    if (original && root.at("model").flag_or("byte_fallback", false)) return std::nullopt;
+    return make_table(root, read_tokenizer_config(folder));
+  } catch (Error& error) {
+    if (error.where().empty()) error.at(kFile);
+    throw;
+  }
+}
+
 }  // namespace
 
 extern const TokenizerKind tokenizer_json_kind;
 constinit const TokenizerKind tokenizer_json_kind = {
-    "tokenizer.json", "BPE tokenizers saved by the Hugging Face tokenizers library", probe, open};
+    "tokenizer.json", "BPE tokenizers saved by the Hugging Face tokenizers library", probe, open, table};
 
 }  // namespace pare::text

@@ -54,9 +54,10 @@ void add_merge_line(std::string_view line, std::int64_t number, const Vocabulary
   }
 }
 
-MergeTable read_merges(const fs::path& file, const Vocabulary& vocabulary) {
+/// Calls `take` for every merge, with the number of its line.
+template <typename Taker>
+void for_each_merge(const fs::path& file, const Taker& take) {
   const std::string content = io::read_text(file, kMaxMergesBytes);
-  MergeTable table;
   std::int64_t number = 0;
   for (std::string_view rest = content; !rest.empty();) {
     ++number;
@@ -66,8 +67,15 @@ MergeTable read_merges(const fs::path& file, const Vocabulary& vocabulary) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' '))
       line.remove_suffix(1);
     if (line.empty() || (number == 1 && line.starts_with("#version:"))) continue;
-    add_merge_line(line, number, vocabulary, table);
+    take(line, number);
   }
+}
+
+MergeTable read_merges(const fs::path& file, const Vocabulary& vocabulary) {
+  MergeTable table;
+  for_each_merge(file, [&](std::string_view line, std::int64_t number) {
+    add_merge_line(line, number, vocabulary, table);
+  });
   return table;
 }
 
@@ -77,7 +85,7 @@ Surroundings surroundings_of(const TokenizerConfig& config, const SequenceEnds& 
   return around;
 }
 
-std::unique_ptr<Tokenizer> open(const fs::path& folder) {
+std::unique_ptr<BpeTokenizer> open_bpe(const fs::path& folder) {
   TokenizerConfig config = read_tokenizer_config(folder);
   const Family family = family_of(config);
   const io::Json json = io::read_json(folder / "vocab.json");
@@ -93,10 +101,23 @@ std::unique_ptr<Tokenizer> open(const fs::path& folder) {
                         surroundings_of(config, ends), Decoder::byte_level(), ends});
 }
 
+std::unique_ptr<Tokenizer> open(const fs::path& folder) { return open_bpe(folder); }
+
+std::optional<TokenTable> table(const fs::path& folder) {
+  std::vector<std::string> merges;
+  for_each_merge(folder / "merges.txt", [&](std::string_view line, std::int64_t /*number*/) {
+    merges.emplace_back(line);
+  });
+  TokenTable table = open_bpe(folder)->table(std::move(merges));
+  const bool qwen2 = family_of(read_tokenizer_config(folder)) == Family::qwen2;
+  table.word_patterns = {std::string(qwen2 ? kQwen2Pattern : kGpt2Pattern)};
+  return table;
+}
+
 }  // namespace
 
 extern const TokenizerKind vocab_merges_kind;
 constinit const TokenizerKind vocab_merges_kind = {
-    "vocab.json+merges.txt", "byte-level BPE of Qwen2 and GPT-2 in two files", probe, open};
+    "vocab.json+merges.txt", "byte-level BPE of Qwen2 and GPT-2 in two files", probe, open, table};
 
 }  // namespace pare::text
