@@ -92,6 +92,20 @@ std::optional<WeightFile> open_weights(const fs::path& folder, const std::string
   return weights;
 }
 
+[[noreturn]] void refuse_without_weights(const fs::path& folder,
+                                         const std::vector<std::string>& files) {
+  const auto gguf = std::find_if(files.begin(), files.end(),
+                                 [](const std::string& name) { return name.ends_with(".gguf"); });
+  if (gguf != files.end()) {
+    throw Error(ErrorCode::feature_not_supported, fmt::format("weights in {}", *gguf))
+        .at(folder.string())
+        .hint("llama.cpp reads GGUF files only as they are: compress the folder it was made from");
+  }
+  throw Error(ErrorCode::file_not_found, "no weights (*.safetensors, *.npy) in the folder")
+      .at(folder.string())
+      .hint("give the folder that holds them");
+}
+
 Listing list_folder(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
@@ -120,10 +134,8 @@ Listing list_folder(const fs::path& folder) {
     }
     listing.weights.push_back(std::move(*weights));
   }
-  if (!listing.weights.empty()) return listing;
-  throw Error(ErrorCode::file_not_found, "no weights (*.safetensors, *.npy) in the folder")
-      .at(folder.string())
-      .hint("give the folder that holds them");
+  if (listing.weights.empty()) refuse_without_weights(folder, all);
+  return listing;
 }
 
 bool matches_tensor(const std::string& pattern, const std::string& tensor) {

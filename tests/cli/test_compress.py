@@ -61,6 +61,10 @@ def test_every_scheme_in_every_layout_comes_back_byte_for_byte(pare, tiny_quanti
                 assert "exit code 4" in str(refused), refused  # the layout has no place for the scheme
                 continue
             name = f"{layout}-{scheme}"
+            if layout == "gguf":
+                refused = pare("compress", out, "-o", tmp_path / "no", exit_code=4).stderr.decode()
+                assert "compress the folder it was made from" in refused and not (tmp_path / "no").exists()
+                continue
             tried.append(name)
             pare("compress", out, "-o", tmp_path / f"p-{name}", "--tier", tier)
             pare("decompress", tmp_path / f"p-{name}", "-o", tmp_path / f"back-{name}")

@@ -24,6 +24,7 @@ BASES = {
     "ascend": ("--scheme", "w8a8"), "ascend-v1": ("--scheme", "w8a8", "--format", "ascend-v1"),
     "ascend-w4": W4G, "v1-w4": (*W4G, "--format", "ascend-v1"), "v1-w8a16": ("--scheme", "w8a16", "--format", "ascend-v1"),
     "npy": ("--scheme", "w8a8", "--format", "npy"),
+    "gguf": (*W4G, "--format", "gguf"),
     "shards": (*W4G, "--format", "autoawq", "--part-file-size", "0.001"),
 }
 CALIBRATED = {"ct-w8a8", "ascend", "ascend-v1", "npy"}
@@ -116,6 +117,68 @@ class Folder:
     def description(self, change):
         (path,) = self.path.glob("quant_model_description*.json")
         self.edit(change, path.name)
+
+
+GGUF_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+GGUF_TEXT, GGUF_ARRAY = 8, 9
+
+
+def gguf_value_end(data, at, kind):
+    """Where a value that begins at `at` ends."""
+    if kind in GGUF_SIZES:
+        return at + GGUF_SIZES[kind]
+    if kind == GGUF_TEXT:
+        return at + 8 + struct.unpack_from("<Q", data, at)[0]
+    element, count = struct.unpack_from("<IQ", data, at)
+    at += 12
+    for _ in range(count):
+        at = gguf_value_end(data, at, element)
+    return at
+
+
+def gguf_values(change):
+    """Changes the key-values of a GGUF file: {key: bytes of type and value}. Offsets count from the data, so they stay."""
+    def rewrite(folder):
+        path = folder.path / "model.gguf"
+        data = path.read_bytes()
+        tensors, count = struct.unpack_from("<QQ", data, 8)
+        at, values = 24, {}
+        for _ in range(count):
+            end = at + 8 + struct.unpack_from("<Q", data, at)[0]
+            key = data[at + 8:end]
+            at = gguf_value_end(data, end + 4, *struct.unpack_from("<I", data, end))
+            values[key.decode()] = data[end:at]
+        begin = at
+        for _ in range(tensors):
+            at += 8 + struct.unpack_from("<Q", data, at)[0]
+            at += 4 + 8 * struct.unpack_from("<I", data, at)[0] + 4 + 8
+        change(values)
+        header = data[:16] + struct.pack("<Q", len(values))
+        header += b"".join(struct.pack("<Q", len(key)) + key.encode() + value for key, value in values.items()) + data[begin:at]
+        path.chmod(0o600)
+        path.write_bytes(header + b"\0" * (-len(header) % 32) + data[at + -at % 32:])
+    return rewrite
+
+
+def gguf_without(key):
+    return gguf_values(lambda values: values.pop(key))
+
+
+def gguf_text(value):
+    return struct.pack("<IQ", GGUF_TEXT, len(value)) + value.encode()
+
+
+def gguf_type(name, old, new):
+    """The type of a tensor of one dimension, which stands behind its name, the number of dimensions and the one dimension."""
+    def change(folder):
+        path = folder.path / "model.gguf"
+        data = bytearray(path.read_bytes())
+        at = data.index(name.encode()) + len(name) + 4 + 8
+        assert struct.unpack_from("<I", data, at) == (old,)
+        struct.pack_into("<I", data, at, new)
+        path.chmod(0o600)
+        path.write_bytes(data)
+    return change
 
 
 def filled(value):
@@ -232,7 +295,20 @@ FAULTS = [
     Fault("layout-known", "float", "no-weights", lambda f: f.remove("model.safetensors"), "fetch the weight files"),
     Fault("layout-known", "float", "other-method", lambda f: f.config(quantization_config={"quant_method": "bitsandbytes"}), "program that wrote it"),
     Fault("layout-known", "ct-w8a8", "fp8", lambda f: f.tensors(as_fp8), "program that wrote it"),
-    Fault("layout-known", "float", "gguf", lambda f: f.remove("model.safetensors") or f.write("model.gguf", "GGUF"), "llama.cpp"),
+    Fault("gguf-readable", "gguf", "cut-off", lambda f: (f.path / "model.gguf").write_bytes((f.path / "model.gguf").read_bytes()[:5000]), "fetch the file again"),
+    Fault("gguf-readable", "gguf", "two-files", lambda f: f.write("other.gguf", "GGUF"), "gguf-split"),
+    Fault("gguf-keys", "gguf", "no-architecture", gguf_without("general.architecture"), "write the file again"),
+    Fault("gguf-keys", "gguf", "no-blocks", gguf_without("llama.block_count"), "with this key"),
+    Fault("gguf-keys", "gguf", "no-epsilon", gguf_without("llama.attention.layer_norm_rms_epsilon"), "with this key"),
+    Fault("gguf-rotary-base", "gguf", "no-base", gguf_without("llama.rope.freq_base"), "rope_theta", verdict="warn"),
+    Fault("gguf-vocabulary", "gguf", "no-model", gguf_without("tokenizer.ggml.model"), "tokenizer beside the model"),
+    Fault("gguf-vocabulary", "gguf", "no-tokens", gguf_without("tokenizer.ggml.tokens"), "with its tokens"),
+    Fault("gguf-vocabulary", "gguf", "no-merges", gguf_values(lambda v: v.update({"tokenizer.ggml.model": gguf_text("gpt2")})), "merges"),
+    Fault("gguf-vocabulary", "gguf", "fewer-tokens", gguf_values(lambda v: v.update({"tokenizer.ggml.tokens": struct.pack("<IIQQ", 9, 8, 1, 1) + b"a"})), "rows of the embedding"),
+    Fault("gguf-vocabulary", "gguf", "no-tokenizer", gguf_values(lambda v: v.update({"tokenizer.ggml.model": gguf_text("none")})), "tokenizer's files", verdict="warn"),
+    Fault("gguf-pre-tokenizer", "gguf", "default", gguf_values(lambda v: v.update({"tokenizer.ggml.model": gguf_text("gpt2")})), "such as qwen2", verdict="warn"),
+    Fault("gguf-tensors", "gguf", "more-blocks", gguf_values(lambda v: v.update({"llama.block_count": struct.pack("<II", 4, 7)})), "incomplete"),
+    Fault("gguf-vectors-f32", "gguf", "f16-norm", gguf_type("output_norm.weight", 0, 1), "as F32"),
     Fault("npy-readable", "npy", "no-scales", lambda f: f.remove("deq_scale.npy"), "copy the folder again"),
     Fault("target-reads-layout", "awq", "awq-for-mindie", lambda f: None, "pare convert", target="mindie"),
     # containers

@@ -9,7 +9,7 @@
 namespace pare::check {
 namespace {
 
-constexpr std::array kWithoutRules = {kUnknown, kGguf};
+constexpr std::array kWithoutRules = {kUnknown};
 constexpr std::array kNpyOnly = {kNpy};
 constexpr std::array kPackedOnly = {kPacked};
 constexpr std::array kAll = {kEveryTarget};
@@ -17,9 +17,7 @@ constexpr std::array kAll = {kEveryTarget};
 void check_known(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const std::string method = folder.quant_method();
-  if (folder.layout() == kGguf) {
-    findings.fail("", "Pare has no rules for GGUF files", "check it by loading it with llama.cpp");
-  } else if (method.empty()) {
+  if (method.empty()) {
     findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
                   "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
   } else {
