@@ -33,7 +33,7 @@ esac
 # The live list includes the light one, so both files count for both environments.
 fingerprint=$({
   python3 --version
-  cat "$requirements" "$root/tests/requirements.txt" "$root/tests/interop/requirements-live.txt"
+  cat "$requirements" "$root"/tests/requirements.txt "$root"/tests/interop/requirements-live*.txt
 } | sha256sum | cut -d ' ' -f 1)
 stamp=$venv/.pare-stamp
 wheels=${PARE_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/pare/wheels}
@@ -46,7 +46,9 @@ install() {
   if [[ $requirements == *llama-cpp* ]]; then
     "${pip[@]}" wheel "${common[@]}" --no-deps -w "$wheels" -r "$requirements" || return
   fi
-  "${pip[@]}" install "${common[@]}" -r "$requirements"
+  "${pip[@]}" install "${common[@]}" -r "$requirements" || return
+  local no_deps=${requirements%.txt}-no-deps.txt
+  if [ -f "$no_deps" ]; then "${pip[@]}" install "${common[@]}" --no-deps -r "$no_deps"; fi
 }
 
 if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$fingerprint" ]; then
