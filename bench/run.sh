@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the benchmarks and prints their ratios: one 7B-shaped block against the plain products and
-# against torch; the codec against zstd and memcpy; sparse quantization of one weight against numpy; data-free quantization of a 2.2 GB
-# checkpoint, and conversion of a quantized one of 2 GB, against cp; peak memory of a calibrated run against its plan.
+# against torch; the codec against zstd, memcpy and ZipNN; sparse quantization of one weight against
+# numpy; data-free quantization of a 2.2 GB checkpoint, and conversion of a quantized one of 2 GB,
+# against cp; peak memory of a calibrated run against its plan.
 # Usage: run.sh [--threads N] [--rounds N] [--no-torch] [--all]
 # --all adds the rates of every variant of the matrix product and of attention.
 # The made-up checkpoints stay in build/bench-data; about 10 GB of disk are needed.
@@ -35,6 +36,11 @@ if [ "$torch" = yes ]; then
     --threads "$threads" --rounds "$rounds"
 fi
 "$bin/pare_bench_codec" 128 "$rounds"
+if zipnn=$("$root/scripts/python-env.sh" --zipnn | tail -n 1); then
+  "$zipnn" "$root/bench/codec/against_zipnn.py" "$bin/pare_bench_codec" --rounds "$rounds"
+else
+  echo "skipped: bf16 against ZipNN, which could not be installed (offline?)"
+fi
 python=$("$root/scripts/python-env.sh" | tail -n 1)
 "$python" "$root/bench/sparse/compare_numpy.py" "$bin/pare_bench_sparse" \
   --threads "1,$threads" --rounds "$rounds"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Makes the tests' Python environment and prints the path of its python on the last line.
+# Makes a Python environment of the tests or benchmarks and prints the path of its python on the last
+# line.
 #
 #   python-env.sh            build/venv       from tests/requirements.txt (light packages)
 #   python-env.sh --interop  build/venv-live  from tests/interop/requirements-live.txt (torch, ...)
+#   python-env.sh --zipnn    build/venv-zipnn from bench/codec/requirements-zipnn.txt
 #   python-env.sh --llama-cpp build/venv-llama-cpp from tests/interop/requirements-llama-cpp.txt
 #
 # llama.cpp is built from its sources, which takes 10 to 20 minutes on two cores. The result is kept
@@ -24,8 +26,12 @@ case ${1:-} in
     venv=$root/build/venv-llama-cpp
     requirements=$root/tests/interop/requirements-llama-cpp.txt
     ;;
+  --zipnn)
+    venv=$root/build/venv-zipnn
+    requirements=$root/bench/codec/requirements-zipnn.txt
+    ;;
   *)
-    echo "usage: python-env.sh [--interop | --llama-cpp]" >&2
+    echo "usage: python-env.sh [--interop | --llama-cpp | --zipnn]" >&2
     exit 2
     ;;
 esac
