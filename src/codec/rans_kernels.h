@@ -54,12 +54,12 @@ struct alignas(64) DecodeTable {
   std::uint8_t second[kEntries];  // pair: value of symbol j + 32, likewise
   std::uint32_t entry[256];  // slot -> index | freq << 8 | (slot - start) << 16, for scalar loops
   std::uint8_t base;
-  std::uint8_t shift;           // 0..3; 0 when pair
-  std::uint8_t pair;            // 0 or 1
-  std::uint8_t escape;          // n, 1..63
-  std::uint8_t nibble_escapes;  // form of the escape section: 0 raw, 1 nibbles, 2 split
-  std::uint8_t seed_bits;       // bits that n takes: 1..6
-  std::uint8_t escape_even;     // see above
+  std::uint8_t shift;        // 0..3; 0 when pair
+  std::uint8_t pair;         // 0 or 1
+  std::uint8_t escape;       // n, 1..63
+  std::uint8_t escape_form;  // 0 raw, 1 steps, 2 split
+  std::uint8_t seed_bits;    // bits that n takes: 1..6
+  std::uint8_t escape_even;  // see above
   std::uint8_t escape_odd;
 };
 
@@ -138,10 +138,11 @@ struct CodecKernels {
   void (*encode_rans)(const EncodeTable* table, RansEncoding* tiles, int count, const Ahead& in);
 
   /// The escape section to one byte per escape (hi or u, see above). `section` holds `bytes` bytes
-  /// and then slack. By table->nibble_escapes:
+  /// and then slack. By table->escape_form:
   ///   0 raw: the bytes c; the caller has checked bytes == count.
-  ///   1 nibbles: ceil(count / 2) bytes, low nibble first, min(c, 15) each; then one byte c for
-  ///     every nibble 15, in order. The caller has checked bytes >= ceil(count / 2).
+  ///   1 steps: ceil(3 * count / 8) bytes of fields of three bits min(c, 7), low bits first; for
+  ///     every field 7 a nibble min(c - 7, 15), low first; for every nibble 15 a byte c. The caller
+  ///     has checked bytes >= ceil(3 * count / 8).
   ///   2 split: ceil(count / 2) bytes of nibbles c & 15, low first; ceil(count / 4) bytes of fields
   ///     of two bits min(c >> 4, 3), low bits first; then for every field 3 a nibble c >> 4, low
   ///     first. The caller has checked bytes >= ceil(count / 2) + ceil(count / 4).
@@ -150,11 +151,10 @@ struct CodecKernels {
   bool (*expand_escapes)(const DecodeTable* table, const std::uint8_t* section, std::size_t bytes,
                          std::size_t count, std::uint8_t* out);
 
-  /// Bytes c to nibbles and extras (form 1); an unused last nibble is 0. `escapes`: slack after
-  /// `count`. `nibbles`: room for ceil(count / 2) + kSlack, `extras`: for count + kSlack.
-  /// Returns the number of extras.
-  std::size_t (*pack_escapes)(const std::uint8_t* escapes, std::size_t count, std::uint8_t* nibbles,
-                              std::uint8_t* extras);
+  /// Bytes c to the whole section of form 1 or 2, unused bits 0. `escapes`: slack after `count`.
+  /// `section`: room for 4 * count + kSlack, all of which may be written. Returns its bytes.
+  std::size_t (*pack_escapes)(int form, const std::uint8_t* escapes, std::size_t count,
+                              std::uint8_t* section);
 
   /// The fast tier. Blocks of 128 symbols in 64 bytes: byte j = nibble of symbol j | nibble of
   /// symbol 64 + j << 4. A nibble 0..7 and 9..15 is d = 0..7 and -7..-1, symbol = base + d; 8 takes
@@ -179,11 +179,6 @@ struct CodecKernels {
   /// back (only the low 4 bits of each symbol are taken). No slack, written exactly.
   void (*split_nibbles)(const std::uint8_t* in, std::size_t bytes, std::uint8_t* symbols);
   void (*merge_nibbles)(const std::uint8_t* symbols, std::size_t bytes, std::uint8_t* out);
-
-  /// Bytes c to the whole section of form 2, unused bits 0. `escapes`: slack after `count`.
-  /// `section`: room for 2 * count + kSlack. Returns its bytes.
-  std::size_t (*split_escapes)(const std::uint8_t* escapes, std::size_t count,
-                               std::uint8_t* section);
 };
 
 extern const CodecKernels kScalarKernels;  // rans_scalar.cpp, the reference

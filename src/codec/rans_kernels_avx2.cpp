@@ -16,94 +16,7 @@ void store(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v
 __m256i broadcast(int byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
 unsigned sign_bits(__m256i bytes) { return static_cast<unsigned>(_mm256_movemask_epi8(bytes)); }
 
-// ---- escapes
-
-unsigned nibble_at(const U8* nibbles, std::size_t i) {
-  return nibbles[i / 2] >> (4 * (i % 2)) & 15U;
-}
-
-/// Bytes of form 1; the end of what was read, or nullptr when it lies beyond `end`.
-const U8* read_nibbles(const U8* section, const U8* end, std::size_t count, U8* out) {
-  const U8* extras = section + (count + 1) / 2;
-  for (std::size_t i = 0; i < count; ++i) {
-    unsigned c = nibble_at(section, i);
-    if (c == 15) {
-      if (extras >= end) return nullptr;
-      c = *extras++;
-    }
-    out[i] = static_cast<U8>(c);
-  }
-  return extras;
-}
-
-/// The same for form 2.
-const U8* read_split(const U8* section, const U8* end, std::size_t count, U8* out) {
-  const U8* fields = section + (count + 1) / 2;
-  const U8* extras = fields + (count + 3) / 4;
-  std::size_t taken = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    unsigned high = fields[i / 4] >> (2 * (i % 4)) & 3U;
-    if (high == 3) {
-      if (extras + taken / 2 >= end) return nullptr;
-      high = nibble_at(extras, taken++);
-    }
-    out[i] = static_cast<U8>(high << 4 | nibble_at(section, i));
-  }
-  return extras + (taken + 1) / 2;
-}
-
-bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t bytes,
-                    std::size_t count, U8* out) {
-  const U8* end = section + bytes;
-  const U8* codes = out;
-  if (table->nibble_escapes == 0) {
-    codes = section;
-  } else if (table->nibble_escapes == 1) {
-    if (read_nibbles(section, end, count, out) != end) return false;
-  } else if (read_split(section, end, count, out) != end) {
-    return false;
-  }
-  const int even = table->escape_even;
-  const int odd = table->escape_odd;
-  const int high_part = 255 >> table->shift;
-  for (std::size_t i = 0; i < count; ++i) {
-    const int half = codes[i] >> 1;
-    out[i] = static_cast<U8>(((codes[i] & 1) == 0 ? even + half : odd - half) & high_part);
-  }
-  return true;
-}
-
-std::size_t split_escapes(const U8* escapes, std::size_t count, U8* section) {
-  U8* fields = section + (count + 1) / 2;
-  U8* extras = fields + (count + 3) / 4;
-  for (U8* p = section; p < extras; ++p)
-    *p = 0;
-  std::size_t put = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const unsigned high = escapes[i] >> 4U;
-    const unsigned field = high < 3 ? high : 3;
-    section[i / 2] = static_cast<U8>(section[i / 2] | (escapes[i] & 15U) << (4 * (i % 2)));
-    fields[i / 4] = static_cast<U8>(fields[i / 4] | field << (2 * (i % 4)));
-    if (high < 3) continue;
-    extras[put / 2] = static_cast<U8>(put % 2 == 0 ? high : extras[put / 2] | high << 4);
-    ++put;
-  }
-  return static_cast<std::size_t>(extras - section) + (put + 1) / 2;
-}
-
-std::size_t pack_escapes(const U8* escapes, std::size_t count, U8* nibbles, U8* extras) {
-  std::size_t extra = 0;
-  for (std::size_t i = 0; i < count; i += 2) {
-    const U8 low = escapes[i];
-    const U8 high = i + 1 < count ? escapes[i + 1] : 0;
-    nibbles[i / 2] = static_cast<U8>((low < 15 ? low : 15) | (high < 15 ? high : 15) << 4);
-    extras[extra] = low;
-    extra += low >= 15;
-    extras[extra] = high;
-    extra += high >= 15;
-  }
-  return extra;
-}
+#include "codec/escape_sections.inc"
 
 // ---- the fast tier
 
@@ -226,9 +139,8 @@ void merge_nibbles(const U8* symbols, std::size_t bytes, U8* out) {
 }  // namespace
 
 const CodecKernels kAvx2Kernels = {
-    decode_rans_avx2, encode_rans_avx2, expand_escapes, pack_escapes,
-    decode_nibbles,   encode_nibbles,   split_floats,   merge_floats,
-    split_nibbles,    merge_nibbles,    split_escapes,
+    decode_rans_avx2, encode_rans_avx2, expand_escapes, pack_escapes,  decode_nibbles,
+    encode_nibbles,   split_floats,     merge_floats,   split_nibbles, merge_nibbles,
 };
 
 }  // namespace pare::codec::detail

@@ -36,6 +36,9 @@ void store_part(U8* p, std::size_t from, __m512i bytes, std::size_t n) {
   if (from < n) store_some(p + from, bytes, n - from);
 }
 
+/// Places of bytes 0, 1, 2 of each 8.
+constexpr std::uint64_t kThreeOfEight = 0x0707070707070707ULL;
+
 /// Bytes first, first + step, ...
 __m512i ramp(int first, int step) {
   alignas(64) U8 bytes[64];
@@ -68,21 +71,24 @@ __m512i spread_fields(const U8* p) {
   return _mm512_and_si512(apart, broadcast(3));
 }
 
-/// Form 1: nibbles, and a byte for each that is 15. The end of what was read, or nullptr when it
-/// lies beyond `end`.
-const U8* read_nibbles(const U8* section, const U8* end, std::size_t count, U8* out) {
-  const U8* extras = section + (count + 1) / 2;
-  for (std::size_t i = 0; i < count; i += 64) {
-    if (extras > end) return nullptr;
-    const __m512i c = spread_nibbles(section + i / 2);
-    const std::uint64_t full = _mm512_cmpeq_epi8_mask(c, broadcast(15)) & first_bits(count - i);
-    store(out + i, _mm512_mask_expand_epi8(c, full, load(extras)));
-    extras += ones(full);
-  }
-  return extras;
+/// 24 bytes to 64 fields of three bits, low ones first.
+__m512i spread_threes(const U8* p) {
+  const __m512i wide = _mm512_maskz_expand_epi8(kThreeOfEight, load(p));
+  const __m512i apart =
+      _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x15120F0C09060300), wide);  // bits 0, 3, ...
+  return _mm512_and_si512(apart, broadcast(7));
 }
 
-/// Form 2: low nibbles, fields of two bits, and a nibble for each field that is 3.
+/// Nibbles `taken` to `taken` + 63 of those at `nibbles`.
+__m512i nibbles_from(const U8* nibbles, std::size_t taken) {
+  alignas(64) U8 bytes[128];
+  store(bytes, spread_nibbles(nibbles + taken / 2));
+  store(bytes + 64, spread_nibbles(nibbles + taken / 2 + 32));
+  return load(bytes + taken % 2);  // an odd number: the first nibble of the byte is behind us
+}
+
+/// Form 2: low nibbles, fields of two bits, and a nibble for each field that is 3. The end of what
+/// was read, or nullptr when it lies beyond `end`.
 const U8* read_split(const U8* section, const U8* end, std::size_t count, U8* out) {
   const U8* fields = section + (count + 1) / 2;
   const U8* extras = fields + (count + 3) / 4;
@@ -92,25 +98,50 @@ const U8* read_split(const U8* section, const U8* end, std::size_t count, U8* ou
     const __m512i low = spread_nibbles(section + i / 2);
     __m512i high = spread_fields(fields + i / 4);
     const std::uint64_t full = _mm512_cmpeq_epi8_mask(high, broadcast(3)) & first_bits(count - i);
-    // An odd number taken before: the first nibble of the byte is behind us.
-    alignas(64) U8 nibbles[128];
-    store(nibbles, spread_nibbles(extras + taken / 2));
-    store(nibbles + 64, spread_nibbles(extras + taken / 2 + 32));
-    high = _mm512_mask_expand_epi8(high, full, load(nibbles + taken % 2));
+    high = _mm512_mask_expand_epi8(high, full, nibbles_from(extras, taken));
     taken += static_cast<std::size_t>(ones(full));
     store(out + i, _mm512_or_si512(low, _mm512_slli_epi16(high, 4)));
   }
   return extras + (taken + 1) / 2;
 }
 
+/// Which of the first `count` fields of three bits from number i on are 7.
+std::uint64_t far_fields(__m512i fields, std::size_t count, std::size_t i) {
+  return _mm512_cmpeq_epi8_mask(fields, broadcast(7)) & first_bits(count - i);
+}
+
+/// Form 1: fields of three bits, a nibble for each that is 7, a byte for each nibble that is 15.
+const U8* read_steps(const U8* section, const U8* end, std::size_t count, U8* out) {
+  std::int64_t far = 0;
+  for (std::size_t i = 0; i < count; i += 64)
+    far += ones(far_fields(spread_threes(section + 3 * i / 8), count, i));
+  const U8* nibbles = section + (3 * count + 7) / 8;
+  const U8* extras = nibbles + (far + 1) / 2;
+  std::size_t taken = 0;  // nibbles
+  for (std::size_t i = 0; i < count; i += 64) {
+    if (extras > end) return nullptr;
+    const __m512i near = spread_threes(section + 3 * i / 8);
+    const std::uint64_t beyond = far_fields(near, count, i);
+    const auto here = static_cast<std::size_t>(ones(beyond));
+    const __m512i nibble = nibbles_from(nibbles, taken);
+    taken += here;
+    const std::uint64_t full = _mm512_cmpeq_epi8_mask(nibble, broadcast(15)) & first_bits(here);
+    const __m512i c =
+        _mm512_mask_expand_epi8(_mm512_add_epi8(nibble, broadcast(7)), full, load(extras));
+    extras += ones(full);
+    store(out + i, _mm512_mask_expand_epi8(near, beyond, c));
+  }
+  return extras;
+}
+
 bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t bytes,
                     std::size_t count, U8* out) {
   const U8* end = section + bytes;
   const U8* codes = out;
-  if (table->nibble_escapes == 0) {
+  if (table->escape_form == 0) {
     codes = section;
-  } else if (table->nibble_escapes == 1) {
-    if (read_nibbles(section, end, count, out) != end) return false;
+  } else if (table->escape_form == 1) {
+    if (read_steps(section, end, count, out) != end) return false;
   } else if (read_split(section, end, count, out) != end) {
     return false;
   }
@@ -127,30 +158,29 @@ __m256i pair_up(__m512i nibbles) {
   return _mm512_cvtepi16_epi8(_mm512_maddubs_epi16(nibbles, _mm512_set1_epi16(0x1001)));
 }
 
-std::size_t pack_escapes(const U8* escapes, std::size_t count, U8* nibbles, U8* extras) {
-  U8* extra = extras;
-  for (std::size_t i = 0; i < count; i += 64) {
-    const std::uint64_t valid = first_bits(count - i);
-    const __m512i c = _mm512_maskz_mov_epi8(valid, load(escapes + i));
-    const std::uint64_t full = _mm512_cmpge_epu8_mask(c, broadcast(15));
-    store(extra, _mm512_maskz_compress_epi8(full, c));
-    extra += ones(full);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(nibbles + i / 2),
-                        pair_up(_mm512_min_epu8(c, broadcast(15))));
-  }
-  return static_cast<std::size_t>(extra - extras);
+/// 64 escapes from number i on; those beyond `count` are 0.
+__m512i codes_from(const U8* escapes, std::size_t count, std::size_t i) {
+  return _mm512_maskz_mov_epi8(first_bits(count - i), load(escapes + i));
 }
 
-std::size_t split_escapes(const U8* escapes, std::size_t count, U8* section) {
+/// `count` bytes, none above 15, to nibbles where they lie. 64 bytes after them are overwritten.
+void pair_up_in_place(U8* nibbles, std::size_t count) {
+  store(nibbles + count, _mm512_setzero_si512());
+  for (std::size_t i = 0; i < count; i += 64) {  // what is read lies at or behind what is written
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(nibbles + i / 2), pair_up(load(nibbles + i)));
+  }
+}
+
+std::size_t pack_split(const U8* escapes, std::size_t count, U8* section) {
   U8* fields = section + (count + 1) / 2;
   U8* extras = fields + (count + 3) / 4;
   for (std::size_t i = 0; i < count; i += 64) {  // runs over into the fields, which come later
-    const __m512i c = _mm512_maskz_mov_epi8(first_bits(count - i), load(escapes + i));
+    const __m512i c = codes_from(escapes, count, i);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(section + i / 2),
                         pair_up(_mm512_and_si512(c, broadcast(15))));
   }
   for (std::size_t i = 0; i < count; i += 64) {
-    const __m512i c = _mm512_maskz_mov_epi8(first_bits(count - i), load(escapes + i));
+    const __m512i c = codes_from(escapes, count, i);
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(c, 4), broadcast(15));
     const __m512i two =
         _mm512_maddubs_epi16(_mm512_min_epu8(high, broadcast(3)), _mm512_set1_epi16(0x0401));
@@ -159,17 +189,51 @@ std::size_t split_escapes(const U8* escapes, std::size_t count, U8* section) {
   }
   std::size_t put = 0;  // nibbles of fields that are 3: first a byte each, then two to a byte
   for (std::size_t i = 0; i < count; i += 64) {
-    const __m512i c = _mm512_maskz_mov_epi8(first_bits(count - i), load(escapes + i));
+    const __m512i c = codes_from(escapes, count, i);
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(c, 4), broadcast(15));
     const std::uint64_t far = _mm512_cmpge_epu8_mask(high, broadcast(3));
     store(extras + put, _mm512_maskz_compress_epi8(far, high));
     put += static_cast<std::size_t>(ones(far));
   }
-  store(extras + put, _mm512_setzero_si512());
-  for (std::size_t i = 0; i < put; i += 64) {  // what is read lies at or behind what is written
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(extras + i / 2), pair_up(load(extras + i)));
-  }
+  pair_up_in_place(extras, put);
   return static_cast<std::size_t>(extras - section) + (put + 1) / 2;
+}
+
+/// 64 bytes, none above 7, to 24.
+__m512i pack_threes(__m512i fields) {
+  const __m512i six = _mm512_maddubs_epi16(fields, _mm512_set1_epi16(0x0801));
+  const __m512i twelve = _mm512_madd_epi16(six, _mm512_set1_epi32(0x00400001));
+  const __m512i whole = _mm512_or_si512(twelve, _mm512_srli_epi64(twelve, 20));
+  return _mm512_maskz_compress_epi8(kThreeOfEight, whole);
+}
+
+std::size_t pack_steps(const U8* escapes, std::size_t count, U8* section) {
+  for (std::size_t i = 0; i < count; i += 64) {  // runs over into the nibbles, which come later
+    const __m512i c = codes_from(escapes, count, i);
+    store(section + 3 * i / 8, pack_threes(_mm512_min_epu8(c, broadcast(7))));
+  }
+  U8* nibbles = section + (3 * count + 7) / 8;
+  std::size_t far = 0;  // first a byte each
+  for (std::size_t i = 0; i < count; i += 64) {
+    const __m512i c = codes_from(escapes, count, i);
+    const std::uint64_t beyond = _mm512_cmpge_epu8_mask(c, broadcast(7));
+    const __m512i nibble = _mm512_min_epu8(_mm512_sub_epi8(c, broadcast(7)), broadcast(15));
+    store(nibbles + far, _mm512_maskz_compress_epi8(beyond, nibble));
+    far += static_cast<std::size_t>(ones(beyond));
+  }
+  pair_up_in_place(nibbles, far);
+  U8* extras = nibbles + (far + 1) / 2;
+  for (std::size_t i = 0; i < count; i += 64) {
+    const __m512i c = codes_from(escapes, count, i);
+    const std::uint64_t full = _mm512_cmpge_epu8_mask(c, broadcast(22));
+    store(extras, _mm512_maskz_compress_epi8(full, c));
+    extras += ones(full);
+  }
+  return static_cast<std::size_t>(extras - section);
+}
+
+std::size_t pack_escapes(int form, const U8* escapes, std::size_t count, U8* section) {
+  return form == 1 ? pack_steps(escapes, count, section) : pack_split(escapes, count, section);
 }
 
 // ---- the fast tier
@@ -311,7 +375,7 @@ void merge_nibbles(const U8* symbols, std::size_t bytes, U8* out) {
 const CodecKernels kAvx512Vbmi2Kernels = {
     decode_rans_avx512vbmi2, encode_rans_avx512vbmi2, expand_escapes, pack_escapes,
     decode_nibbles,          encode_nibbles,          split_floats,   merge_floats,
-    split_nibbles,           merge_nibbles,           split_escapes,
+    split_nibbles,           merge_nibbles,
 };
 
 }  // namespace pare::codec::detail

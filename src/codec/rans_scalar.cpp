@@ -165,91 +165,7 @@ void encode_rans(const EncodeTable* table, RansEncoding* tiles, int count, const
     encode_tile(*table, tiles[i]);
 }
 
-// ---- escapes
-
-unsigned nibble_at(const U8* nibbles, std::size_t i) {
-  return nibbles[i / 2] >> (4 * (i % 2)) & 15U;
-}
-
-// The bytes c of form 1; the end of what was read, or nullptr when it lies beyond `end`.
-const U8* read_nibbles(const U8* section, const U8* end, std::size_t count, U8* out) {
-  const U8* extras = section + (count + 1) / 2;
-  for (std::size_t i = 0; i < count; ++i) {
-    unsigned c = nibble_at(section, i);
-    if (c == 15) {
-      if (extras >= end) return nullptr;
-      c = *extras++;
-    }
-    out[i] = static_cast<U8>(c);
-  }
-  return extras;
-}
-
-// The same for form 2.
-const U8* read_split(const U8* section, const U8* end, std::size_t count, U8* out) {
-  const U8* fields = section + (count + 1) / 2;
-  const U8* extras = fields + (count + 3) / 4;
-  std::size_t extra = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    unsigned high = fields[i / 4] >> (2 * (i % 4)) & 3U;
-    if (high == 3) {
-      if (extras + extra / 2 >= end) return nullptr;
-      high = nibble_at(extras, extra++);
-    }
-    out[i] = static_cast<U8>(high << 4 | nibble_at(section, i));
-  }
-  return extras + (extra + 1) / 2;
-}
-
-bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t bytes,
-                    std::size_t count, U8* out) {
-  const U8* end = section + bytes;
-  const U8* at = end;
-  if (table->nibble_escapes == 0) {
-    for (std::size_t i = 0; i < count; ++i)
-      out[i] = section[i];
-  } else {
-    at = table->nibble_escapes == 1 ? read_nibbles(section, end, count, out)
-                                    : read_split(section, end, count, out);
-  }
-  for (std::size_t i = 0; at == end && i < count; ++i) {
-    const int half = out[i] >> 1;
-    const int value = (out[i] & 1) == 0 ? table->escape_even + half : table->escape_odd - half;
-    out[i] = static_cast<U8>(value & (255 >> table->shift));
-  }
-  return at == end;
-}
-
-std::size_t pack_escapes(const U8* escapes, std::size_t count, U8* nibbles, U8* extras) {
-  std::size_t extra = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const unsigned nibble = escapes[i] < 15 ? escapes[i] : 15U;
-    if (nibble == 15) extras[extra++] = escapes[i];
-    nibbles[i / 2] = static_cast<U8>(i % 2 == 0 ? nibble : nibbles[i / 2] | nibble << 4);
-  }
-  return extra;
-}
-
-// Puts `bits` bits at place i of fields of that width; places are filled in order.
-void put_bits(U8* fields, std::size_t i, unsigned width, unsigned value) {
-  const std::size_t per = 8 / width;
-  U8& byte = fields[i / per];
-  const auto at = static_cast<unsigned>(i % per) * width;
-  byte = static_cast<U8>((at == 0 ? 0U : byte) | value << at);
-}
-
-std::size_t split_escapes(const U8* escapes, std::size_t count, U8* section) {
-  U8* fields = section + (count + 1) / 2;
-  U8* extras = fields + (count + 3) / 4;
-  std::size_t extra = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const unsigned high = escapes[i] >> 4U;
-    put_bits(section, i, 4, escapes[i] & 15U);
-    put_bits(fields, i, 2, high < 3 ? high : 3U);
-    if (high >= 3) put_bits(extras, extra++, 4, high);
-  }
-  return static_cast<std::size_t>(extras - section) + (extra + 1) / 2;
-}
+#include "codec/escape_sections.inc"
 
 // ---- the fast tier
 
@@ -325,8 +241,8 @@ void merge_nibbles(const U8* symbols, std::size_t bytes, U8* out) {
 }  // namespace
 
 const CodecKernels kScalarKernels = {
-    decode_rans,  encode_rans,  expand_escapes, pack_escapes,  decode_nibbles, encode_nibbles,
-    split_floats, merge_floats, split_nibbles,  merge_nibbles, split_escapes,
+    decode_rans,    encode_rans,  expand_escapes, pack_escapes,  decode_nibbles,
+    encode_nibbles, split_floats, merge_floats,   split_nibbles, merge_nibbles,
 };
 
 }  // namespace pare::codec::detail

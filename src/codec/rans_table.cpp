@@ -122,7 +122,7 @@ void expand(const RansTable& table, DecodeTable& out) noexcept {
   out.shift = static_cast<std::uint8_t>(table.shift);
   out.pair = table.pair ? 1 : 0;
   out.escape = static_cast<std::uint8_t>(table.n);
-  out.nibble_escapes = static_cast<std::uint8_t>(table.escape_form);
+  out.escape_form = static_cast<std::uint8_t>(table.escape_form);
   out.seed_bits = static_cast<std::uint8_t>(table.seed_bits());
   out.escape_even = static_cast<std::uint8_t>(table.pair ? 3 : table.n);
   out.escape_odd = static_cast<std::uint8_t>(table.pair ? 2 : 255 >> table.shift);

@@ -17,7 +17,7 @@ inline constexpr int kScale = 256;  // sum of the frequencies
 /// What docs/formats/codec.md calls a table; the fields are those of rans_kernels.h.
 struct RansTable {
   bool pair = false;
-  int escape_form = 0;  // 0 raw, 1 nibbles, 2 split
+  int escape_form = 0;  // 0 raw, 1 steps, 2 split
   int shift = 0;
   std::uint8_t base = 0;
   int n = 0;                                   // listed indices, 1..63

@@ -121,11 +121,13 @@ void assign(RansTable& table, const EntryCounts& counts, bool escape_may_vanish)
 struct Indexed {
   EntryCounts entries{};
   std::uint64_t escapes = 0;
-  std::uint64_t above_nibble = 0;  // of them, c >= 15
-  std::uint64_t above_split = 0;   // c >= 48
+  std::uint64_t above_seven = 0;  // of them, c >= 7
+  std::uint64_t above_steps = 0;  // c >= 22
+  std::uint64_t above_split = 0;  // c >= 48
 
   void add_code(int c, std::uint64_t count) {
-    above_nibble += c >= 15 ? count : 0;
+    above_seven += c >= 7 ? count : 0;
+    above_steps += c >= 22 ? count : 0;
     above_split += c >= 48 ? count : 0;
   }
 };
@@ -167,8 +169,9 @@ Indexed index_counts(const RansTable& table, const SymbolCounts& c) {
 }
 
 std::uint64_t escape_units(int form, const Indexed& in) {
-  const std::array<std::uint64_t, 3> bits = {8 * in.escapes, 4 * in.escapes + 8 * in.above_nibble,
-                                             6 * in.escapes + 4 * in.above_split};
+  const std::array<std::uint64_t, 3> bits = {
+      8 * in.escapes, 3 * in.escapes + 4 * in.above_seven + 8 * in.above_steps,
+      6 * in.escapes + 4 * in.above_split};
   return bits[static_cast<std::size_t>(form)] * kUnitsPerBit;
 }
 

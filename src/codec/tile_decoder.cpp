@@ -76,8 +76,14 @@ std::span<const std::uint8_t> with_slack(const TileSource& tile, TileBuffers& bu
 
 // What an escape section of the table's form has at least.
 std::size_t least_escape_bytes(const DecodeTable& table, std::size_t count) {
-  if (table.nibble_escapes == 0) return count;
-  return (count + 1) / 2 + (table.nibble_escapes == 2 ? (count + 3) / 4 : 0);
+  switch (table.escape_form) {
+    case 0:
+      return count;
+    case 1:
+      return (3 * count + 7) / 8;
+    default:
+      return (count + 1) / 2 + (count + 3) / 4;
+  }
 }
 
 // Finds the sections of a rans tile and expands its escapes.
@@ -98,7 +104,7 @@ const char* open_rans(const TileShape& shape, const DecodeTable& table,
   const std::size_t least = least_escape_bytes(table, rans.escape_count);
   if (tile.size() < fixed + least) return kWrongLength;
   const std::size_t section = tile.size() - fixed;
-  if (table.nibble_escapes == 0 && section != rans.escape_count) return kWrongLength;
+  if (table.escape_form == 0 && section != rans.escape_count) return kWrongLength;
   rans.states = &tile[kRansHeader];
   rans.renorm = rans.states + 2 * lanes;
   const std::uint8_t* escapes = rans.renorm + rans.renorm_bytes;

@@ -61,8 +61,7 @@ std::span<const std::uint8_t> SymbolBuffer::split(Transform transform, std::size
 TileEncoder::TileEncoder()
     : pad_(kMostSymbols),
       escapes_(kMostSymbols + kSlack),
-      sections_(2 * kMostSymbols + kSlack),
-      extras_(kMostSymbols + kSlack),
+      section_(4 * kMostSymbols + kSlack),
       planes_(3 * kMostSymbols / 8),
       out_(kOutRoom) {}
 
@@ -83,16 +82,10 @@ const std::uint8_t* TileEncoder::padded(std::span<const std::uint8_t> symbols, s
 }
 
 std::size_t TileEncoder::put_escapes(std::size_t at, int form, std::size_t count) {
-  const CodecKernels& kernels = current_kernels();
   if (form == 0) return put(at, escapes_.data(), count);
-  if (form == 2) {
-    return put(at, sections_.data(),
-               kernels.split_escapes(escapes_.data(), count, sections_.data()));
-  }
-  const std::size_t extra =
-      kernels.pack_escapes(escapes_.data(), count, sections_.data(), extras_.data());
-  at = put(at, sections_.data(), (count + 1) / 2);
-  return put(at, extras_.data(), extra);
+  const std::size_t bytes =
+      current_kernels().pack_escapes(form, escapes_.data(), count, section_.data());
+  return put(at, section_.data(), bytes);
 }
 
 void TileEncoder::start_rans(const TileCoding& coding, std::span<const std::uint8_t> symbols) {

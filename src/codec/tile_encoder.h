@@ -67,8 +67,7 @@ class TileEncoder {
   SymbolBuffer split_;
   Room pad_;
   Room escapes_;
-  Room sections_;
-  Room extras_;
+  Room section_;
   Room planes_;
   Room out_;
   std::span<const std::byte> plain_;  // the tile that is being encoded

@@ -53,8 +53,7 @@ TEST(CodecSize, PlainCodes) {
       const std::string what =
           std::string(name) + " " + std::to_string(bits).substr(0, 3) + " bits";
       const Bytes codes = test::plain_codes(kind, bits, kBytes, 9);
-      const bool hardest = kind == WeightSource::laplace && bits < 2;
-      EXPECT_LE(overhead(what, codes), hardest ? 0.017 : 0.015) << what;
+      EXPECT_LE(overhead(what, codes), 0.015) << what;
     }
   }
 }

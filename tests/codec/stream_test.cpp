@@ -42,7 +42,7 @@ Bytes times(std::size_t count, const Bytes& what) {
   return out;
 }
 
-// Single, no shift, base 0, one listed symbol (0) with 255 of the 256 slots, escapes as nibbles.
+// Single, no shift, base 0, one listed symbol (0) with 255 of the 256 slots, escapes in steps.
 RansTable small_table() {
   RansTable table;
   table.n = 1;
@@ -61,7 +61,8 @@ Bytes small_tensor() {
 }
 
 // Two seed chunks (n < 16) in fields of one bit (n = 1), one quiet chunk before them.
-//   Escapes: hi = 5, above = 5 - n = 4, below = 255 - 5 = 250, so c = 2 * 4 = 8, twice: nibbles 88.
+//   Escapes: hi = 5, above = 5 - n = 4, below = 255 - 5 = 250, so c = 2 * 4 = 8, twice: fields
+//     7, 7 (3f), then 8 - 7 = 1, 1 (11).
 //   Lanes 1..62: seeds 0, 0. The smallest x with x mod 4 = 0 that steps to 256 or more: a step by
 //     index 0 is (x / 255) * 256 + x mod 255, so x = 255 would do, 256 it is: 256 + 1 = 257 = 0101.
 //   Lane 63: the last chunk's index is 1, so x mod 4 = 1: 257 steps to 256 + 2 = 258 = 0102.
@@ -70,14 +71,14 @@ const char* const kSmallStates = "ff04";
 
 Bytes small_tile() {
   return from_hex("02 01 0000 0200") + from_hex(kSmallStates) + times(62, from_hex("0101")) +
-         from_hex("0201") + from_hex("88");
+         from_hex("0201") + from_hex("3f 11");
 }
 
 // The same without a quiet chunk. All lanes begin with 256 but lane 63, with 257.
 //   Lane 0: 256 / 256 >= frequency 1, so the byte 00 goes out and x = 1, which steps to 511 = 01ff.
 Bytes renormalised_tile() {
   return from_hex("02 00 0100 0200") + from_hex("ff01") + times(62, from_hex("0101")) +
-         from_hex("0201") + from_hex("00") + from_hex("88");
+         from_hex("0201") + from_hex("00") + from_hex("3f 11");
 }
 
 struct Stream {
@@ -97,7 +98,7 @@ Stream describe(const Bytes& tile, const std::string& table_hex, std::uint64_t c
   return out;
 }
 
-// Length 5: flags (escapes as nibbles: 1 << 3), base, n, frequencies.
+// Length 5: flags (escapes in steps: 1 << 3), base, n, frequencies.
 const char* const kSmallTable = "0500 08 00 01 ff 01";
 
 Bytes decode(const Stream& stream, const Bytes& payload) {
@@ -222,7 +223,7 @@ TEST(CodecStream, RefusesRansTilesThatAlmostFit) {
   // Nibbles with a byte behind them; one escape too many; a renormalisation byte too many.
   refused(small_tile() + from_hex("00"));
   refused(from_hex("02 01 0000 0300") + states + from_hex("8808"));
-  refused(from_hex("02 01 0100 0200") + states + from_hex("00 88"));
+  refused(from_hex("02 01 0100 0200") + states + from_hex("00 3f 11"));
   Bytes cut = small_tile();
   cut.pop_back();
   refused(cut);

@@ -69,15 +69,15 @@ def fast(data, count):
 
 
 def escape_list(section, count, form):
-    c, section = fields(section, 8 if form == 0 else 4, count)
-    if form == 1:
-        c[c == 15], section = fields(section, 8, int((c == 15).sum()))
-    elif form == 2:
-        high, section = fields(section, 2, count)
-        high[high == 3], section = fields(section, 4, int((high == 3).sum()))
-        c |= high << 4
+    c, section = low, section = fields(section, (8, 3, 4)[form], count)
+    if form == 2:
+        c, section = fields(section, 2, count)
+    for most, width, base in ([], [(7, 4, 7), (22, 8, 0)], [(3, 4, 0)])[form]:  # `most`: read on
+        more = c == most
+        wide, section = fields(section, width, int(more.sum()))
+        c[more] = base + wide
     assert not section
-    return c
+    return c << 4 | low if form == 2 else c
 
 
 def rans(data, count, t):
