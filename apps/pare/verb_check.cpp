@@ -141,10 +141,17 @@ std::string closing_line(const Counts& counts) {
                      counts.fail == 1 ? "" : "s", counts.warn, counts.ok);
 }
 
+std::string heading(const check::Folder& folder) {
+  const std::string layout = fmt::format("{}: layout {}", folder.path().string(), folder.layout());
+  const std::size_t files = folder.weights().files.size();
+  if (files == 0) return layout;  // one GGUF file, say: its rules tell what it holds
+  const std::size_t linears = folder.linears().size();
+  return fmt::format("{}, {} quantized linear{} in {} weight file{}", layout, linears,
+                     linears == 1 ? "" : "s", files, files == 1 ? "" : "s");
+}
+
 void show(Console& console, const check::Folder& folder, const check::CheckReport& report) {
-  console.result(printable(fmt::format("{}: layout {}, {} quantized linears in {} weight files",
-                                       folder.path().string(), folder.layout(),
-                                       folder.linears().size(), folder.weights().files.size())));
+  console.result(printable(heading(folder)));
   show(console, report.layout);
   Counts counts;
   count(report.layout, counts);
@@ -201,12 +208,9 @@ const Verb verb_check = {
     .summary = "whether engines will load a folder: every rule, what it found, and the fix",
     .description =
         "Holds a checkpoint, made by Pare or by any other tool, against what loaders expect: "
-        "headers, "
-        "index, configuration, names, shapes, scales and zeros. All problems are reported in one "
-        "run. "
-        "Exit code 4 when a rule fails; warnings do not fail. Without --target the rules of the "
-        "layout "
-        "count, and every engine that reads it gets a line of its own.",
+        "headers, index, configuration, names, shapes, scales and zeros. All problems are reported "
+        "in one run. Exit code 4 when a rule fails; warnings do not fail. Without --target the "
+        "rules of the layout count, and every engine that reads it gets a line of its own.",
     .examples =
         "pare check llama-awq\npare check llama-awq --target vllm --tp 4\n"
         "pare check llama-ascend --target vllm-ascend --json",

@@ -4,14 +4,12 @@
 #include "export/gguf_blocks.h"
 #include "export/gguf_metadata.h"
 #include "export/gguf_tokenizer.h"
+#include "export/planned_items.h"
 #include "formats/gguf_writer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
-#include <set>
 #include <utility>
 
 namespace pare::export_ {
@@ -25,8 +23,6 @@ using formats::GgufType;
 constexpr const char* kFile = "model.gguf";
 /// Only the owner reads and writes: the user decides who else may.
 constexpr unsigned kMode = 0600;
-
-[[noreturn]] void refuse(const std::string& detail) { throw Error(ErrorCode::internal, detail); }
 
 GgufType gguf_type_of(DType dtype) noexcept {
   if (dtype == DType::f16) return GgufType::f16;
@@ -45,7 +41,8 @@ std::vector<GgufDeclared> declared_tensors(const ExportPlan& plan, const GgufMod
     }
     const LinearPlan& linear = *item.linear;
     tensors.push_back({model.gguf_name(linear.name + ".weight"),
-                       export_::gguf_type_of(linear.scheme), {linear.out, linear.in}});
+                       export_::gguf_type_of(linear.scheme),
+                       {linear.out, linear.in}});
     if (!linear.bias_dtype.has_value()) continue;
     tensors.push_back({model.gguf_name(linear.name + ".bias"), GgufType::f32, {linear.out}});
   }
@@ -75,14 +72,9 @@ class GgufModelWriter final : public ExportWriter {
   GgufModelWriter(const ExportPlan& plan, GgufModel model, const fs::path& folder,
                   const ParamMap& params)
       : model_(std::move(model)),
-        writer_(folder / kFile, metadata_of(plan, model_), declared_tensors(plan, model_, params)) {
-    for (const Item& item : plan.items) {
-      if (item.linear.has_value()) {
-        linears_.emplace(item.linear->name, *item.linear);
-      } else {
-        floats_.emplace(item.tensor.name, gguf_float_dtype(item.tensor, params));
-      }
-    }
+        params_(params),
+        writer_(folder / kFile, metadata_of(plan, model_), declared_tensors(plan, model_, params)),
+        items_(plan) {
     const std::vector<float> factors = rotary_factors(model_);
     if (factors.empty()) return;
     writer_.write(std::string(kRotaryFactors), 0, std::as_bytes(std::span(factors)));
@@ -91,18 +83,14 @@ class GgufModelWriter final : public ExportWriter {
   bool concurrent() const noexcept override { return true; }
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    const auto planned = floats_.find(name);
-    if (planned == floats_.end()) refuse(fmt::format("{} is not in the plan", name));
-    mark_given(name);
-    put_floats(name, tensor, planned->second);
+    const formats::TensorInfo& planned = items_.take_tensor(name, tensor);
+    put_floats(name, tensor, gguf_float_dtype(planned, params_));
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
-    const auto planned = linears_.find(q.name);
-    if (planned == linears_.end()) refuse(fmt::format("{} is not in the plan", q.name));
-    check_against_plan(q, planned->second);
-    mark_given(q.name);
-    put_blocks(q);
+    const LinearPlan& planned = items_.take_linear(q);
+    check_against_plan(q, planned);
+    put_blocks(q, static_cast<std::size_t>(gguf_linear_info(planned).shape[1]));
     if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view(), DType::f32);
   }
 
@@ -114,19 +102,13 @@ class GgufModelWriter final : public ExportWriter {
  private:
   static void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linear) {
     const auto scales = static_cast<std::size_t>(linear.out * linear.scheme.groups(linear.in));
-    const bool same = q.out == linear.out && q.in == linear.in &&
-                      q.scheme.weight_bits == linear.scheme.weight_bits &&
-                      q.scheme.groups(q.in) == linear.scheme.groups(linear.in) &&
-                      q.codes.size() == static_cast<std::size_t>(q.out * q.in) &&
+    const bool same = q.codes.size() == static_cast<std::size_t>(q.out * q.in) &&
                       q.scales.size() == scales && q.zeros.size() == scales &&
                       q.row_scales.empty() && q.power == 1 && q.group_index.empty() &&
                       q.bias.has_value() == linear.bias_dtype.has_value();
-    if (!same) refuse(fmt::format("{} differs from the plan", q.name));
-  }
-
-  void mark_given(const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    if (!given_.insert(name).second) refuse(fmt::format("{} was given twice", name));
+    if (!same) {
+      throw Error(ErrorCode::internal, fmt::format("{} differs from the plan", q.name));
+    }
   }
 
   /// Rows of a head that are reordered in the file, 0 = none.
@@ -135,10 +117,9 @@ class GgufModelWriter final : public ExportWriter {
     return heads == 0 ? 0 : rows / heads;
   }
 
-  void put_blocks(const quant::QuantizedLinear& q) {
+  void put_blocks(const quant::QuantizedLinear& q, std::size_t row_bytes) {
     const std::string name = q.name + ".weight";
     const GgufType type = export_::gguf_type_of(q.scheme);
-    const auto row_bytes = static_cast<std::size_t>(gguf_linear_info(linears_.at(q.name)).shape[1]);
     const std::int64_t head = head_size(name, q.out);
     const std::string stored = model_.gguf_name(name);
     std::vector<std::byte> blocks;
@@ -191,11 +172,9 @@ class GgufModelWriter final : public ExportWriter {
   }
 
   GgufModel model_;
+  ParamMap params_;
   formats::GgufWriter writer_;
-  std::map<std::string, LinearPlan> linears_;
-  std::map<std::string, DType> floats_;
-  std::set<std::string> given_;
-  std::mutex mutex_;
+  PlannedItems items_;
 };
 
 }  // namespace
@@ -210,8 +189,8 @@ DType gguf_float_dtype(const formats::TensorInfo& tensor, const ParamMap& params
 
 formats::TensorInfo gguf_linear_info(const LinearPlan& linear) {
   const formats::GgufBlock& block = formats::gguf_block(export_::gguf_type_of(linear.scheme));
-  return {linear.name + ".weight", DType::u8,
-          {linear.out, linear.in / block.elements * block.bytes}};
+  return {
+      linear.name + ".weight", DType::u8, {linear.out, linear.in / block.elements * block.bytes}};
 }
 
 std::unique_ptr<ExportWriter> make_gguf_writer(const ExportPlan& plan, const GgufModel& model,

@@ -1,6 +1,7 @@
 #include "export/hf_writer.h"
 
 #include "core/error.h"
+#include "export/planned_items.h"
 #include "formats/safetensors_writer.h"
 #include "io/file.h"
 #include "kernels/quantize.h"
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <set>
 #include <utility>
 
@@ -57,8 +56,6 @@ void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linea
   const std::int64_t scales = one_scale ? 1 : linear.out * linear.scheme.groups(linear.in);
   const bool fixed = q.scheme.activations == quant::Activations::static_tensor;
   const auto columns = static_cast<std::size_t>(linear.act_order ? linear.in : 0);
-  expect(q.scheme == linear.scheme, "scheme");
-  expect(q.out == linear.out && q.in == linear.in, "shape");
   expect(q.codes.size() == static_cast<std::size_t>(q.out * q.in), "number of codes");
   expect(q.scales.size() == static_cast<std::size_t>(scales), "number of scales");
   expect(q.zeros.size() == q.scales.size(), "number of zeros");
@@ -77,37 +74,21 @@ class HfWriter final : public ExportWriter {
       : layout_(layout),
         folder_(folder),
         texts_(std::move(texts)),
-        writer_(files_of(tensors, folder, params), tensors) {
-    for (const Item& item : plan.items) {
-      if (item.linear.has_value()) {
-        linears_.emplace(item.linear->name, *item.linear);
-      } else {
-        tensors_.emplace(item.tensor.name, item.tensor);
-      }
-    }
-  }
+        writer_(files_of(tensors, folder, params), tensors),
+        items_(plan) {}
 
   bool concurrent() const noexcept override { return true; }
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    const auto planned = tensors_.find(name);
-    if (planned == tensors_.end()) refuse(fmt::format("{} is not in the plan", name));
-    const formats::TensorInfo& info = planned->second;
-    if (tensor.dtype != info.dtype || tensor.shape != info.shape) {
-      refuse(fmt::format("{} is {} {}, the plan says {} {}", name, name_of(tensor.dtype),
-                         tensor.shape.text(), name_of(info.dtype), info.shape.text()));
-    }
-    mark_given(name);
+    items_.take_tensor(name, tensor);
     put_floats(name, tensor);
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
-    const auto planned = linears_.find(q.name);
-    if (planned == linears_.end()) refuse(fmt::format("{} is not in the plan", q.name));
-    check_against_plan(q, planned->second, layout_.grids);
-    mark_given(q.name);
+    const LinearPlan& planned = items_.take_linear(q);
+    check_against_plan(q, planned, layout_.grids);
     try {
-      layout_.emit(q, planned->second, [this](const std::string& name, const TensorView& value) {
+      layout_.emit(q, planned, [this](const std::string& name, const TensorView& value) {
         writer_.write(name, value);
       });
     } catch (Error& error) {
@@ -127,11 +108,6 @@ class HfWriter final : public ExportWriter {
   }
 
  private:
-  void mark_given(const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    if (!given_.insert(name).second) refuse(fmt::format("{} was given twice", name));
-  }
-
   /// Bytes as they are, or converted piece by piece: embeddings are large.
   void put_floats(const std::string& name, const TensorView& tensor) {
     const DType stored = stored_dtype(tensor.dtype, layout_);
@@ -169,10 +145,7 @@ class HfWriter final : public ExportWriter {
   fs::path folder_;
   std::vector<HfTextFile> texts_;
   formats::SafetensorsWriter writer_;
-  std::map<std::string, LinearPlan> linears_;
-  std::map<std::string, formats::TensorInfo> tensors_;
-  std::mutex mutex_;
-  std::set<std::string> given_;  // under the mutex
+  PlannedItems items_;
 };
 
 }  // namespace

@@ -1,19 +1,17 @@
 #include "export/planned_writer.h"
 
 #include "core/error.h"
+#include "export/planned_items.h"
 #include "export/scale_bias.h"
 #include "io/file.h"
 
 #include <fmt/format.h>
 
-#include <map>
 #include <set>
 #include <utility>
 
 namespace pare::export_ {
 namespace {
-
-[[noreturn]] void refuse(const std::string& detail) { throw Error(ErrorCode::internal, detail); }
 
 class PlannedWriter final : public ExportWriter {
  public:
@@ -22,43 +20,23 @@ class PlannedWriter final : public ExportWriter {
       : model_dtype_(plan.model_dtype),
         int4_(int4),
         sink_(std::move(sink)),
-        description_(std::move(description)) {
-    for (const Item& item : plan.items) {
-      if (item.linear.has_value()) {
-        linears_.emplace(item.linear->name, *item.linear);
-      } else {
-        tensors_.emplace(item.tensor.name, item.tensor);
-      }
-    }
-  }
+        description_(std::move(description)),
+        items_(plan) {}
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    const auto planned = tensors_.find(name);
-    if (planned == tensors_.end()) refuse(fmt::format("{} is not in the plan", name));
-    const formats::TensorInfo& info = planned->second;
-    if (tensor.dtype != info.dtype || tensor.shape != info.shape) {
-      refuse(fmt::format("{} is {} {}, the plan says {} {}", name, name_of(tensor.dtype),
-                         tensor.shape.text(), name_of(info.dtype), info.shape.text()));
-    }
-    mark_given(name);
+    const formats::TensorInfo& info = items_.take_tensor(name, tensor);
     sink_->put({.info = info, .tag = std::string(kFloatTag)}, tensor);
   }
 
   void put_linear(const quant::QuantizedLinear& linear) override {
-    const auto planned = linears_.find(linear.name);
-    if (planned == linears_.end()) refuse(fmt::format("{} is not in the plan", linear.name));
-    mark_given(tensor_name(linear.name, Part::weight));
-    emit_linear(linear, planned->second, model_dtype_, int4_,
+    emit_linear(linear, items_.take_linear(linear), model_dtype_, int4_,
                 [this](const DeclaredTensor& tensor, const TensorView& value) {
                   sink_->put(tensor, value);
                 });
   }
 
   std::vector<std::string> finish() override {
-    for (const auto& [name, linear] : linears_)
-      check_given(tensor_name(name, Part::weight));
-    for (const auto& [name, tensor] : tensors_)
-      check_given(name);
+    items_.require_all();
     std::vector<std::string> files = sink_->finish();
     io::write_text(description_.path, description_text(description_.content), kJsonMode);
     files.push_back(description_.path.filename().string());
@@ -66,21 +44,11 @@ class PlannedWriter final : public ExportWriter {
   }
 
  private:
-  void mark_given(const std::string& name) {
-    if (!given_.insert(name).second) refuse(fmt::format("{} was given twice", name));
-  }
-
-  void check_given(const std::string& name) const {
-    if (!given_.contains(name)) refuse(fmt::format("{} was never given", name));
-  }
-
   DType model_dtype_;
   Int4 int4_;
   std::unique_ptr<TensorSink> sink_;
   DescriptionFile description_;
-  std::map<std::string, LinearPlan> linears_;
-  std::map<std::string, formats::TensorInfo> tensors_;
-  std::set<std::string> given_;
+  PlannedItems items_;
 };
 
 std::string refuse_names(const std::vector<DeclaredTensor>& tensors) {
