@@ -95,6 +95,21 @@ MagnitudeCounts count_between(const float* x, std::int64_t count, std::int32_t l
   return counts;
 }
 
+std::int64_t count_greater(const std::int32_t* values, std::int64_t count, std::int32_t bound) {
+  const hn::ScalableTag<std::int32_t> di;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(di));
+  const auto bounds = hn::Set(di, bound);
+  auto above = hn::Zero(di);
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    above = hn::Sub(above, hn::VecFromMask(di, hn::Gt(hn::LoadU(di, values + i), bounds)));
+  }
+  std::int64_t sum = hn::GetLane(hn::SumOfLanes(di, above));
+  for (; i < count; ++i)
+    sum += values[i] > bound ? 1 : 0;
+  return sum;
+}
+
 LargestMagnitudes largest_of(const float* x, std::int64_t count, float limit) {
   LargestMagnitudes result;
   if (count <= 0) return result;
@@ -246,6 +261,7 @@ HWY_AFTER_NAMESPACE();
 namespace pare::kernels {
 
 HWY_EXPORT(count_between);
+HWY_EXPORT(count_greater);
 HWY_EXPORT(largest_of);
 HWY_EXPORT(variance_of);
 HWY_EXPORT(codes_of);
@@ -254,6 +270,11 @@ HWY_EXPORT(values_of);
 MagnitudeCounts count_magnitudes(const float* x, std::int64_t count, std::int32_t low,
                                  std::int32_t high, std::int32_t* between) noexcept {
   return HWY_DYNAMIC_DISPATCH(count_between)(x, count, low, high, between);
+}
+
+std::int64_t count_above(const std::int32_t* values, std::int64_t count,
+                         std::int32_t bound) noexcept {
+  return HWY_DYNAMIC_DISPATCH(count_greater)(values, count, bound);
 }
 
 LargestMagnitudes largest_magnitudes(const float* x, std::int64_t count, float limit) noexcept {

@@ -22,6 +22,10 @@ constexpr std::int64_t kMagnitudeSlack = 64;
 MagnitudeCounts count_magnitudes(const float* x, std::int64_t count, std::int32_t low,
                                  std::int32_t high, std::int32_t* between) noexcept;
 
+/// How many of `values` are above `bound`; count < 2^31.
+std::int64_t count_above(const std::int32_t* values, std::int64_t count,
+                         std::int32_t bound) noexcept;
+
 /// The largest |x| <= limit (0 when there is none), and the largest of all.
 struct LargestMagnitudes {
   float inlier = 0;

@@ -79,8 +79,8 @@ float sigma_limit(float sd, float factor) noexcept {
   return limit;
 }
 
-float row_limit(std::span<const float> values, const OutlierOptions& options, const RowRule& rule,
-                RowSelector& selector) {
+float row_limit(std::span<const float> values, DType dtype, const OutlierOptions& options,
+                const RowRule& rule, RowSelector& selector) {
   const auto columns = static_cast<std::int64_t>(values.size());
   if (rule.use_sigma) {
     const auto variance =
@@ -88,8 +88,9 @@ float row_limit(std::span<const float> values, const OutlierOptions& options, co
     return sigma_limit(std::sqrt(variance), static_cast<float>(rule.sigma_factor));
   }
   const std::int64_t rank = rank_of(columns, options.fraction);
-  // One pass in order brings the row into the cache; selection begins by looking here and there.
-  if (!kernels::min_max(values).finite) return kNoLimit;
+  // Selection begins by looking here and there. One pass in order has the row in the cache by then;
+  // where it was widened there was one.
+  if (dtype == DType::f32 && !kernels::min_max(values).finite) return kNoLimit;
   return rank == 0 ? kNoLimit : selector.kth_largest(values, std::min(rank, columns));
 }
 
@@ -172,7 +173,7 @@ OutlierGrids row_outliers(const Context& ctx, const TensorView& weight,
                           const OutlierOptions& options, const RowRule& rule,
                           const RowVisitor& visit) {
   const auto find = [&](std::span<const float> values, std::int64_t row, RowSelector& selector) {
-    const float limit = row_limit(values, options, rule, selector);
+    const float limit = row_limit(values, weight.dtype, options, rule, selector);
     return RowFinding{limit, extent_of(weight, row, values, limit)};
   };
   return grids_of(ctx, weight, options, visit, find);

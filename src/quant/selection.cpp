@@ -54,12 +54,22 @@ Bracket guess(std::vector<std::int32_t>& sample, std::int64_t k, std::int64_t co
   return bracket;
 }
 
-/// How many of `values`, the bits of magnitudes, are above `bound`.
-std::int64_t count_above(const std::vector<std::int32_t>& values, std::int32_t bound) noexcept {
-  std::int32_t sum = 0;  // as narrow as the values: the loop runs in vectors
-  for (const std::int32_t value : values)
-    sum += value > bound ? 1 : 0;
-  return sum;
+std::int64_t count_above(std::span<const std::int32_t> values, std::int32_t bound) noexcept {
+  return kernels::count_above(values.data(), static_cast<std::int64_t>(values.size()), bound);
+}
+
+/// The rank-th largest of `values`, all of which lie strictly between the bounds; 1 <= rank <=
+/// size. Some twenty counts in vectors take less time than one partition with its unforeseeable
+/// branches.
+std::int32_t nth_largest(std::span<const std::int32_t> values, std::int64_t rank,
+                         Bracket bracket) noexcept {
+  std::int32_t low = bracket.low;    // at least `rank` values are above
+  std::int32_t high = bracket.high;  // fewer are
+  while (high - low > 1) {
+    const std::int32_t middle = low + (high - low) / 2;
+    (count_above(values, middle) < rank ? high : low) = middle;
+  }
+  return high;
 }
 
 /// The largest of a few bounds that at least `rank` of `values` are above; 0 when there is none.
@@ -111,9 +121,8 @@ float select(std::int64_t k, Bracket bracket, std::vector<std::int32_t>& between
     } else if (rank <= counts.at_high) {
       return std::bit_cast<float>(bracket.high);
     } else if ((rank -= counts.at_high) <= counts.between) {
-      const auto place = between.begin() + (rank - 1);
-      std::nth_element(between.begin(), place, between.begin() + counts.between, std::greater<>());
-      return std::bit_cast<float>(*place);
+      const auto kept = static_cast<std::size_t>(counts.between);
+      return std::bit_cast<float>(nth_largest(std::span(between).first(kept), rank, bracket));
     } else if (rank - counts.between <= counts.at_low) {
       return std::bit_cast<float>(bracket.low);
     } else {

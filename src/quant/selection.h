@@ -18,7 +18,7 @@ float kth_largest_magnitude(const Context& ctx, const TensorView& weight, std::i
 /// The same of single rows; keeps its memory from row to row.
 class RowSelector {
  public:
-  /// The k-th largest |x|, 1 <= k <= size; x is finite.
+  /// The k-th largest |x|, 1 <= k <= size; infinities and NaN count as the largest.
   float kth_largest(std::span<const float> row, std::int64_t k);
 
  private:

@@ -12,4 +12,26 @@ std::string fraction_warning(const ParamMap& params) {
                                      : "many weights use all 8 bits, little is left to compress");
 }
 
+OutlierOptions outlier_options(const Scheme& scheme, const ParamMap& params) {
+  OutlierOptions options;
+  options.fraction = params.number("fraction", options.fraction);
+  options.per_channel = scheme.granularity == Granularity::channel;
+  return options;
+}
+
+QuantizedLinear empty_sparse(const TensorView& weight, const Scheme& scheme) {
+  QuantizedLinear q;
+  q.scheme = scheme;
+  q.out = weight.shape[0];
+  q.in = weight.shape[1];
+  q.scale_dtype = DType::f32;
+  allocate(q);
+  return q;
+}
+
+void keep_scales(const OutlierGrids& grids, QuantizedLinear& q) {
+  for (std::size_t i = 0; i < q.scales.size() && i < grids.size(); ++i)
+    q.scales[i] = grids[i].inlier_scale;
+}
+
 }  // namespace pare::quant

@@ -1,7 +1,9 @@
-// Parameters that the sparse methods share, and what they say about them.
+// What the sparse methods share: a parameter, and how their results begin and end.
 #pragma once
 
 #include "core/params.h"
+#include "quant/outliers.h"
+#include "quant/quantized_linear.h"
 
 #include <string>
 
@@ -19,5 +21,14 @@ inline constexpr ParamSpec kFractionParam = {
 
 /// A warning for a fraction outside the useful range, else "".
 std::string fraction_warning(const ParamMap& params);
+
+OutlierOptions outlier_options(const Scheme& scheme, const ParamMap& params);
+
+/// A linear [O, I] with room for codes and scales. Sparse files hold no weight scale, only what
+/// follows from it, so scales stay f32.
+QuantizedLinear empty_sparse(const TensorView& weight, const Scheme& scheme);
+
+/// The inliers' scales: one for each row, or the one that all rows have.
+void keep_scales(const OutlierGrids& grids, QuantizedLinear& q);
 
 }  // namespace pare::quant

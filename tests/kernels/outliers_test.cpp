@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -104,6 +105,18 @@ TEST_P(OutlierKernels, NotFiniteShowsWhereverItIs) {
       EXPECT_FALSE(count(x, 0.5F, 0.6F).counts.finite) << place;
       EXPECT_FALSE(largest_magnitudes(x.data(), 37, 0.5F).finite) << place;
     }
+  }
+}
+
+TEST_P(OutlierKernels, CountAboveOfEveryLength) {
+  for (std::int32_t n = 0; n < 70; ++n) {
+    std::vector<std::int32_t> values;
+    for (std::int32_t i = 0; i < n; ++i)
+      values.push_back((i + 3) % n);
+    for (const std::int32_t bound : {0, 1, n / 2}) {
+      EXPECT_EQ(count_above(values.data(), n, bound), std::max(0, n - 1 - bound)) << n;
+    }
+    EXPECT_EQ(count_above(values.data(), n, -1), n);
   }
 }
 

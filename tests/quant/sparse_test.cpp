@@ -4,12 +4,14 @@
 #include "quant/lowbit_recovery.h"
 #include "quant/method.h"
 #include "quant/outliers.h"
+#include "support/expect_error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -201,6 +203,21 @@ TEST(Lowbit, TheSigmaLimitSaysWhatTheQuotientSays) {
       const auto f = static_cast<float>(factor);
       EXPECT_LE(limit / sd, f) << row;
       EXPECT_GT(std::nextafter(limit, 1e9F) / sd, f) << row;
+    }
+  }
+}
+
+TEST(Lowbit, NotFiniteNamesItsPlaceInEveryType) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    for (const float bad :
+         {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      Tensor weight = store_floats(std::vector<float>(2 * 4096, 1.0F), dtype, {2, 4096});
+      const Tensor one = store_floats(std::vector<float>{bad}, dtype, {1});
+      std::memcpy(weight.bytes().data() + (4096 + 4000) * size_of(dtype), one.view().data.data(),
+                  size_of(dtype));
+      EXPECT_THAT(PARE_ERROR_TEXT(not_finite, row_outliers(Context(1), weight.view(), {}, {})),
+                  testing::HasSubstr("row 1, column 4000"))
+          << name_of(dtype);
     }
   }
 }

@@ -57,15 +57,8 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
   }
   check_weight(weight, scheme, scale_dtype);
   check(params);
-  QuantizedLinear q;
-  q.scheme = scheme;
-  q.out = weight.shape[0];
-  q.in = weight.shape[1];
-  q.scale_dtype = DType::f32;  // sparse files hold no weight scale, only what follows from it
-  allocate(q);
-  OutlierOptions options;
-  options.fraction = params.number("fraction", options.fraction);
-  options.per_channel = scheme.granularity == Granularity::channel;
+  QuantizedLinear q = empty_sparse(weight, scheme);
+  const OutlierOptions options = outlier_options(scheme, params);
   if (params.flag("nonuniform")) {
     const float limit = tensor_limit(ctx, weight, options.fraction);
     q.power = find_power(ctx, weight, {limit, options.per_channel});
@@ -74,9 +67,7 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
                          const kernels::SplitGrid& grid) {
     write_split_codes(values, grid, q.power, q.codes.data() + row * q.in);
   };
-  const OutlierGrids grids = tensor_outliers(ctx, weight, options, q.power, write);
-  for (std::size_t i = 0; i < q.scales.size() && i < grids.size(); ++i)
-    q.scales[i] = grids[i].inlier_scale;
+  keep_scales(tensor_outliers(ctx, weight, options, q.power, write), q);
   return q;
 }
 

@@ -57,24 +57,15 @@ std::string check(const ParamMap& params) {
 QuantizedLinear quantize_sparse(const Context& ctx, const TensorView& weight, const Scheme& scheme,
                                 DType scale_dtype, const ParamMap& params) {
   check_weight(weight, scheme, scale_dtype);
-  QuantizedLinear q;
-  q.scheme = scheme;
-  q.out = weight.shape[0];
-  q.in = weight.shape[1];
-  q.scale_dtype = DType::f32;  // sparse files hold no weight scale, only what follows from it
-  allocate(q);
-  OutlierOptions options;
-  options.fraction = params.number("fraction", options.fraction);
-  options.per_channel = scheme.granularity == Granularity::channel;
+  QuantizedLinear q = empty_sparse(weight, scheme);
+  const OutlierOptions options = outlier_options(scheme, params);
   const RowRule rule{params.flag("use_sigma"), params.number("sigma_factor", 3)};
   const auto write = [&](std::int64_t row, std::span<const float> values,
                          const kernels::SplitGrid& grid) {
     kernels::quantize_row(DType::f32, std::as_bytes(values).data(), q.in, grid.inlier_scale, 0,
                           -128, 127, q.codes.data() + row * q.in);
   };
-  const OutlierGrids grids = row_outliers(ctx, weight, options, rule, write);
-  for (std::size_t i = 0; i < q.scales.size() && i < grids.size(); ++i)
-    q.scales[i] = grids[i].inlier_scale;
+  keep_scales(row_outliers(ctx, weight, options, rule, write), q);
   return q;
 }
 
