@@ -133,8 +133,9 @@ def test_quantized_perplexity_live(perplexity, output_of, demo_model, token_ids,
     measured(f"perplexity of {name}: program {printed['perplexity']:.6f}, torch {expected:.6f}")
     assert printed["windows"] == windows
     # A product that differs in its last bit flips an input on the edge between two codes, and the flips
-    # cascade: torch against itself moves by 3e-4 (static scales) when the embedding is scaled by 1 + 3e-7.
-    tolerance = 2e-3 if output.case.type == "W8A8" else 1e-4
+    # cascade: torch against itself moves by 3e-4 (static scales) when the embedding is scaled by 1 + 3e-7,
+    # and by 2e-4 (dynamic ones; 5e-4 in float64).
+    tolerance = 2e-3 if output.case.type.startswith("W8A8") else 1e-4
     assert printed["perplexity"] == pytest.approx(expected, rel=tolerance)
 
 
