@@ -136,18 +136,23 @@ void show_targets(Console& console, const check::CheckReport& report, bool layou
     show_verdict(console, result, layout_fails);
 }
 
-std::string closing_line(const Counts& counts) {
-  return fmt::format("{} rule{} failed, {} warned, {} kept", counts.fail,
-                     counts.fail == 1 ? "" : "s", counts.warn, counts.ok);
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+std::string closing_line(const Counts& counts) {
+  return fmt::format("{} failed, {} warned, {} kept", counted(counts.fail, "rule"), counts.warn,
+                     counts.ok);
+}
+
+/// Without weight files or linears (GGUF, packed folders) the rules tell what there is.
 std::string heading(const check::Folder& folder) {
-  const std::string layout = fmt::format("{}: layout {}", folder.path().string(), folder.layout());
-  const std::size_t files = folder.weights().files.size();
-  if (files == 0) return layout;  // one GGUF file, say: its rules tell what it holds
   const std::size_t linears = folder.linears().size();
-  return fmt::format("{}, {} quantized linear{} in {} weight file{}", layout, linears,
-                     linears == 1 ? "" : "s", files, files == 1 ? "" : "s");
+  const std::size_t files = folder.weights().files.size();
+  std::string text = fmt::format("{}: layout {}", folder.path().string(), folder.layout());
+  if (linears > 0) text += ", " + counted(linears, "quantized linear");
+  if (files > 0) text += (linears > 0 ? " in " : ", ") + counted(files, "weight file");
+  return text;
 }
 
 void show(Console& console, const check::Folder& folder, const check::CheckReport& report) {

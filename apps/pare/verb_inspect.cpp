@@ -90,8 +90,9 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
   for (const auto& [type, sum] : by_type) {
     types += fmt::format(", {} x {} ({})", sum.first, type, pipeline::human_bytes(sum.second));
   }
-  console.result(fmt::format("  tensors    {} in {} files{}", in.source->tensors().size(),
-                             in.source->files().size(), types));
+  const std::size_t files = in.source->files().size();
+  console.result(fmt::format("  tensors    {} in {} file{}{}", in.source->tensors().size(), files,
+                             files == 1 ? "" : "s", types));
   if (in.quantized.empty()) {
     console.result(fmt::format("  parameters {:.2f} M, {}",
                                static_cast<double>(in.parameters) / 1e6,
