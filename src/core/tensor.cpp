@@ -97,7 +97,7 @@ Tensor store_floats(std::span<const float> values, DType dtype, Shape shape) {
   switch (dtype) {
     case DType::f16: fits = narrow(values, to_f16, 0x7C00U, out); break;
     case DType::bf16: fits = narrow(values, to_bf16, 0x7F80U, out); break;
-    default: std::memcpy(out, values.data(), values.size_bytes());
+    default: std::ranges::copy(std::as_bytes(values), out);  // memcpy may not be given no values
   }
   if (!fits) fail_too_large(values, dtype);
   return stored;

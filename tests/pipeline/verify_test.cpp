@@ -1,18 +1,20 @@
 // The proof after writing: it accepts what was meant and finds what is not.
 #include "pipeline/verify.h"
 
-#include <cmath>
-#include <filesystem>
-#include <cstdint>
-#include <fstream>
-#include <string>
-#include <utility>
-
-#include <gtest/gtest.h>
-
 #include "core/error.h"
 #include "pipeline/quantize.h"
 #include "support/temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
@@ -162,7 +164,13 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(std::pair{"w8a8s", "deq_scale"}, std::pair{"w8a8s", "quant_bias"},
                       std::pair{"w4a8-dynamic", "scale_bias"},
                       std::pair{"w4a8-dynamic", "weight_scale"},
-                      std::pair{"w4a8-dynamic", "weight\""}));
+                      std::pair{"w4a8-dynamic", "weight\""}),
+    [](const auto& param_info) {
+      std::string name = std::string(param_info.param.first) + "_" + param_info.param.second;
+      std::replace_if(
+          name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+      return name;
+    });
 
 }  // namespace
 }  // namespace pare::pipeline
