@@ -58,6 +58,10 @@ std::string duration(double seconds) {
 
 }  // namespace
 
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 Console::Console(const ConsoleOptions& options)
     : options_(options), live_(can_repaint()), color_(live_ && !is_set("NO_COLOR")) {}
 

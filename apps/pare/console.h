@@ -16,6 +16,9 @@ namespace pare::app {
 /// Version of the JSON that this program prints; grows when a field changes its meaning.
 inline constexpr int kJsonSchema = 1;
 
+/// "1 file", "2 files".
+std::string counted(std::size_t count, std::string_view what);
+
 struct ConsoleOptions {
   bool quiet = false;   // no messages and no progress; warnings, errors and results stay
   bool json = false;    // stdout belongs to JSON; text for people goes to stderr

@@ -136,10 +136,6 @@ void show_targets(Console& console, const check::CheckReport& report, bool layou
     show_verdict(console, result, layout_fails);
 }
 
-std::string counted(std::size_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 std::string closing_line(const Counts& counts) {
   return fmt::format("{} failed, {} warned, {} kept", counted(counts.fail, "rule"), counts.warn,
                      counts.ok);

@@ -90,9 +90,8 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
   for (const auto& [type, sum] : by_type) {
     types += fmt::format(", {} x {} ({})", sum.first, type, pipeline::human_bytes(sum.second));
   }
-  const std::size_t files = in.source->files().size();
-  console.result(fmt::format("  tensors    {} in {} file{}{}", in.source->tensors().size(), files,
-                             files == 1 ? "" : "s", types));
+  console.result(fmt::format("  tensors    {} in {}{}", in.source->tensors().size(),
+                             counted(in.source->files().size(), "file"), types));
   if (in.quantized.empty()) {
     console.result(fmt::format("  parameters {:.2f} M, {}",
                                static_cast<double>(in.parameters) / 1e6,

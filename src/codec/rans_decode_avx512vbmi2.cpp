@@ -235,24 +235,23 @@ struct Pairs {
       const __m512i index = step<Manner{Steep, true}>(t, x[i]);
       const std::uint64_t hungry = _mm512_testn_epi8_mask(x[i].high, x[i].high);
       const __m512i low = x[i].low;
-      // What an empty half takes is garbage in garbage: one operation less to wait for.
-      feed<Ending>(2 * i, two(i) ? hungry & kLowHalf : hungry, kLowHalf, chunk, end, low, x[i]);
-      if (two(i)) {
-        feed<Ending>(2 * i + 1, hungry & ~kLowHalf, ~kLowHalf, chunk, end, low, x[i]);
-      }
+      feed<Ending>(2 * i, hungry, kLowHalf, chunk, end, low, x[i]);
+      if (two(i)) feed<Ending>(2 * i + 1, hungry, ~kLowHalf, chunk, end, low, x[i]);
       put_both(index, chunk, i);
     }
   }
 
-  /// Gives the lanes of tile `i`, those in `own_lanes`, their bytes.
+  /// Gives the hungry lanes of tile `i`, which are among `lanes`, their bytes. A half without a
+  /// tile may take what it likes, as nobody reads it: that is one operation less to wait for.
   template <bool Ending>
-  inline void feed(std::size_t i, std::uint64_t hungry, std::uint64_t own_lanes, std::size_t chunk,
+  inline void feed(std::size_t i, std::uint64_t hungry, std::uint64_t lanes, std::size_t chunk,
                    std::size_t end, __m512i low, Planes& own) {
     if (Ending) hungry &= fed(tiles[i], chunk, end);
     const __m512i bytes = load(at[i].renorm);
-    at[i].renorm += ones(hungry & own_lanes);
-    own.high = _mm512_mask_mov_epi8(own.high, hungry, low);
-    own.low = _mm512_mask_expand_epi8(own.low, hungry, bytes);
+    at[i].renorm += ones(hungry & lanes);
+    const std::uint64_t taking = two(i / 2) ? hungry & lanes : hungry;
+    own.high = _mm512_mask_mov_epi8(own.high, taking, low);
+    own.low = _mm512_mask_expand_epi8(own.low, taking, bytes);
   }
 
   inline void put_both(__m512i index, std::size_t chunk, std::size_t i) {

@@ -137,14 +137,9 @@ const U8* read_steps(const U8* section, const U8* end, std::size_t count, U8* ou
 bool expand_escapes(const DecodeTable* table, const U8* section, std::size_t bytes,
                     std::size_t count, U8* out) {
   const U8* end = section + bytes;
-  const U8* codes = out;
-  if (table->escape_form == 0) {
-    codes = section;
-  } else if (table->escape_form == 1) {
-    if (read_steps(section, end, count, out) != end) return false;
-  } else if (read_split(section, end, count, out) != end) {
-    return false;
-  }
+  const U8* codes = table->escape_form == 0 ? section : out;
+  if (table->escape_form == 1 && read_steps(section, end, count, out) != end) return false;
+  if (table->escape_form == 2 && read_split(section, end, count, out) != end) return false;
   const __m512i even = broadcast(table->escape_even);
   const __m512i odd = broadcast(table->escape_odd);
   const __m512i high_part = broadcast(255 >> table->shift);

@@ -1,4 +1,4 @@
-// What a writer was promised: the items of a plan, each given once. Every writer holds one.
+// What a writer was promised: the items of a plan, each given once.
 #pragma once
 
 #include "export/exporter.h"

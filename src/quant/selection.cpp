@@ -58,16 +58,19 @@ std::int64_t count_above(std::span<const std::int32_t> values, std::int32_t boun
   return kernels::count_above(values.data(), static_cast<std::int64_t>(values.size()), bound);
 }
 
-/// The rank-th largest of `values`, all of which lie strictly between the bounds; 1 <= rank <=
-/// size. Some twenty counts in vectors take less time than one partition with its unforeseeable
-/// branches.
+/// The rank-th largest of `values`, which lie strictly between the bounds; 1 <= rank <= size.
+/// Some twenty counts in vectors take less time than a partition with its unforeseeable branches.
 std::int32_t nth_largest(std::span<const std::int32_t> values, std::int64_t rank,
                          Bracket bracket) noexcept {
   std::int32_t low = bracket.low;    // at least `rank` values are above
   std::int32_t high = bracket.high;  // fewer are
   while (high - low > 1) {
     const std::int32_t middle = low + (high - low) / 2;
-    (count_above(values, middle) < rank ? high : low) = middle;
+    if (count_above(values, middle) < rank) {
+      high = middle;
+    } else {
+      low = middle;
+    }
   }
   return high;
 }

@@ -1,106 +1,12 @@
-// Every variant of the codec's kernels against the scalar ones: the same bytes, the same verdict
-// about corrupt input, and nothing written outside.
-#include "codec/kernel_choice.h"
+// Every variant of the rANS coder against the scalar one: the same bytes, the same verdict about
+// corrupt input, and nothing written outside.
+#include "codec/kernel_test_support.h"
 #include "codec/quiet_chunks.h"
-#include "codec/rans_table.h"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <random>
-#include <string>
-#include <vector>
 
 namespace pare::codec::detail {
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
-constexpr std::uint8_t kCanary = 0xA5;
-constexpr std::size_t kGuard = 256;
-
-/// Room that must be written exactly: a border of canaries lies around it.
-class Guarded {
- public:
-  explicit Guarded(std::size_t size) : size_(size), bytes_(size + 2 * kGuard, kCanary) {}
-  std::uint8_t* data() { return bytes_.data() + kGuard; }
-  Bytes value() const {
-    return {bytes_.begin() + kGuard, bytes_.begin() + static_cast<std::ptrdiff_t>(kGuard + size_)};
-  }
-  bool intact() const {
-    const auto canary = [](std::uint8_t b) { return b == kCanary; };
-    return std::all_of(bytes_.begin(), bytes_.begin() + kGuard, canary) &&
-           std::all_of(bytes_.end() - kGuard, bytes_.end(), canary);
-  }
-
- private:
-  std::size_t size_;
-  Bytes bytes_;
-};
-
-Bytes with_slack(Bytes bytes) {
-  bytes.resize(bytes.size() + kSlack, 0xEE);
-  return bytes;
-}
-
-class Random {
- public:
-  explicit Random(unsigned seed) : engine_(seed) {}
-  std::size_t below(std::size_t n) {
-    return std::uniform_int_distribution<std::size_t>(0, n - 1)(engine_);
-  }
-  bool chance(double p) { return std::bernoulli_distribution(p)(engine_); }
-  std::uint8_t byte() { return static_cast<std::uint8_t>(below(256)); }
-  int geometric(double p) { return std::geometric_distribution<int>(p)(engine_); }
-  Bytes bytes(std::size_t n) {
-    Bytes out(n);
-    for (std::uint8_t& b : out)
-      b = byte();
-    return out;
-  }
-
- private:
-  std::mt19937 engine_;
-};
-
-/// Frequencies that sum to 256; some tables are steep, some have no room for escapes.
-void fill_freqs(RansTable& table, bool escapes, Random& random) {
-  const auto n = static_cast<std::size_t>(table.n);
-  int left = 256 - table.n - (escapes ? 1 : 0);
-  for (std::size_t i = 0; i < n; ++i)
-    table.freqs[i] = 1;
-  table.freqs[n] = escapes ? 1 : 0;
-  const bool steep = random.chance(0.3);
-  while (left > 0) {
-    const std::size_t i = steep ? 0 : random.below(n + (escapes ? 1 : 0));
-    const int room = std::min(left, 255 - table.freqs[i]);
-    const int add =
-        room == 0 ? 0 : 1 + static_cast<int>(random.below(static_cast<std::size_t>(room)));
-    table.freqs[i] = static_cast<std::uint8_t>(table.freqs[i] + add);
-    left -= add;
-    if (room == 0 && steep) break;
-  }
-  for (std::size_t i = n - 1; left > 0; --i, --left)  // when the steep one is full
-    ++table.freqs[i];
-}
-
-RansTable random_table(bool escapes, Random& random) {
-  RansTable table;
-  table.pair = random.chance(0.3);
-  table.shift = table.pair ? 0 : static_cast<int>(random.below(3));
-  table.escape_form = static_cast<int>(random.below(3));
-  table.base = random.byte();
-  const std::size_t most = std::min<std::size_t>(63, 256U >> table.shift);
-  table.n = static_cast<int>(2 + random.below(random.chance(0.5) ? 13 : most - 2));
-  std::array<std::uint8_t, 64> order{};
-  for (std::size_t i = 0; i < 64; ++i)
-    order[i] = static_cast<std::uint8_t>(i);
-  for (std::size_t i = 63; i > 0; --i)
-    std::swap(order[i], order[random.below(i + 1)]);
-  if (table.pair) std::copy_n(order.begin(), table.n, table.pairs.begin());
-  fill_freqs(table, escapes, random);
-  return table;
-}
+class SimdRans : public SimdKernels {};
 
 /// Symbols that the table mostly lists; with `escapes`, some that it does not.
 Bytes random_symbols(const RansTable& table, std::size_t chunks, bool escapes, Random& random) {
@@ -233,15 +139,9 @@ std::string text(const RansTable& table, std::size_t chunks) {
          std::to_string(table.n) + " chunks " + std::to_string(chunks);
 }
 
-class SimdKernels : public testing::TestWithParam<NamedKernels> {
- protected:
-  const CodecKernels& simd() const { return *GetParam().kernels; }
-  const CodecKernels& scalar() const { return kScalarKernels; }
-};
-
 constexpr std::size_t kChunkCounts[] = {1, 2, 3, 4, 17, 130};
 
-TEST_P(SimdKernels, EncodeLikeTheScalarOnes) {
+TEST_P(SimdRans, EncodeLikeTheScalarOnes) {
   Random random(1);
   for (int round = 0; round < 200; ++round) {
     const bool escapes = random.chance(0.7);
@@ -260,7 +160,7 @@ TEST_P(SimdKernels, EncodeLikeTheScalarOnes) {
   }
 }
 
-TEST_P(SimdKernels, DividesEveryStateByEveryFrequency) {
+TEST_P(SimdRans, DividesEveryStateByEveryFrequency) {
   // A table of two indices with frequencies f and 256 - f, long runs of either: the states pass
   // through all that a lane can hold.
   Random random(2);
@@ -277,14 +177,14 @@ TEST_P(SimdKernels, DividesEveryStateByEveryFrequency) {
   }
 }
 
-TEST_P(SimdKernels, EscapeWithoutRoomDoesNotTrap) {
+TEST_P(SimdRans, EscapeWithoutRoomDoesNotTrap) {
   Random random(3);
   const RansTable table = random_table(false, random);
   const Bytes symbols = random.bytes(kChunk * 9);
   EXPECT_EQ(encode(simd(), table, symbols).escapes, encode(scalar(), table, symbols).escapes);
 }
 
-TEST_P(SimdKernels, DecodeOneToFourTiles) {
+TEST_P(SimdRans, DecodeOneToFourTiles) {
   Random random(4);
   for (int round = 0; round < 150; ++round) {
     const bool escapes = random.chance(0.7);
@@ -335,7 +235,7 @@ void damage(Encoded& tile, Random& random) {
   }
 }
 
-TEST_P(SimdKernels, SameVerdictOnDamage) {
+TEST_P(SimdRans, SameVerdictOnDamage) {
   Random random(5);
   int sound = 0;
   int refused = 0;
@@ -359,7 +259,7 @@ TEST_P(SimdKernels, SameVerdictOnDamage) {
 }
 
 /// States that hold no stream at all take as many renorm bytes and escapes as they like.
-TEST_P(SimdKernels, NoiseStaysInside) {
+TEST_P(SimdRans, NoiseStaysInside) {
   Random random(6);
   for (int round = 0; round < 300; ++round) {
     const RansTable table = random_table(true, random);
@@ -379,127 +279,9 @@ TEST_P(SimdKernels, NoiseStaysInside) {
   }
 }
 
-TEST_P(SimdKernels, Escapes) {
-  Random random(7);
-  for (std::size_t count = 0; count < 300; ++count) {
-    const RansTable table = random_table(true, random);
-    DecodeTable expanded;
-    expand(table, expanded);
-    Bytes codes = random.bytes(count);
-    for (std::uint8_t& c : codes)
-      if (random.chance(0.7)) c = static_cast<std::uint8_t>(c % 20);
-    const Bytes padded = with_slack(codes);
-
-    const auto pack = [&](const CodecKernels& kernels) {
-      if (table.escape_form == 0) return codes;
-      Guarded section(4 * count + kSlack);
-      const std::size_t bytes =
-          kernels.pack_escapes(table.escape_form, padded.data(), count, section.data());
-      EXPECT_TRUE(section.intact());
-      return Bytes(section.data(), section.data() + bytes);
-    };
-    Bytes section = pack(scalar());
-    ASSERT_EQ(pack(simd()), section) << count;
-
-    const auto unpack = [&](const CodecKernels& kernels) {
-      Guarded out(count + kSlack);
-      const Bytes input = with_slack(section);
-      const bool good =
-          kernels.expand_escapes(&expanded, input.data(), section.size(), count, out.data());
-      EXPECT_TRUE(out.intact());
-      return good ? Bytes(out.data(), out.data() + count) : Bytes{1, 2, 3};
-    };
-    ASSERT_EQ(unpack(simd()), unpack(scalar())) << count << " form " << table.escape_form;
-    if (table.escape_form == 0 || section.empty()) continue;
-    section[random.below(section.size())] = random.byte();  // mostly another number of extras
-    ASSERT_EQ(unpack(simd()), unpack(scalar())) << count << " form " << table.escape_form;
-  }
-}
-
-TEST_P(SimdKernels, FastTier) {
-  Random random(8);
-  for (int round = 0; round < 200; ++round) {
-    const std::size_t blocks = random.below(20);
-    const std::uint8_t base = random.byte();
-    Bytes symbols(128 * blocks);
-    const double outliers = round % 10 == 0 ? 0.9 : 0.05;
-    for (std::uint8_t& s : symbols)
-      s = random.chance(outliers) ? random.byte()
-                                  : static_cast<std::uint8_t>(base + random.below(17) + 248);
-    const auto coded = [&](const CodecKernels& kernels) {
-      Guarded codes(64 * blocks);
-      Guarded escapes(128 * blocks + kSlack);
-      const std::size_t n =
-          kernels.encode_nibbles(symbols.data(), blocks, base, codes.data(), escapes.data());
-      EXPECT_TRUE(codes.intact() && escapes.intact());
-      return std::pair(codes.value(), Bytes(escapes.data(), escapes.data() + n));
-    };
-    auto [codes, escapes] = coded(scalar());
-    ASSERT_EQ(coded(simd()), std::pair(codes, escapes));
-
-    const auto decoded = [&](const CodecKernels& kernels) {
-      Guarded out(128 * blocks);
-      const Bytes input = with_slack(escapes);
-      const bool good = kernels.decode_nibbles(codes.data(), blocks, base, input.data(),
-                                               escapes.size(), out.data());
-      EXPECT_TRUE(out.intact());
-      return good ? out.value() : Bytes{1, 2, 3};
-    };
-    ASSERT_EQ(decoded(simd()), symbols);
-    if (blocks > 0 && round % 2 == 0) codes[random.below(codes.size())] = random.byte();
-    if (round % 3 == 0) escapes.resize(random.below(escapes.size() + 1));
-    ASSERT_EQ(decoded(simd()), decoded(scalar()));
-  }
-}
-
-TEST_P(SimdKernels, Transforms) {
-  Random random(9);
-  for (std::size_t count = 0; count < 300; ++count) {
-    for (const int size : {2, 4}) {
-      const auto width = static_cast<std::size_t>(size);
-      const Bytes in = random.bytes(width * count);
-      const auto split = [&](const CodecKernels& kernels) {
-        Guarded symbols(count);
-        Guarded low((width - 1) * count);
-        kernels.split_floats(in.data(), count, size, symbols.data(), low.data());
-        EXPECT_TRUE(symbols.intact() && low.intact());
-        return std::pair(symbols.value(), low.value());
-      };
-      const auto [symbols, low] = split(scalar());
-      ASSERT_EQ(split(simd()), std::pair(symbols, low)) << count << " of " << size;
-      Guarded out(width * count);
-      simd().merge_floats(symbols.data(), low.data(), count, size, out.data());
-      ASSERT_EQ(out.value(), in) << count << " of " << size;
-      ASSERT_TRUE(out.intact());
-    }
-    const Bytes in = random.bytes(count);
-    const auto split = [&](const CodecKernels& kernels) {
-      Guarded symbols(2 * count);
-      kernels.split_nibbles(in.data(), count, symbols.data());
-      EXPECT_TRUE(symbols.intact());
-      return symbols.value();
-    };
-    ASSERT_EQ(split(simd()), split(scalar())) << count;
-    const Bytes noise = random.bytes(2 * count);  // only the low four bits count
-    const auto merge = [&](const CodecKernels& kernels) {
-      Guarded out(count);
-      kernels.merge_nibbles(noise.data(), count, out.data());
-      EXPECT_TRUE(out.intact());
-      return out.value();
-    };
-    ASSERT_EQ(merge(simd()), merge(scalar())) << count;
-  }
-}
-
-std::vector<NamedKernels> variants() {
-  std::vector<NamedKernels> all = available_kernels();
-  all.erase(all.begin());  // the scalar ones
-  return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(Codec, SimdKernels, testing::ValuesIn(variants()),
+INSTANTIATE_TEST_SUITE_P(Codec, SimdRans, testing::ValuesIn(simd_variants()),
                          [](const auto& entry) { return std::string(entry.param.name); });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SimdKernels);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SimdRans);
 
 }  // namespace
 }  // namespace pare::codec::detail
