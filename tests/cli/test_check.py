@@ -64,6 +64,14 @@ def exporters():
     return [entry["id"] for entry in listing["exporters"]]
 
 
+@pytest.mark.parametrize(("layout", "holds"), [("ascend", ", 42 quantized linears in 1 weight file"), ("gguf", "")])
+def test_the_heading_counts_what_there_is(quantize, layout, holds):
+    """A GGUF file is told by its rules: there are no weight files to count."""
+    folder = quantize("--scheme", "w8a16", "--format", layout, calib=None)
+    heading = run_check(folder).stdout.decode().splitlines()[0]
+    assert heading == f"{folder}: layout {layout}{holds}"
+
+
 def test_every_layout_of_every_scheme_keeps_the_rules(demo_model, demo_calib, tmp_path):
     """Schemes that a layout refuses are no output; every other output must pass."""
     calib = tmp_path / "calib.jsonl"
