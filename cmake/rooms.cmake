@@ -1,13 +1,20 @@
-# pare_room(name ROOMS … LINKS … PLUGINS …): one static library per folder of src/.
-# PLUGINS names sub-folders whose every .cpp must stand as one line in `<folder>/<plugin>.def`;
-# configuring fails where file and line disagree, so neither can be forgotten.
+# pare_room(name ROOMS … LINKS … LISTS …): one static library per folder of src/, sub-folders
+# included. LISTS names plug-ins as `list=pattern`: every .cpp that the pattern finds must stand as
+# one line in `<room>/<list>.def`; configuring fails where file and line disagree, so neither can
+# be forgotten. A line names the part of the file's name that stands for the pattern's last star.
 function(pare_room name)
-  cmake_parse_arguments(arg "" "" "ROOMS;LINKS;PLUGINS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
-  foreach(plugin IN LISTS arg_PLUGINS)
-    file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/${plugin}/*.cpp)
-    pare_check_plugin_list(${CMAKE_SOURCE_DIR}/src/${name}/${plugin}.def ${entries})
-    list(APPEND sources ${entries})
+  cmake_parse_arguments(arg "" "" "ROOMS;LINKS;LISTS" ${ARGN})
+  set(folder ${CMAKE_SOURCE_DIR}/src/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  foreach(list IN LISTS arg_LISTS)
+    string(REGEX MATCH "^([a-z_]+)=(.*/)?([a-z_]*)\\*$" matched "${list}")
+    if(NOT matched)
+      message(FATAL_ERROR "${list}: a list is written as name=folder/prefix*")
+    endif()
+    set(prefix ${CMAKE_MATCH_3})
+    set(def_file ${folder}/${CMAKE_MATCH_1}.def)
+    file(GLOB entries CONFIGURE_DEPENDS ${folder}/${CMAKE_MATCH_2}${prefix}*.cpp)
+    pare_check_plugin_list(${def_file} "${prefix}" ${entries})
   endforeach()
   pare_apply_isa_flags(sources ${sources})
   add_library(pare_${name} STATIC ${sources})
@@ -16,7 +23,7 @@ function(pare_room name)
   target_link_libraries(pare_${name} PUBLIC ${arg_ROOMS} ${arg_LINKS})
 endfunction()
 
-function(pare_check_plugin_list def_file)
+function(pare_check_plugin_list def_file prefix)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${def_file})
   file(STRINGS ${def_file} lines REGEX "^PARE_[A-Z_]+\\(")
   set(listed)
@@ -27,6 +34,7 @@ function(pare_check_plugin_list def_file)
   set(present)
   foreach(source IN LISTS ARGN)
     get_filename_component(stem ${source} NAME_WE)
+    string(REGEX REPLACE "^${prefix}" "" stem "${stem}")
     list(APPEND present ${stem})
   endforeach()
   list(SORT listed)

@@ -3,7 +3,7 @@
 
 #include "codec/codec.h"
 #include "core/params.h"
-#include "pipeline/pseudo_sparse.h"
+#include "pipeline/pack/pseudo_sparse.h"
 #include "verb.h"
 
 #include <cstddef>

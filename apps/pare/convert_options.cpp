@@ -19,8 +19,8 @@ bool has_param(std::span<const ParamSpec> specs, std::string_view name) {
 
 std::vector<ParamSpec> collect_params() {
   std::vector<ParamSpec> all;
-  for (const export_::Exporter* exporter : export_::exporters()) {
-    for (const ParamSpec& spec : exporter->params) {
+  for (const layout::Layout* layout : layout::layouts()) {
+    for (const ParamSpec& spec : layout->params) {
       if (!has_param(all, spec.name)) all.push_back(spec);
     }
   }
@@ -39,7 +39,7 @@ void keep_freed_memory() {
 
 io::Json done_event(const pipeline::ConvertSource& source, const pipeline::ConvertJob& job,
                     const pipeline::ConvertResult& result) {
-  const pipeline::ConvertProof& proof = result.proof;
+  const pipeline::ConvertVerdict& proof = result.proof;
   return {{"out", job.out.string()},
           {"from", source.layout},
           {"to", job.to->id},
@@ -63,7 +63,7 @@ std::span<const ParamSpec> layout_params() {
   return kAll;
 }
 
-void refuse_params_of_others(const ParamMap& params, const export_::Exporter& to) {
+void refuse_params_of_others(const ParamMap& params, const layout::Layout& to) {
   for (const ParamSpec& spec : layout_params()) {
     if (!params.given(spec.name) || has_param(to.params, spec.name)) continue;
     throw Error(ErrorCode::bad_option_value,

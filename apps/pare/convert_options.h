@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/params.h"
-#include "pipeline/convert.h"
+#include "pipeline/convert/convert.h"
 #include "verb.h"
 
 #include <span>
@@ -13,7 +13,7 @@ namespace pare::app {
 std::span<const ParamSpec> layout_params();
 
 /// Refuses parameters that belong to other layouts. Errors: bad_option_value.
-void refuse_params_of_others(const ParamMap& params, const export_::Exporter& to);
+void refuse_params_of_others(const ParamMap& params, const layout::Layout& to);
 
 /// Converts, and shows and reports what was done.
 int run_conversion(Session& session, const pipeline::ConvertSource& source,

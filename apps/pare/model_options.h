@@ -4,7 +4,7 @@
 #include "core/params.h"
 #include "core/stopwatch.h"
 #include "io/json.h"
-#include "pipeline/open_model.h"
+#include "pipeline/open/open_model.h"
 #include "verb.h"
 
 #include <string>

@@ -5,7 +5,7 @@
 #include "core/params.h"
 #include "eval/perplexity.h"
 #include "io/json.h"
-#include "pipeline/open_model.h"
+#include "pipeline/open/open_model.h"
 #include "verb.h"
 
 #include <array>

@@ -1,8 +1,8 @@
 // pare compress: the weights of a folder, smaller and without loss.
 #include "codec_options.h"
 #include "param_options.h"
-#include "pipeline/compress.h"
-#include "pipeline/job.h"
+#include "pipeline/pack/compress.h"
+#include "pipeline/quantize/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>

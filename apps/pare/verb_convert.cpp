@@ -18,7 +18,7 @@ struct Options {
 };
 
 int run(Session& session, Options& options) {
-  options.job.to = &export_::find_exporter(options.to);
+  options.job.to = &layout::find_layout(options.to);
   refuse_params_of_others(options.job.params, *options.job.to);
   const pipeline::ConvertSource source = pipeline::open_quantized(options.model);
   return run_conversion(session, source, options.job);

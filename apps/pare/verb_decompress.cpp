@@ -1,6 +1,6 @@
 // pare decompress: every original file of a packed folder.
-#include "pipeline/compress.h"
-#include "pipeline/job.h"
+#include "pipeline/pack/compress.h"
+#include "pipeline/quantize/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>

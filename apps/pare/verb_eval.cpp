@@ -1,9 +1,9 @@
 // pare eval: perplexity of one model, or its logits.
 #include "core/error.h"
-#include "formats/npy_rows_writer.h"
+#include "containers/npy/rows_writer.h"
 #include "model_options.h"
 #include "param_options.h"
-#include "text/dataset.h"
+#include "text/datasets/dataset.h"
 #include "text_windows.h"
 
 #include <fmt/format.h>
@@ -59,7 +59,7 @@ void write_logits(Session& session, const pipeline::OpenModel& model, const Opti
   text::DatasetOptions request;
   request.file = options.values.text("input_ids");
   const text::Dataset data = text::load_dataset(request, nullptr, vocabulary);
-  formats::NpyRowsWriter writer(out, data.tokens(), vocabulary);
+  containers::NpyRowsWriter writer(out, data.tokens(), vocabulary);
   eval::logits_of(session.ctx, model.model(), data.sequences,
                   [&](MatrixView<const float> rows) { writer.write(rows); });
   writer.finish();

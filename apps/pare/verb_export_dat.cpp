@@ -2,8 +2,8 @@
 #include "codec_options.h"
 #include "core/params.h"
 #include "param_options.h"
-#include "pipeline/export_dat.h"
-#include "pipeline/job.h"
+#include "pipeline/pack/export_dat.h"
+#include "pipeline/quantize/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>

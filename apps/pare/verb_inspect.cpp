@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "pipeline/inspect.h"
-#include "pipeline/job.h"
+#include "pipeline/inspect/inspect.h"
+#include "pipeline/quantize/job.h"
 #include "verb.h"
 
 namespace pare::app {
@@ -40,7 +40,7 @@ io::Json to_json(const Inspection& in) {
     json["packed"] = {{"original_bytes", in.packed->original_bytes},
                       {"packed_bytes", in.packed->packed_bytes}};
   }
-  for (const formats::TensorInfo& t : in.source->tensors()) {
+  for (const containers::TensorInfo& t : in.source->tensors()) {
     json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
                                {"shape", t.shape.dims()}});
   }
@@ -81,7 +81,7 @@ void show_packed(Console& console, const Inspection& in) {
 
 void show_tensors(Console& console, const Inspection& in, bool names) {
   std::map<std::string, std::pair<std::size_t, std::size_t>> by_type;
-  for (const formats::TensorInfo& t : in.source->tensors()) {
+  for (const containers::TensorInfo& t : in.source->tensors()) {
     auto& [count, bytes] = by_type[std::string(name_of(t.dtype))];
     ++count;
     bytes += t.nbytes();
@@ -101,7 +101,7 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
     console.result(fmt::format("  quantized  {}, {}", in.quantized, pipeline::human_bytes(in.bytes)));
   }
   if (!names) return;
-  for (const formats::TensorInfo& t : in.source->tensors()) {
+  for (const containers::TensorInfo& t : in.source->tensors()) {
     console.result(fmt::format("    {:<56} {:<5} {}", t.name, name_of(t.dtype), t.shape.text()));
   }
 }

@@ -3,8 +3,8 @@
 #include "core/error.h"
 #include "core/params.h"
 #include "eval/perplexity.h"
-#include "export/exporter.h"
-#include "formats/tensor_source.h"
+#include "layouts/layout.h"
+#include "containers/tensor_source.h"
 #include "io/json.h"
 #include "model/architecture.h"
 #include "quant/method.h"
@@ -28,7 +28,7 @@ struct Entry {
   std::string_view id;
   std::string_view summary;
   std::span<const ParamSpec> params = {};
-  std::string_view paper = {};
+  std::string_view source = {};
   std::string_view source = {};
   std::span<const std::string_view> layouts = {};
   std::span<const std::string_view> targets = {};
@@ -46,14 +46,14 @@ Entries from_table(const Table& table) {
 Entries methods() {
   Entries entries;
   for (const quant::Method* m : quant::methods()) {
-    entries.push_back({m->id, m->summary, m->params, m->paper});
+    entries.push_back({m->id, m->summary, m->params, m->source});
   }
   return entries;
 }
 
-Entries exporters() {
+Entries layouts() {
   Entries entries;
-  for (const export_::Exporter* e : export_::exporters()) {
+  for (const layout::Layout* e : layout::layouts()) {
     entries.push_back({e->id, e->summary, e->params});
   }
   return entries;
@@ -109,9 +109,9 @@ constexpr std::array kKinds = {
     Kind{"methods", "methods: how a weight becomes codes", methods},
     Kind{"archs", "archs: architectures that can be run",
          [] { return from_table(model::architectures()); }},
-    Kind{"exporters", "exporters: layouts that can be written and read back", exporters},
+    Kind{"exporters", "exporters: layouts that can be written and read back", layouts},
     Kind{"readers", "readers: checkpoint containers",
-         [] { return from_table(formats::readers()); }},
+         [] { return from_table(containers::readers()); }},
     Kind{"tokenizers", "tokenizers: kinds of tokenizer files",
          [] { return from_table(text::tokenizer_kinds()); }},
     Kind{"protocols", "protocols: how perplexity is measured", protocols},
@@ -145,7 +145,7 @@ io::Json as_json(const Entries& entries) {
   io::Json list = io::Json::array();
   for (const Entry& entry : entries) {
     io::Json object = {{"id", entry.id}, {"summary", entry.summary}};
-    if (!entry.paper.empty()) object["paper"] = entry.paper;
+    if (!entry.source.empty()) object["paper"] = entry.source;
     if (!entry.source.empty()) object["source"] = entry.source;
     if (!entry.layouts.empty()) object["layouts"] = entry.layouts;
     if (!entry.targets.empty()) object["targets"] = entry.targets;

@@ -42,7 +42,7 @@ void refuse_file(const std::filesystem::path& out) {
                         (out.parent_path() / out.stem()).string()));
 }
 
-void check_bits(const Options& options, const export_::QuantizedCheckpoint& checkpoint) {
+void check_bits(const Options& options, const layout::QuantizedCheckpoint& checkpoint) {
   if (!options.values.given("w_bit")) return;
   const auto asked = static_cast<int>(options.values.integer("w_bit"));
   for (const std::string& name : checkpoint.linears()) {
@@ -60,7 +60,7 @@ void check_bits(const Options& options, const export_::QuantizedCheckpoint& chec
 int run(Session& session, Options& options) {
   refuse_file(options.job.out);
   const bool awq = options.values.text("target_tool") == "awq";
-  options.job.to = &export_::find_exporter(awq ? "autoawq" : "gptq");
+  options.job.to = &layout::find_layout(awq ? "autoawq" : "gptq");
   refuse_params_of_others(options.job.params, *options.job.to);
   const pipeline::ConvertSource source =
       pipeline::open_ascend_files(options.model, options.description);

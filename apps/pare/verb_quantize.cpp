@@ -3,11 +3,11 @@
 #include <string>
 
 #include "param_options.h"
-#include "pipeline/code_sample.h"
-#include "pipeline/plan.h"
-#include "pipeline/quantize.h"
-#include "pipeline/recipe.h"
-#include "pipeline/report.h"
+#include "pipeline/quantize/code_sample.h"
+#include "pipeline/quantize/plan.h"
+#include "pipeline/quantize/quantize.h"
+#include "pipeline/quantize/recipe.h"
+#include "pipeline/quantize/report.h"
 #include "verb.h"
 
 namespace pare::app {
@@ -21,7 +21,7 @@ struct Options {
 
 io::Json plan_event(const pipeline::Plan& plan) {
   io::Json event = {{"model", plan.model_label},
-                    {"scheme", plan.intent.scheme.text()},
+                    {"scheme", plan.spec.scheme.text()},
                     {"linears", plan.linears.size()},
                     {"quantized", plan.quantized_count()},
                     {"input_bytes", plan.input_bytes},

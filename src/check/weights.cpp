@@ -2,7 +2,7 @@
 
 #include "check/json_view.h"
 #include "core/error.h"
-#include "formats/packed_manifest.h"
+#include "containers/packed/manifest.h"
 
 #include <fmt/format.h>
 
@@ -23,9 +23,9 @@ WeightFile read_file(const fs::path& folder, const std::string& name) {
   file.name = name;
   try {
     file.bytes = std::make_unique<io::MappedFile>(folder / name);
-    formats::SafetensorsHeader header =
-        formats::parse_safetensors_header(file.bytes->bytes(), name);
-    file.packed = formats::is_packed(header);
+    containers::SafetensorsHeader header =
+        containers::parse_safetensors_header(file.bytes->bytes(), name);
+    file.packed = containers::is_packed(header);
     file.metadata = std::move(header.metadata);
     file.entries = std::move(header.entries);
     file.bytes->release(0, header.header_bytes);
@@ -84,7 +84,7 @@ void choose_files(Weights& weights) {
 void collect_tensors(Weights& weights) {
   for (const WeightFile& file : weights.files) {
     if (!file.chosen) continue;
-    for (const formats::SafetensorsEntry& entry : file.entries) {
+    for (const containers::SafetensorsEntry& entry : file.entries) {
       const StoredTensor tensor{entry.info, &file, entry.begin, entry.end};
       const auto [place, fresh] = weights.tensors.emplace(entry.info.name, tensor);
       if (fresh) continue;

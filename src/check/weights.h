@@ -2,7 +2,7 @@
 // and no exception.
 #pragma once
 
-#include "formats/safetensors_header.h"
+#include "containers/safetensors/header.h"
 #include "io/file.h"
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct WeightFile {
   std::string name;
   std::string problem;  // why its header cannot be read; "" when it can
   std::map<std::string, std::string> metadata;
-  std::vector<formats::SafetensorsEntry> entries;
+  std::vector<containers::SafetensorsEntry> entries;
   bool packed = false;  // made by `pare compress`
   bool chosen = true;   // part of the checkpoint, as the index says where there is one
   std::unique_ptr<io::MappedFile> bytes;
@@ -36,7 +36,7 @@ struct WeightIndex {
 };
 
 struct StoredTensor {
-  formats::TensorInfo info;
+  containers::TensorInfo info;
   const WeightFile* file = nullptr;
   std::size_t begin = 0;  // bytes from the start of the file
   std::size_t end = 0;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "kernels/gemm.h"
-#include "kernels/gemm_kernels.h"
-#include "kernels/row_kernels.h"
+#include "kernels/variants/gemm_kernels.h"
+#include "kernels/variants/row_kernels.h"
 
 #include <span>
 #include <string_view>

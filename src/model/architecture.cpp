@@ -124,10 +124,10 @@ namespace {
 /// Checks tensors one by one and remembers which were asked for.
 class TensorChecker {
  public:
-  explicit TensorChecker(const formats::TensorSource& source) : source_(source) {}
+  explicit TensorChecker(const containers::TensorSource& source) : source_(source) {}
 
   void need(const std::string& name, const Shape& shape) {
-    const formats::TensorInfo* info = source_.find(name);
+    const containers::TensorInfo* info = source_.find(name);
     if (info == nullptr) fail_missing(name, shape);
     seen_.insert(name);
     if (info->shape != shape) {
@@ -159,7 +159,7 @@ class TensorChecker {
 
   void refuse_leftovers() const {
     std::vector<std::string> left;
-    for (const formats::TensorInfo& info : source_.tensors()) {
+    for (const containers::TensorInfo& info : source_.tensors()) {
       if (!seen_.contains(info.name) && !is_recomputed_buffer(info.name)) left.push_back(info.name);
     }
     if (left.empty()) return;
@@ -175,14 +175,14 @@ class TensorChecker {
  private:
   [[noreturn]] void fail_missing(const std::string& name, const Shape& shape) const {
     std::vector<std::string> known;
-    for (const formats::TensorInfo& info : source_.tensors()) known.push_back(info.name);
+    for (const containers::TensorInfo& info : source_.tensors()) known.push_back(info.name);
     const std::string near = closest_match(name, known);
     throw Error(ErrorCode::tensor_missing, fmt::format("{} {}", name, shape.text()))
         .hint(near.empty() ? "config.json describes a tensor that no weight file holds"
                            : fmt::format("the nearest name in the files is {}", near));
   }
 
-  const formats::TensorSource& source_;
+  const containers::TensorSource& source_;
   std::set<std::string> seen_;
 };
 
@@ -199,7 +199,7 @@ void check_block(TensorChecker& checker, const ModelConfig& config, const BlockN
 
 }  // namespace
 
-void check_tensors(const ModelGraph& graph, const formats::TensorSource& source) {
+void check_tensors(const ModelGraph& graph, const containers::TensorSource& source) {
   const ModelConfig& config = graph.config;
   TensorChecker checker(source);
   const Shape vocabulary{config.vocab_size, config.hidden_size};

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "formats/tensor_source.h"
+#include "containers/tensor_source.h"
 #include "model/graph.h"
 
 namespace pare::model {
@@ -49,7 +49,7 @@ ModelGraph read_graph(const std::filesystem::path& folder);
 /// Checks every tensor that the graph needs against the source: presence, shape, float type; and
 /// that nothing is left over except buffers that are recomputed.
 /// Errors: tensor_missing, tensor_mismatch (with both shapes), bad_config (tensors left over).
-void check_tensors(const ModelGraph& graph, const formats::TensorSource& source);
+void check_tensors(const ModelGraph& graph, const containers::TensorSource& source);
 
 /// Buffers of checkpoints that carry no information (inverse rotary frequencies and masks).
 bool is_recomputed_buffer(std::string_view tensor_name) noexcept;

@@ -10,7 +10,7 @@
 
 #include "core/context.h"
 #include "core/tensor.h"
-#include "formats/tensor_source.h"
+#include "containers/tensor_source.h"
 #include "quant/scheme.h"
 
 namespace pare::model {
@@ -53,7 +53,7 @@ class WeightSource {
 /// The weights of a float checkpoint.
 class FloatWeights final : public WeightSource {
  public:
-  explicit FloatWeights(const formats::TensorSource& source) : source_(source) {}
+  explicit FloatWeights(const containers::TensorSource& source) : source_(source) {}
 
   LinearWeights linear(const Context& ctx, const std::string& module) const override;
   TensorView tensor(const std::string& name) const override { return source_.read(name); }
@@ -65,7 +65,7 @@ class FloatWeights final : public WeightSource {
   void release(const std::string& name) const noexcept override;
 
  private:
-  const formats::TensorSource& source_;
+  const containers::TensorSource& source_;
 };
 
 /// Another source with some of its tensors replaced, or joined, by tensors in memory.

@@ -18,7 +18,7 @@ enum class Needs { weights_only, activation_stats, gram };
 struct Method {
   std::string_view id;
   std::string_view summary;
-  std::string_view paper;
+  std::string_view source;
   Needs needs;
   std::span<const ParamSpec> params;
   /// "" when the scheme can be done, else the reason it cannot.

@@ -40,7 +40,7 @@ void allocate(QuantizedLinear& q) {
   q.scales.assign(static_cast<std::size_t>(scales), 0.0F);
   q.zeros.assign(static_cast<std::size_t>(scales), 0.0F);
   q.row_scales.assign(
-      q.scheme.grid == WeightGrid::two_stage ? static_cast<std::size_t>(q.out) : 0, 0.0F);
+      q.scheme.grid == CodeForm::two_stage ? static_cast<std::size_t>(q.out) : 0, 0.0F);
   const auto codes = static_cast<std::size_t>(q.out * q.in);
   q.codes.clear();
   q.codes.reserve(codes);

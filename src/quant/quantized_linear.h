@@ -1,4 +1,4 @@
-// The narrow waist: one quantized linear layer, filled by methods, emptied by exporters.
+// The narrow waist: one quantized linear layer, filled by methods, emptied by layouts.
 #pragma once
 
 #include "core/context.h"

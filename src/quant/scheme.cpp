@@ -14,20 +14,20 @@ namespace {
 
 constexpr std::array kNamedSchemes = {
     NamedScheme{"w8a8", "8-bit weights, 8-bit activations with one scale from calibration", 8,
-                Activations::static_tensor, WeightGrid::uniform, "W8A8", "minmax"},
+                Activations::static_tensor, CodeForm::uniform, "W8A8", "minmax"},
     NamedScheme{"w8a8-dynamic", "8-bit weights, 8-bit activations scaled per token at run time", 8,
-                Activations::dynamic_token, WeightGrid::uniform, "W8A8_DYNAMIC", "minmax"},
+                Activations::dynamic_token, CodeForm::uniform, "W8A8_DYNAMIC", "minmax"},
     NamedScheme{"w8a8s",
                 "sparse: weights on a 4-bit grid with a few 8-bit outliers, 8-bit activations; "
                 "made to be compressed",
-                8, Activations::static_tensor, WeightGrid::outliers, "W8A8S", "co-sparse"},
+                8, Activations::static_tensor, CodeForm::outliers, "W8A8S", "co-sparse"},
     NamedScheme{"w8a16", "8-bit weights, float activations", 8, Activations::none,
-                WeightGrid::uniform, "W8A16", "minmax"},
+                CodeForm::uniform, "W8A16", "minmax"},
     NamedScheme{"w4a16", "4-bit weights, float activations", 4, Activations::none,
-                WeightGrid::uniform, "W4A16", "minmax"},
+                CodeForm::uniform, "W4A16", "minmax"},
     NamedScheme{"w4a8-dynamic",
                 "4-bit weights with two stages of scales, 8-bit activations scaled per token", 4,
-                Activations::dynamic_token, WeightGrid::two_stage, "W4A8_DYNAMIC", "two-stage"},
+                Activations::dynamic_token, CodeForm::two_stage, "W4A8_DYNAMIC", "two-stage"},
 };
 
 const NamedScheme* named_scheme_of(const Scheme& scheme) noexcept {
@@ -71,9 +71,9 @@ const NamedScheme& find_named_scheme(std::string_view id) {
   throw std::move(error).hint(fmt::format("the schemes are {}", fmt::join(known, ", ")));
 }
 
-std::string_view ascend_type_of(const Scheme& scheme) noexcept {
+std::string_view scheme_tag_of(const Scheme& scheme) noexcept {
   const NamedScheme* named = named_scheme_of(scheme);
-  return named == nullptr ? std::string_view{} : named->ascend_type;
+  return named == nullptr ? std::string_view{} : named->scheme_tag;
 }
 
 std::string named_scheme_choices() {

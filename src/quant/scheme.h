@@ -17,7 +17,7 @@ enum class Activations {
 };
 
 /// How codes stand for weights.
-enum class WeightGrid {
+enum class CodeForm {
   uniform,   // code * scale
   outliers,  // sparse: most weights on a 4-bit grid, a few outliers on the int8 grid of the same scale
   two_stage  // code * group scale * row scale; group scales are whole numbers
@@ -29,7 +29,7 @@ struct Scheme {
   Granularity granularity = Granularity::channel;
   std::int64_t group_size = 0;  // input columns per scale; only for Granularity::group
   Activations activations = Activations::none;
-  WeightGrid grid = WeightGrid::uniform;
+  CodeForm grid = CodeForm::uniform;
 
   /// Scales per row for a matrix with `in` input columns.
   std::int64_t groups(std::int64_t in) const noexcept {
@@ -54,8 +54,8 @@ struct NamedScheme {
   std::string_view summary;
   int weight_bits;
   Activations activations;
-  WeightGrid grid;
-  std::string_view ascend_type;  // "W8A8_DYNAMIC": the tag in Ascend descriptions
+  CodeForm grid;
+  std::string_view scheme_tag;  // "W8A8_DYNAMIC": the tag in Ascend descriptions
   std::string_view default_method;
 };
 
@@ -64,7 +64,7 @@ std::span<const NamedScheme> named_schemes() noexcept;
 const NamedScheme& find_named_scheme(std::string_view id);
 
 /// The tag of Ascend descriptions; "" when no named scheme has these bits and activations.
-std::string_view ascend_type_of(const Scheme& scheme) noexcept;
+std::string_view scheme_tag_of(const Scheme& scheme) noexcept;
 std::string named_scheme_choices();  // "w8a8|w8a8-dynamic|…"
 
 }  // namespace pare::quant

@@ -31,8 +31,8 @@ std::int64_t piece_rows(std::int64_t out, bool row_by_row) noexcept {
 
 class Search {
  public:
-  Search(const Context& ctx, const SearchProblem& problem, const Recover& recover)
-      : ctx_(ctx), problem_(problem), recover_(recover), channels_(problem.rows.cols) {
+  Search(const Context& ctx, const SearchProblem& problem, const FakeQuantizeWeight& fake_quantize)
+      : ctx_(ctx), problem_(problem), recover_(fake_quantize), channels_(problem.rows.cols) {
     for (const TensorView& weight : problem.weights)
       out_ += weight.shape[0];
     piece_ = piece_rows(out_, problem.row_by_row);
@@ -165,7 +165,7 @@ class Search {
 
   const Context& ctx_;
   const SearchProblem& problem_;
-  const Recover& recover_;
+  const FakeQuantizeWeight& recover_;
   std::int64_t channels_;
   std::int64_t out_ = 0;
   std::int64_t piece_ = 0;
@@ -179,8 +179,8 @@ class Search {
 }  // namespace
 
 float search_alpha(const Context& ctx, const SearchProblem& problem, int intervals,
-                   const Recover& recover) {
-  Search search(ctx, problem, recover);
+                   const FakeQuantizeWeight& fake_quantize) {
+  Search search(ctx, problem, fake_quantize);
   const int count = intervals + 1;
   const float coarse = search.best_of(0, 1, count);
   const auto half = static_cast<float>(1.0 / count);

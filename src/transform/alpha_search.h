@@ -12,7 +12,7 @@
 namespace pare::transform {
 
 /// Turns a float weight [O, D] in place into what its codes will stand for.
-using Recover = std::function<void(const Context& ctx, MatrixView<float> weight)>;
+using FakeQuantizeWeight = std::function<void(const Context& ctx, MatrixView<float> weight)>;
 
 /// One norm's output and the linears that read it.
 struct SearchProblem {
@@ -27,13 +27,13 @@ struct SearchProblem {
 /// Best alpha of two grids in [0, 1]: `intervals` + 1 values over the whole range, then as many
 /// around the best of them; the answer is the best of the second grid, the first of equals.
 ///
-/// Math: for each alpha t = w_max^(1-alpha) / x_max^alpha; W' = recover(W · 1/t);
+/// Math: for each alpha t = w_max^(1-alpha) / x_max^alpha; W' = fake_quantize(W · 1/t);
 ///       X' = int8(X · t), symmetric with one scale; loss = sqrt(sum((X Wᵀ - X' W'ᵀ)^4)).
 /// Source: docs/smoothing.md.
 /// Deviation: a channel with x_max 0 takes part with t = 1, where the reference divides by 0.
 /// Threads: the same result for any number.
 float search_alpha(const Context& ctx, const SearchProblem& problem, int intervals,
-                   const Recover& recover);
+                   const FakeQuantizeWeight& fake_quantize);
 
 /// Products [R, D] · [D, O] that a search with `intervals` comes to.
 constexpr int search_products(int intervals) noexcept { return 2 * (intervals + 1) + 1; }

@@ -72,7 +72,7 @@ SmoothedNorm smooth_norm(const Context& ctx, const SmoothSite& site, const Chann
   if (!settings.alpha.has_value()) {
     const Matrix rows = centred(stats.kept(), map.shift);
     const SearchProblem problem{rows.view(), x_max, w_max, weights, settings.row_by_row};
-    done.alpha = search_alpha(ctx, problem, kSearchIntervals, settings.recover);
+    done.alpha = search_alpha(ctx, problem, kSearchIntervals, settings.fake_quantize);
   }
   map.scale = smooth_scales(x_max, w_max, done.alpha);
   try {

@@ -21,7 +21,7 @@ struct SmoothSettings {
   bool shift = true;           // false where a norm bias has no place: scales only
   std::optional<float> alpha;  // given: no search
   bool row_by_row = true;      // see SearchProblem
-  Recover recover;             // used by the search only
+  FakeQuantizeWeight fake_quantize;             // used by the search only
 };
 
 /// What was done to one norm.

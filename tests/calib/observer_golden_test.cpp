@@ -1,5 +1,5 @@
 // Observers against ranges and counts made with NumPy (tests/golden/generate/make_numerics.py).
-#include "calib/observer_histogram.h"
+#include "calib/observers/histogram.h"
 #include "support/golden_bits.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Observers against the vectors of the reference implementation.
-#include "calib/observer_histogram.h"
+#include "calib/observers/histogram.h"
 #include "quant/affine.h"
 #include "support/oracle.h"
 

@@ -1,7 +1,7 @@
 // Observers and the range score: answers worked out by hand, and samples that try to break them.
 #include "calib/observer.h"
 
-#include "calib/observer_histogram.h"
+#include "calib/observers/histogram.h"
 #include "core/context.h"
 #include "core/error.h"
 #include "core/rng.h"

@@ -1,5 +1,5 @@
 // What rules believe about names: blocks, fused linears, and entries of "ignore".
-#include "check/ct_groups.h"
+#include "check/layouts/ct_groups.h"
 #include "check/module_names.h"
 
 #include <gtest/gtest.h>

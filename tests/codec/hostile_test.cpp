@@ -2,8 +2,8 @@
 // sanitizers too; the buffers here end where the data ends, so that reading further is seen.
 #include "codec/codec.h"
 #include "codec/encoded.h"
-#include "codec/little_endian.h"
-#include "codec/stream_info.h"
+#include "codec/stream/little_endian.h"
+#include "codec/stream/stream_info.h"
 #include "core/error.h"
 #include "io/hash.h"
 #include "support/expect_error.h"

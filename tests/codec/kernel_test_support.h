@@ -2,8 +2,8 @@
 // stay as it was, and every variant beside the scalar one.
 #pragma once
 
-#include "codec/kernel_choice.h"
-#include "codec/rans_table.h"
+#include "codec/rans/kernel_choice.h"
+#include "codec/rans/rans_table.h"
 
 #include <gtest/gtest.h>
 

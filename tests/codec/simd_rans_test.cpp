@@ -1,7 +1,7 @@
 // Every variant of the rANS coder against the scalar one: the same bytes, the same verdict about
 // corrupt input, and nothing written outside.
 #include "codec/kernel_test_support.h"
-#include "codec/quiet_chunks.h"
+#include "codec/stream/quiet_chunks.h"
 
 namespace pare::codec::detail {
 namespace {

@@ -2,8 +2,8 @@
 // writes.
 #include "codec/codec.h"
 #include "codec/encoded.h"
-#include "codec/little_endian.h"
-#include "codec/tile_encoder.h"
+#include "codec/stream/little_endian.h"
+#include "codec/stream/tile_encoder.h"
 #include "io/hash.h"
 #include "support/expect_error.h"
 

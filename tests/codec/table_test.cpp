@@ -1,8 +1,8 @@
 // Tables: how they are chosen, stored, expanded and refused.
 #include "codec/encoded.h"
-#include "codec/quiet_chunks.h"
-#include "codec/rans_table.h"
-#include "codec/table_choice.h"
+#include "codec/stream/quiet_chunks.h"
+#include "codec/rans/rans_table.h"
+#include "codec/stream/table_choice.h"
 #include "support/expect_error.h"
 
 #include <gtest/gtest.h>

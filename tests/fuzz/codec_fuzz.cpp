@@ -2,7 +2,7 @@
 // bytes are: no variant may leave its buffers, and all must agree, on the bytes or on the error.
 // An entry point of libFuzzer; smoke_main.cpp calls it where there is none.
 #include "codec/codec.h"
-#include "codec/kernel_choice.h"
+#include "codec/rans/kernel_choice.h"
 #include "core/error.h"
 #include "fuzz/codec_input.h"
 

@@ -2,13 +2,13 @@
 // pages say.
 #include "core/error.h"
 #include "core/rng.h"
-#include "export/exporter.h"
-#include "formats/safetensors_writer.h"
+#include "layouts/layout.h"
+#include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "model/architecture.h"
-#include "pipeline/open_model.h"
-#include "pipeline/quantize.h"
+#include "pipeline/open/open_model.h"
+#include "pipeline/quantize/quantize.h"
 #include "quant/distortion.h"
 #include "quant/method.h"
 
@@ -217,7 +217,7 @@ TEST_F(HowTo, MethodsParameterIsAJobsParameter) {
                           [](const ParamSpec& s) { return s.name == "clip_steps"; }));
 }
 
-// The exporter, and all three together.
+// The layout, and all three together.
 
 struct Option {
   const char* name;
@@ -246,17 +246,17 @@ TEST_F(HowTo, ExporterReadsBackWhatItWrote) {
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, plan);  // verifies by itself
   EXPECT_EQ(result.outputs.front().files, std::vector<std::string>{"plain.safetensors"});
 
-  const export_::Exporter* exporter = export_::exporter_of(folder_ / "out");
-  ASSERT_NE(exporter, nullptr);
-  EXPECT_EQ(exporter->id, "plain");
-  const auto files = exporter->open(folder_ / "out");
+  const layout::Layout* layout = layout::layout_of(folder_ / "out");
+  ASSERT_NE(layout, nullptr);
+  EXPECT_EQ(layout->id, "plain");
+  const auto files = layout->open(folder_ / "out");
   ASSERT_EQ(files->linears().size(), plan.quantized_count());
   for (const pipeline::LinearResult& meant : result.linears) {
     const auto stored = files->linear(meant.name);
     ASSERT_TRUE(stored.has_value()) << meant.name;
     const quant::QuantizedLinear q =
         quant::find_method("minmax").quantize(ctx, plan.source->read(meant.name + ".weight"),
-                                              plan.intent.scheme, stored->linear.scale_dtype, {});
+                                              plan.spec.scheme, stored->linear.scale_dtype, {});
     EXPECT_EQ(stored->linear.codes, q.codes) << meant.name;
     EXPECT_EQ(stored->linear.scales, q.scales) << meant.name;
     EXPECT_EQ(stored->linear.zeros, q.zeros) << meant.name;
@@ -273,7 +273,7 @@ TEST_F(HowTo, MethodsClippedWeightsPassTheCheckAfterWriting) {
   const auto job = job_for(kModels / "llama-mha", folder_ / "out",
                            {{"scheme", "w4a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}});
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
-  const auto files = export_::find_exporter("ascend").open(folder_ / "out");
+  const auto files = layout::find_layout("ascend").open(folder_ / "out");
   bool clipped = false;
   for (const pipeline::LinearResult& linear : result.linears) {
     const std::vector<float> scales = files->linear(linear.name)->linear.scales;
@@ -296,16 +296,16 @@ TEST_F(HowTo, ExporterRefusesActivationsInThePlan) {
 }
 
 /// A file with codes [2, 3] and that many scales, opened.
-std::unique_ptr<export_::QuantizedCheckpoint> plain_with_scales(const fs::path& folder,
+std::unique_ptr<layout::QuantizedCheckpoint> plain_with_scales(const fs::path& folder,
                                                                 std::int64_t scales) {
   fs::create_directories(folder);
-  formats::SafetensorsWriter file(
+  containers::SafetensorsWriter file(
       {folder, "plain", std::nullopt, 0640},
       {{"m.codes", DType::i8, {2, 3}}, {"m.scales", DType::f32, {scales}}});
   file.write("m.codes", Tensor(DType::i8, {2, 3}).view());
   file.write("m.scales", Tensor(DType::f32, {scales}).view());
   file.finish();
-  return export_::find_exporter("plain").open(folder);
+  return layout::find_layout("plain").open(folder);
 }
 
 TEST_F(HowTo, ExporterRefusesScalesThatDoNotFitTheCodes) {

@@ -63,7 +63,7 @@ class Layers(Broken):
         self.expect("layers", "includes the plug-in file model/archs/shared.h")
 
     def test_foreign_list(self):
-        self.append("src/pipeline/plan.h", '#include "quant/methods.def"\n')
+        self.append("src/pipeline/quantize/plan.h", '#include "quant/methods.def"\n')
         self.expect("layers", "quant/methods.def is a list of room quant")
 
     def test_table_and_cmake_differ(self):
@@ -83,8 +83,8 @@ class Layers(Broken):
         self.expect("layers", "room core is missing in docs/ARCHITECTURE.md")
 
     def test_standard_library_in_isa_file(self):
-        self.append("src/kernels/row_kernels.inc", "#include <vector>\n")
-        self.expect("layers", "src/kernels/row_kernels.inc: <vector> reaches code of one instruction")
+        self.append("src/kernels/variants/row_kernels.inc", "#include <vector>\n")
+        self.expect("layers", "src/kernels/variants/row_kernels.inc: <vector> reaches code of one instruction")
 
     def test_weak_symbol_in_isa_object(self):
         objects = self.root / "build/CMakeFiles/pare_kernels.dir"

@@ -1,7 +1,8 @@
 """The include graph: who may include whom stands in docs/ARCHITECTURE.md, section "Rooms".
 
-Checks that the table agrees with the root CMakeLists.txt, that every include keeps to it, that
-plug-ins never include each other, and that files compiled for one instruction set neither include
+Checks that every folder of src/ has a row, that the table agrees with the root CMakeLists.txt
+(where a room and its sub-folders are one library), that every include keeps to it, that plug-ins
+never include each other, and that files compiled for one instruction set neither include
 ordinary C++ headers nor, given a build folder, leave weak symbols in their objects. (The linker
 keeps one copy of a weak function, which might be the one compiled for the newer CPU.)
 """
@@ -52,26 +53,53 @@ def read_table(source):
     return rooms
 
 
+def room_of(path, table):
+    """The row for a file or header, given from src/: the deepest folder that has one, or None."""
+    for folder in Path(path).parents:
+        if folder.as_posix() in table:
+            return folder.as_posix()
+    return None
+
+
+def library(room):
+    """The library that a room is part of: sub-folders belong to that of the outermost folder."""
+    return room.split("/")[0]
+
+
+def libraries_in(table):
+    """What the rows of each library say together: {library: (libraries it sees, packages)}."""
+    together = {}
+    for room, (allowed, packages) in table.items():
+        rooms, links = together.setdefault(library(room), (set(), set()))
+        rooms |= {library(other) for other in allowed} - {library(room)}
+        links |= set(packages)
+    return together
+
+
 def check_table(source, table):
     """The table against CMake, and against cycles: a room names rooms above it only."""
-    cmake = repo.cmake_rooms(source)
     above = set()
-    for room, (allowed, libraries) in table.items():
+    for room, (allowed, packages) in table.items():
         for lower in set(allowed) - above:
             yield f"docs/ARCHITECTURE.md: {room} may include {lower}, which stands no higher"
         above.add(room)
-        for library in set(libraries) - set(LIBRARIES):
-            yield f"docs/ARCHITECTURE.md: check_layers.py does not know the library {library}"
+        for name in set(packages) - set(LIBRARIES):
+            yield f"docs/ARCHITECTURE.md: check_layers.py does not know the library {name}"
+        if not Path(source, "src", room).is_dir():
+            yield f"docs/ARCHITECTURE.md: there is no folder src/{room}"
+    cmake = repo.cmake_rooms(source)
+    together = libraries_in(table)
+    for room, (allowed, packages) in together.items():
         if room not in cmake:
             yield f"docs/ARCHITECTURE.md: room {room} is not in CMakeLists.txt"
             continue
-        links = {LIBRARIES[name][0] for name in libraries if name in LIBRARIES}
-        for said, built, what in ((set(allowed), set(cmake[room]["ROOMS"]), "rooms"),
+        links = {LIBRARIES[name][0] for name in packages if name in LIBRARIES}
+        for said, built, what in ((allowed, set(cmake[room]["ROOMS"]), "rooms"),
                                   (links, set(cmake[room]["LINKS"]), "libraries")):
             if said != built:
                 yield (f"{room}: the {what} of docs/ARCHITECTURE.md and CMakeLists.txt differ by "
                        f"{', '.join(sorted(said ^ built))}")
-    for room in cmake.keys() - table.keys():
+    for room in cmake.keys() - together.keys():
         yield f"CMakeLists.txt: room {room} is missing in docs/ARCHITECTURE.md"
 
 
@@ -88,29 +116,29 @@ def library_of(header):
     return None
 
 
-def check_quoted(file, header, room, allowed, plugins):
-    target = Path(header).parts[0]
+def check_quoted(file, header, room, table, plugins):
+    target = room_of(header, table)
     if Path("src", header).parent in plugins:
         yield f"{file}: includes the plug-in file {header}; what is shared belongs a folder up"
     elif len(Path(header).parts) < 2 or ".." in Path(header).parts:
         yield f'{file}: "{header}" is not a path from src/, such as "{room}/{Path(header).name}"'
     elif target == room:
         return
-    elif target not in allowed:
+    elif target not in table[room][0]:
         yield f"{file}: room {room} may not include {header}"
     elif header.endswith(".def"):
         yield f"{file}: {header} is a list of room {target}; ask that room's registry"
 
 
 def check_room_file(source, file, table, plugins):
-    room = file.parts[1]
+    room = file.parent.relative_to("src").as_posix()
     if room not in table:
         yield f"{file}: room {room} is not in docs/ARCHITECTURE.md"
         return
     allowed, libraries = table[room]
     for quoted, header in includes(source / file):
         if quoted:
-            yield from check_quoted(file, header, room, allowed, plugins)
+            yield from check_quoted(file, header, room, table, plugins)
             continue
         library = library_of(header)
         # fmt comes with core, JSON with io: both are part of what those rooms offer.

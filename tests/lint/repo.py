@@ -31,12 +31,12 @@ def project_files(source):
 
 
 def cmake_rooms(source):
-    """The pare_room calls of the root CMakeLists: {room: {"ROOMS": [], "LINKS": [], "PLUGINS": []}}."""
+    """The pare_room calls of the root CMakeLists: {room: {"ROOMS": [], "LINKS": [], "LISTS": []}}."""
     text = re.sub(r"#.*", "", (source / "CMakeLists.txt").read_text())
     rooms = {}
     for call in re.findall(r"pare_room\(([^)]*)\)", text):
         name, *words = call.split()
-        room = rooms[name] = {"ROOMS": [], "LINKS": [], "PLUGINS": []}
+        room = rooms[name] = {"ROOMS": [], "LINKS": [], "LISTS": []}
         key = None
         for word in words:
             if word in room:
@@ -48,8 +48,10 @@ def cmake_rooms(source):
 
 def plugin_folders(source):
     """Folders such as src/quant/methods, whose every file stands as one line in a .def list."""
-    return [Path("src", room, plugin)
-            for room, lists in cmake_rooms(source).items() for plugin in lists["PLUGINS"]]
+    patterns = [(room, entry.split("=")[1])
+                for room, lists in cmake_rooms(source).items() for entry in lists["LISTS"]]
+    return [Path("src", room, pattern.removesuffix("/*"))
+            for room, pattern in patterns if pattern.endswith("/*")]
 
 
 def finish(problems, checked):

@@ -1,5 +1,5 @@
 // Sequences joined into batches.
-#include "pipeline/batches.h"
+#include "calib/batches.h"
 
 #include <gtest/gtest.h>
 

@@ -16,10 +16,10 @@ namespace pare::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
-using export_::Exporter;
+using layout::Layout;
 using quant::Activations;
 using quant::Granularity;
-using quant::WeightGrid;
+using quant::CodeForm;
 
 using Ids = std::set<std::string_view>;
 
@@ -51,14 +51,14 @@ std::vector<Variant> variants() {
   const quant::Scheme fixed{.activations = Activations::static_tensor};
   const quant::Scheme dynamic{.activations = Activations::dynamic_token};
   quant::Scheme sparse = fixed;
-  sparse.grid = WeightGrid::outliers;
+  sparse.grid = CodeForm::outliers;
   quant::Scheme one_scale = fixed;
   one_scale.granularity = Granularity::tensor;
   const quant::Scheme two_stage{.weight_bits = 4,
                                 .granularity = Granularity::group,
                                 .group_size = 32,
                                 .activations = Activations::dynamic_token,
-                                .grid = WeightGrid::two_stage};
+                                .grid = CodeForm::two_stage};
   return {{"w4_groups", weights(4, true, 32), kAll},
           {"w4_groups_zeros", weights(4, false, 32), kAll},
           {"w4_one_group_in_some", weights(4, true, 64), kAll},
@@ -98,7 +98,7 @@ test::MadeUpModel model_of(const Variant& variant) {
       test::made_up_model(variant.scheme, DType::f16, {.q_out = 8, .up_out = 16});
   if (!variant.act_order) return model;
   Rng rng(11);
-  for (export_::Item& item : model.plan.items) {
+  for (layout::Item& item : model.plan.items) {
     if (item.linear.has_value()) item.linear->act_order = true;
   }
   for (auto& [name, linear] : model.linears)
@@ -106,8 +106,8 @@ test::MadeUpModel model_of(const Variant& variant) {
   return model;
 }
 
-bool holds(const Variant& variant, const Exporter& exporter) {
-  return variant.exact.contains(exporter.id);
+bool holds(const Variant& variant, const Layout& layout) {
+  return variant.exact.contains(layout.id);
 }
 
 /// The layouts that a hint names: "without loss: --to a, b; with …: --to c".
@@ -134,10 +134,10 @@ class EveryPair : public testing::TestWithParam<Variant> {
   const Variant& variant() const { return GetParam(); }
 
   /// The layouts that the made-up model can be written in: the sources.
-  std::vector<const Exporter*> sources() const {
-    std::vector<const Exporter*> all;
-    for (const Exporter* exporter : export_::exporters()) {
-      if (holds(variant(), *exporter)) all.push_back(exporter);
+  std::vector<const Layout*> sources() const {
+    std::vector<const Layout*> all;
+    for (const Layout* layout : layout::layouts()) {
+      if (holds(variant(), *layout)) all.push_back(layout);
     }
     EXPECT_EQ(all.size(), variant().exact.size());
     return all;
@@ -145,13 +145,13 @@ class EveryPair : public testing::TestWithParam<Variant> {
 
   fs::path new_folder() { return dir_.path() / std::to_string(next_++); }
 
-  fs::path written(const Exporter& exporter, bool sharded) {
+  fs::path written(const Layout& layout, bool sharded) {
     const fs::path folder = new_folder();
-    test::write_folder(exporter, model_of(variant()), folder, sharded);
+    test::write_folder(layout, model_of(variant()), folder, sharded);
     return folder;
   }
 
-  void expect_round_trip(const Exporter& a, const Exporter& b, bool sharded) {
+  void expect_round_trip(const Layout& a, const Layout& b, bool sharded) {
     SCOPED_TRACE(fmt::format("{} -> {} -> {}", a.id, b.id, a.id));
     const fs::path from = written(a, sharded);
     const fs::path there = new_folder();
@@ -166,7 +166,7 @@ class EveryPair : public testing::TestWithParam<Variant> {
     test::expect_same_contents(meant, test::Contents(back));
   }
 
-  void expect_refused(const fs::path& from, const Exporter& to) {
+  void expect_refused(const fs::path& from, const Layout& to) {
     const fs::path out = new_folder();
     try {
       test::convert_folder(from, to, out);
@@ -187,7 +187,7 @@ class EveryPair : public testing::TestWithParam<Variant> {
     Ids offered;
     for (const std::string& name : names) {
       SCOPED_TRACE("offered: " + name);
-      const Exporter& other = export_::find_exporter(name);
+      const Layout& other = layout::find_layout(name);
       offered.insert(other.id);
       const ConvertResult result = test::convert_folder(from, other, new_folder());
       EXPECT_EQ(result.proof.weight_difference, 0);
@@ -203,24 +203,24 @@ class EveryPair : public testing::TestWithParam<Variant> {
 };
 
 TEST_P(EveryPair, ThereAndBack) {
-  for (const Exporter* a : sources()) {
-    for (const Exporter* b : sources()) {
+  for (const Layout* a : sources()) {
+    for (const Layout* b : sources()) {
       if (a != b) expect_round_trip(*a, *b, false);
     }
   }
 }
 
 TEST_P(EveryPair, ThereAndBackInSeveralFiles) {
-  const Exporter& ascend = *sources().front();
-  for (const Exporter* b : sources()) {
+  const Layout& ascend = *sources().front();
+  for (const Layout* b : sources()) {
     if (b != &ascend) expect_round_trip(ascend, *b, true);
   }
 }
 
 TEST_P(EveryPair, RefusesWithAWayOut) {
-  for (const Exporter* a : sources()) {
+  for (const Layout* a : sources()) {
     const fs::path from = written(*a, false);
-    for (const Exporter* b : export_::exporters()) {
+    for (const Layout* b : layout::layouts()) {
       if (!kKnown.contains(b->id) || b->plain_floats || holds(variant(), *b)) continue;
       SCOPED_TRACE(fmt::format("{} -> {}", a->id, b->id));
       expect_refused(from, *b);
@@ -232,7 +232,7 @@ TEST_P(EveryPair, RefusesWithAWayOut) {
 /// what is read back is what it stated.
 TEST_P(EveryPair, OtherLayoutsRefuseOrSayWhatTheyDid) {
   const fs::path from = written(*sources().front(), false);
-  for (const Exporter* b : export_::exporters()) {
+  for (const Layout* b : layout::layouts()) {
     if (kKnown.contains(b->id)) continue;
     SCOPED_TRACE(b->id);
     const fs::path there = new_folder();
@@ -255,7 +255,7 @@ TEST_P(EveryPair, OtherLayoutsRefuseOrSayWhatTheyDid) {
 TEST_P(EveryPair, FloatsAreWhatTheCodesStandFor) {
   const fs::path from = written(*sources().front(), false);
   const fs::path there = new_folder();
-  const Exporter& floats = export_::find_exporter("dequantized");
+  const Layout& floats = layout::find_layout("dequantized");
   const ConvertResult result = test::convert_folder(from, floats, there);
   const auto checkpoint = floats.open(there);
   const test::Contents meant(from);
@@ -294,10 +294,10 @@ TEST(PairsThatKeepTypes, WideScales) {
       const fs::path from = folder();
       const fs::path there = folder();
       const fs::path back = folder();
-      test::write_folder(export_::find_exporter(a),
+      test::write_folder(layout::find_layout(a),
                          test::made_up_model(weights(4, false, 32), DType::f32), from);
-      test::convert_folder(from, export_::find_exporter(b), there);
-      test::convert_folder(there, export_::find_exporter(a), back);
+      test::convert_folder(from, layout::find_layout(b), there);
+      test::convert_folder(there, layout::find_layout(a), back);
       test::expect_same_contents(test::Contents(from), test::Contents(back));
     }
   }

@@ -27,8 +27,8 @@ constexpr quant::Scheme kStatic{.activations = quant::Activations::static_tensor
 class Conversion {
  public:
   Conversion(const quant::Scheme& scheme, std::string_view to)
-      : to_(export_::find_exporter(to)), params_(test::params_of(to_, false)) {
-    test::write_folder(export_::find_exporter("ascend"),
+      : to_(layout::find_layout(to)), params_(test::params_of(to_, false)) {
+    test::write_folder(layout::find_layout("ascend"),
                        test::made_up_model(scheme, DType::f16, {.q_out = 8, .up_out = 16}), from_);
     test::convert_folder(from_, to_, out_);
   }
@@ -37,15 +37,15 @@ class Conversion {
   std::string finding() const {
     const Context ctx{1};
     const ConvertSource source = open_quantized(from_);
-    const ConvertOutline outline = read_outline(ctx, source);
-    const ConvertPlan plan = plan_conversion(outline, *source.checkpoint, to_);
-    MeantLinears meant;
-    for (const export_::Item& item : plan.output.items) {
+    const SourceInventory inventory = read_inventory(ctx, source);
+    const ConvertPlan plan = plan_conversion(inventory, *source.checkpoint, to_);
+    ExpectedLinears meant;
+    for (const layout::Item& item : plan.output.items) {
       if (!item.linear.has_value()) continue;
       prepare_linear(*source.checkpoint, *item.linear, to_, params_, meant[item.linear->name]);
     }
     try {
-      prove_conversion(ctx, source, plan, params_, meant, out_);
+      verify_conversion(ctx, source, plan, params_, meant, out_);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::verify_failed) << error.what();
       return error.detail();
@@ -58,7 +58,7 @@ class Conversion {
   }
 
  private:
-  const export_::Exporter& to_;
+  const layout::Layout& to_;
   ParamMap params_;
   test::TemporaryFolder dir_;
   fs::path from_ = dir_.path() / "from";

@@ -1,5 +1,5 @@
 // The words of a job: levels, sizes, patterns, recipes.
-#include "pipeline/job.h"
+#include "pipeline/quantize/job.h"
 
 #include <filesystem>
 #include <fstream>
@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "pipeline/linears.h"
-#include "pipeline/recipe.h"
+#include "pipeline/open/linears.h"
+#include "pipeline/quantize/recipe.h"
 
 namespace pare::pipeline {
 namespace {

@@ -1,5 +1,5 @@
 // Activation parameters and the name-based listing of linears.
-#include "pipeline/linear_step.h"
+#include "pipeline/quantize/linear_step.h"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 // NZ order: blocks of 16 x 32, worked out by hand.
-#include "pipeline/nz_layout.h"
+#include "pipeline/pack/nz_layout.h"
 
 #include <gtest/gtest.h>
 

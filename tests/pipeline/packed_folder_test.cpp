@@ -1,9 +1,9 @@
 // The list of a packed folder, the small files rewritten for it, and pseudo-sparse weights.
-#include "pipeline/packed_folder.h"
+#include "pipeline/pack/packed_folder.h"
 
 #include "io/hash.h"
-#include "pipeline/packed_texts.h"
-#include "pipeline/pseudo_sparse.h"
+#include "pipeline/pack/packed_texts.h"
+#include "pipeline/pack/pseudo_sparse.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 
@@ -20,8 +20,8 @@ using pare::test::get_file;
 using pare::test::put_file;
 using pare::test::TempDir;
 
-PackedFolder example() {
-  PackedFolder packed;
+CompressedFolder example() {
+  CompressedFolder packed;
   packed.tier = "dense";
   packed.weight_bytes = 100;
   packed.packed_bytes = 60;
@@ -33,19 +33,19 @@ PackedFolder example() {
   return packed;
 }
 
-TEST(PackedFolder, TheListComesBack) {
+TEST(CompressedFolder, TheListComesBack) {
   const TempDir dir;
   EXPECT_FALSE(is_packed_folder(dir.path()));
   put_file(dir / "pare_packed.json", packed_folder_text(example()));
   EXPECT_TRUE(is_packed_folder(dir.path()));
-  const PackedFolder read = read_packed_folder(dir.path());
+  const CompressedFolder read = read_packed_folder(dir.path());
   EXPECT_EQ(packed_folder_text(read), packed_folder_text(example()));
   EXPECT_EQ(read.files[1].stored, "originals/d.json");
   EXPECT_EQ(read.files[2].mode, 0400U);
   EXPECT_EQ(read.changed->seed, 7U);
 }
 
-TEST(PackedFolder, EveryFlipAndTruncationOfTheListIsFound) {
+TEST(CompressedFolder, EveryFlipAndTruncationOfTheListIsFound) {
   const TempDir dir;
   const std::string good = packed_folder_text(example());
   for (std::size_t at = 0; at < good.size(); ++at) {
@@ -67,7 +67,7 @@ std::string sealed(std::string body) {
   return body + ",\n  \"seal\": \"" + digits + "\"\n}\n";
 }
 
-TEST(PackedFolder, NamesThatLeadOutOfTheFolderAreRefused) {
+TEST(CompressedFolder, NamesThatLeadOutOfTheFolderAreRefused) {
   const TempDir dir;
   for (const char* name : {"/etc/passwd", "../x", "a/../../x", ".", "", "a//", "./a"}) {
     put_file(dir / "pare_packed.json",
@@ -79,7 +79,7 @@ TEST(PackedFolder, NamesThatLeadOutOfTheFolderAreRefused) {
   }
 }
 
-TEST(PackedFolder, WrongKindsOfValuesAreErrorsOfTheFile) {
+TEST(CompressedFolder, WrongKindsOfValuesAreErrorsOfTheFile) {
   const TempDir dir;
   for (const char* body :
        {R"({"pare_packed":1)", R"({"pare_packed":"1")",
@@ -153,7 +153,7 @@ TEST(PackedTexts, AnIndexNamesWhatIsStored) {
 
 TEST(PseudoSparse, KeepsTheShareAskedForAndDependsOnSeedAndNameAlone) {
   const std::vector<std::byte> ones(100000, std::byte{1});
-  const formats::TensorInfo matrix{"a.weight", DType::i8, Shape{100, 1000}};
+  const containers::TensorInfo matrix{"a.weight", DType::i8, Shape{100, 1000}};
   const auto masked = pseudo_sparse({0.3, 5}, matrix, ones);
   ASSERT_TRUE(masked);
   const auto kept = static_cast<double>(std::count(masked->begin(), masked->end(), std::byte{1}));

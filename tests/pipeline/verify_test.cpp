@@ -1,8 +1,8 @@
 // The proof after writing: it accepts what was meant and finds what is not.
-#include "pipeline/verify.h"
+#include "pipeline/output/verify.h"
 
 #include "core/error.h"
-#include "pipeline/quantize.h"
+#include "pipeline/quantize/quantize.h"
 #include "support/temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -43,10 +43,10 @@ TEST(Scheme, NamedSchemesAndTheirTags) {
     scheme.grid = named.grid;
     EXPECT_EQ(&find_named_scheme(named.id), &named);
     EXPECT_EQ(scheme.text(), named.id);
-    EXPECT_EQ(ascend_type_of(scheme), named.ascend_type);
+    EXPECT_EQ(scheme_tag_of(scheme), named.scheme_tag);
   }
-  EXPECT_EQ(find_named_scheme("w8a8-dynamic").ascend_type, "W8A8_DYNAMIC");
-  EXPECT_EQ(ascend_type_of({4, true, Granularity::channel, 0, Activations::static_tensor}), "");
+  EXPECT_EQ(find_named_scheme("w8a8-dynamic").scheme_tag, "W8A8_DYNAMIC");
+  EXPECT_EQ(scheme_tag_of({4, true, Granularity::channel, 0, Activations::static_tensor}), "");
 }
 
 TEST(Scheme, UnknownNameSuggestsTheNearest) {

@@ -1,5 +1,5 @@
 // The k-th largest magnitude against sorting, on weights that mislead a sample.
-#include "quant/selection.h"
+#include "quant/sparse/selection.h"
 
 #include "core/error.h"
 #include "core/rng.h"

@@ -2,10 +2,10 @@
 #include "core/params.h"
 #include "kernels/outliers.h"
 #include "kernels/quantize.h"
-#include "quant/lowbit_recovery.h"
+#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/method.h"
-#include "quant/outliers.h"
-#include "quant/power_quant.h"
+#include "quant/sparse/outliers.h"
+#include "quant/sparse/power_quant.h"
 #include "quant/row_blocks.h"
 #include "support/oracle.h"
 
@@ -40,7 +40,7 @@ OutlierOptions options_of(const json& params) {
 Scheme sparse_scheme(bool per_channel) {
   Scheme scheme;
   scheme.activations = Activations::static_tensor;
-  scheme.grid = WeightGrid::outliers;
+  scheme.grid = CodeForm::outliers;
   scheme.granularity = per_channel ? Granularity::channel : Granularity::tensor;
   return scheme;
 }
@@ -241,7 +241,7 @@ TEST(SparseOracle, ValuesForSmoothing) {
     options.use_sigma = given.at("use_sigma");
     options.sigma_factor = given.value("sigma_factor", 3.0);
     options.fraction = given.value("fraction", 0.01);
-    recover_lowbit(ctx, values.view(), options, values.view());
+    fake_quantize_lowbit(ctx, values.view(), options, values.view());
     EXPECT_EQ(values.values(), to_floats(oracle.array(one, "rec")));
     ++ran;
   }
@@ -265,7 +265,7 @@ TEST(SparseOracle, TwoStages) {
     scheme.granularity = Granularity::group;
     scheme.group_size = params.at("group_size");
     scheme.activations = Activations::dynamic_token;
-    scheme.grid = WeightGrid::two_stage;
+    scheme.grid = CodeForm::two_stage;
     const Tensor weight = test::to_tensor(oracle.input(one.at("inputs").at(0)));
     const QuantizedLinear q =
         find_method("two-stage").quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});

@@ -1,9 +1,9 @@
 // Sparse and two-stage methods on weights small enough to work out by hand, and where the
 // reference has no answer.
 #include "core/error.h"
-#include "quant/lowbit_recovery.h"
+#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/method.h"
-#include "quant/outliers.h"
+#include "quant/sparse/outliers.h"
 #include "support/expect_error.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ using Codes = std::vector<std::int8_t>;
 Scheme sparse(Granularity granularity = Granularity::channel) {
   Scheme scheme;
   scheme.activations = Activations::static_tensor;
-  scheme.grid = WeightGrid::outliers;
+  scheme.grid = CodeForm::outliers;
   scheme.granularity = granularity;
   return scheme;
 }
@@ -38,7 +38,7 @@ Scheme two_stage(bool symmetric, std::int64_t group = 32) {
   scheme.granularity = Granularity::group;
   scheme.group_size = group;
   scheme.activations = Activations::dynamic_token;
-  scheme.grid = WeightGrid::two_stage;
+  scheme.grid = CodeForm::two_stage;
   return scheme;
 }
 
@@ -253,10 +253,10 @@ TEST(Lowbit, RecoversFor8BitsAsPlainRounding) {
   Matrix out(2, 3);
   LowbitOptions options;
   options.bits = 8;
-  recover_lowbit(ctx, std::as_const(w).view(), options, out.view());
+  fake_quantize_lowbit(ctx, std::as_const(w).view(), options, out.view());
   EXPECT_EQ(out.values(), (std::vector<float>{127, -63, 0, 0, 0, 0}));
   w.values()[4] = std::numeric_limits<float>::infinity();
-  EXPECT_THROW(recover_lowbit(ctx, std::as_const(w).view(), options, out.view()), Error);
+  EXPECT_THROW(fake_quantize_lowbit(ctx, std::as_const(w).view(), options, out.view()), Error);
 }
 
 TEST(TwoStage, ByHand) {

@@ -1,5 +1,5 @@
 // Scales and zero points of weights as they will be stored.
-#include "quant/weight_params.h"
+#include "quant/scale_of_range.h"
 
 #include "core/error.h"
 

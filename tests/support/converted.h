@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/context.h"
-#include "pipeline/convert.h"
+#include "pipeline/convert/convert.h"
 #include "support/made_up_model.h"
 
 #include <gtest/gtest.h>
@@ -15,24 +15,24 @@
 namespace pare::test {
 
 /// Parameters of a layout: its defaults, and files of a few KiB when `sharded` and it has files.
-inline ParamMap params_of(const export_::Exporter& exporter, bool sharded) {
+inline ParamMap params_of(const layout::Layout& layout, bool sharded) {
   ParamMap params;
-  for (const ParamSpec& spec : exporter.params) {
+  for (const ParamSpec& spec : layout.params) {
     if (sharded && spec.name == "part_file_size") params.set(spec, "0.000004", "test");
   }
-  params.fill_defaults(exporter.params);
+  params.fill_defaults(layout.params);
   return params;
 }
 
-inline void write_folder(const export_::Exporter& exporter, const MadeUpModel& model,
+inline void write_folder(const layout::Layout& layout, const MadeUpModel& model,
                          const std::filesystem::path& folder, bool sharded = false) {
   std::filesystem::create_directory(folder);
-  write_model(exporter, model, folder, params_of(exporter, sharded));
+  write_model(layout, model, folder, params_of(layout, sharded));
 }
 
 /// Errors: those of the conversion.
 inline pipeline::ConvertResult convert_folder(const std::filesystem::path& from,
-                                              const export_::Exporter& to,
+                                              const layout::Layout& to,
                                               const std::filesystem::path& out,
                                               bool sharded = false) {
   const Context ctx{1};
@@ -61,7 +61,7 @@ struct Contents {
 /// A scheme without what some layouts do not say: the grid, and whether a row is one group.
 inline quant::Scheme essence(const quant::QuantizedLinear& q) {
   quant::Scheme scheme = q.scheme;
-  scheme.grid = quant::WeightGrid::uniform;
+  scheme.grid = quant::CodeForm::uniform;
   if (scheme.granularity != quant::Granularity::group || scheme.groups(q.in) > 1) return scheme;
   scheme.granularity = quant::Granularity::channel;
   scheme.group_size = 0;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "core/error.h"
-#include "export/exporter.h"
-#include "formats/safetensors_writer.h"
+#include "layouts/layout.h"
+#include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "support/made_up_model.h"
@@ -62,8 +62,8 @@ inline std::vector<std::uint32_t> words_of(const TensorView& view) {
 /// Every tensor of a safetensors file, by name.
 inline std::map<std::string, Tensor> tensors_of(const std::filesystem::path& file) {
   std::map<std::string, Tensor> tensors;
-  const auto source = formats::open_checkpoint(file);
-  for (const formats::TensorInfo& info : source->tensors()) {
+  const auto source = containers::open_checkpoint(file);
+  for (const containers::TensorInfo& info : source->tensors()) {
     tensors[info.name] =
         Tensor::from<std::byte>(info.dtype, info.shape, source->read(info.name).data);
   }
@@ -73,13 +73,13 @@ inline std::map<std::string, Tensor> tensors_of(const std::filesystem::path& fil
 /// Writes `<folder>/<base_name>.safetensors`.
 inline void write_tensors(const std::map<std::string, Tensor>& tensors,
                           const std::filesystem::path& folder, const std::string& base_name) {
-  std::vector<formats::TensorInfo> infos;
+  std::vector<containers::TensorInfo> infos;
   for (const auto& [name, tensor] : tensors)
     infos.push_back({name, tensor.dtype(), tensor.shape()});
-  formats::SafetensorsLayout layout;
+  containers::SafetensorsLayout layout;
   layout.folder = folder;
   layout.base_name = base_name;
-  formats::SafetensorsWriter writer(layout, infos);
+  containers::SafetensorsWriter writer(layout, infos);
   for (const auto& [name, tensor] : tensors)
     writer.write(name, tensor.view());
   writer.finish();
@@ -106,11 +106,11 @@ struct HfFolder {
   io::Json config = io::Json::object();
   std::string format;
 
-  /// What an exporter makes of a model.
+  /// What an layout makes of a model.
   static HfFolder of(std::string_view format, const MadeUpModel& model) {
-    const export_::Exporter& exporter = export_::find_exporter(format);
+    const layout::Layout& layout = layout::find_layout(format);
     const TemporaryFolder folder;
-    write_model(exporter, model, folder.path(), defaults_of(exporter));
+    write_model(layout, model, folder.path(), defaults_of(layout));
     HfFolder files;
     files.format = format;
     files.tensors = tensors_of(folder.path() / "model.safetensors");
@@ -129,9 +129,9 @@ struct HfFolder {
                               std::vector<std::string>* notes = nullptr) const {
     const TemporaryFolder folder;
     write(folder.path());
-    const export_::Exporter* exporter = export_::exporter_of(folder.path());
-    if (exporter == nullptr) throw Error(ErrorCode::internal, "no exporter knows the folder");
-    const auto checkpoint = exporter->open(folder.path());
+    const layout::Layout* layout = layout::layout_of(folder.path());
+    if (layout == nullptr) throw Error(ErrorCode::internal, "no exporter knows the folder");
+    const auto checkpoint = layout->open(folder.path());
     if (notes != nullptr) *notes = checkpoint->notes();
     return checkpoint->linear(module).value().linear;
   }
@@ -141,7 +141,7 @@ struct HfFolder {
     const TemporaryFolder folder;
     write(folder.path());
     try {
-      export_::find_exporter(format).open(folder.path())->linear(module);
+      layout::find_layout(format).open(folder.path())->linear(module);
       ADD_FAILURE() << "accepted; expected " << word;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), code) << error.what();

@@ -1,4 +1,4 @@
-// A made-up model that its config.json describes: for exporters that ask what the parts are.
+// A made-up model that its config.json describes: for layouts that ask what the parts are.
 #pragma once
 
 #include "io/file.h"
@@ -43,7 +43,7 @@ inline MadeUpModel made_up_llama(const quant::Scheme& scheme, DType dtype,
   const DType of_linears = options.linear_dtype.value_or(dtype);
   Rng rng(7);
   MadeUpModel model;
-  model.plan.model_type = quant::ascend_type_of(scheme);
+  model.plan.model_type = quant::scheme_tag_of(scheme);
   model.plan.model_dtype = dtype;
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";

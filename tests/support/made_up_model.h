@@ -1,9 +1,9 @@
 // Small quantized models with made-up numbers, and a folder to write them to: for the tests of
-// exporters.
+// layouts.
 #pragma once
 
 #include "core/rng.h"
-#include "export/exporter.h"
+#include "layouts/layout.h"
 #include "io/file.h"
 #include "io/json.h"
 
@@ -68,7 +68,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
   q.scheme = scheme;
   q.out = out;
   q.in = in;
-  q.scale_dtype = scheme.grid == quant::WeightGrid::uniform ? dtype : DType::f32;
+  q.scale_dtype = scheme.grid == quant::CodeForm::uniform ? dtype : DType::f32;
   const auto range = static_cast<std::uint64_t>(scheme.qmax() - scheme.qmin() + 1);
   const auto code = [&] { return scheme.qmin() + static_cast<int>(rng.next() % range); };
   q.codes.resize(static_cast<std::size_t>(out * in));
@@ -76,7 +76,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
     c = static_cast<std::int8_t>(code());
   const bool one_scale = scheme.granularity == quant::Granularity::tensor;
   q.scales.resize(one_scale ? 1 : static_cast<std::size_t>(out * scheme.groups(in)));
-  const bool two_stage = scheme.grid == quant::WeightGrid::two_stage;
+  const bool two_stage = scheme.grid == quant::CodeForm::two_stage;
   for (float& scale : q.scales) {
     scale = two_stage ? static_cast<float>(1 + rng.next() % 17)
                       : round_through(between(rng, 0.001, 0.05), q.scale_dtype);
@@ -97,7 +97,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
 
 /// A model of three quantized linears, one of them with a bias, between float tensors.
 struct MadeUpModel {
-  export_::ExportPlan plan;
+  layout::OutputPlan plan;
   std::map<std::string, quant::QuantizedLinear> linears;
   std::map<std::string, Tensor> tensors;
   std::shared_ptr<TemporaryFolder> source;  // plan.source, when config.json describes the model
@@ -110,7 +110,7 @@ struct MadeUpModel {
   }
 
   void add_linear(quant::QuantizedLinear q) {
-    export_::LinearPlan item;
+    layout::LinearPlan item;
     item.name = q.name;
     item.scheme = q.scheme;
     item.out = q.out;
@@ -119,7 +119,7 @@ struct MadeUpModel {
     if (q.input.has_value()) item.activation_dtype = q.input->stored_dtype;
     if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
     item.row_parallel = q.name.ends_with("o_proj");
-    item.has_power = q.power != 1;
+    item.has_exponent = q.power != 1;
     item.act_order = !q.group_index.empty();
     plan.items.push_back({.linear = std::move(item), .tensor = {}});
     linears[q.name] = std::move(q);
@@ -138,7 +138,7 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype,
   const DType of_linears = options.linear_dtype.value_or(dtype);
   Rng rng(7);
   MadeUpModel model;
-  model.plan.model_type = quant::ascend_type_of(scheme);
+  model.plan.model_type = quant::scheme_tag_of(scheme);
   model.plan.model_dtype = dtype;
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";
@@ -156,18 +156,18 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype,
   return model;
 }
 
-inline ParamMap defaults_of(const export_::Exporter& exporter) {
+inline ParamMap defaults_of(const layout::Layout& layout) {
   ParamMap params;
-  params.fill_defaults(exporter.params);
+  params.fill_defaults(layout.params);
   return params;
 }
 
 /// config.json as the layout asks for it; layouts that are told by it cannot be read without.
-inline void write_config(const export_::Exporter& exporter, const export_::ExportPlan& plan,
+inline void write_config(const layout::Layout& layout, const layout::OutputPlan& plan,
                          const std::filesystem::path& folder) {
   io::Json config = io::Json::object();
   if (!plan.source.empty()) config = io::read_json(plan.source / "config.json");
-  const io::Json patch = io::parse_json(exporter.config_patch(plan), "config patch");
+  const io::Json patch = io::parse_json(layout.config_patch(plan), "config patch");
   for (const auto& [key, value] : patch.items()) {
     if (!value.is_null()) config[key] = value;
   }
@@ -175,16 +175,16 @@ inline void write_config(const export_::Exporter& exporter, const export_::Expor
 }
 
 /// Writes a model, its linears last, and returns the names of the files (config.json left out).
-inline std::vector<std::string> write_model(const export_::Exporter& exporter,
+inline std::vector<std::string> write_model(const layout::Layout& layout,
                                             const MadeUpModel& model,
                                             const std::filesystem::path& folder,
                                             const ParamMap& params) {
-  const auto writer = exporter.create(model.plan, folder, params);
+  const auto writer = layout.create(model.plan, folder, params);
   for (const auto& [name, tensor] : model.tensors)
     writer->put_tensor(name, tensor.view());
   for (const auto& [name, linear] : model.linears)
     writer->put_linear(linear);
-  write_config(exporter, model.plan, folder);
+  write_config(layout, model.plan, folder);
   return writer->finish();
 }
 
@@ -195,7 +195,7 @@ inline std::vector<std::byte> bytes_of(const TensorView& view) {
 /// Sparse linears keep their scales in products with the input scale, whose bits come back.
 inline void expect_same_scales(const quant::QuantizedLinear& meant,
                                const quant::QuantizedLinear& found) {
-  if (meant.scheme.grid != quant::WeightGrid::outliers) {
+  if (meant.scheme.grid != quant::CodeForm::outliers) {
     EXPECT_EQ(found.scales, meant.scales);
     return;
   }

@@ -10,13 +10,13 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "formats/tensor_source.h"
+#include "containers/tensor_source.h"
 #include "model/graph.h"
 #include "model/llama_shape.h"
 
 namespace pare::testing {
 
-class MemorySource final : public formats::TensorSource {
+class MemorySource final : public containers::TensorSource {
  public:
   void put(const std::string& name, Tensor tensor) {
     tensors_[name] = std::move(tensor);
@@ -30,8 +30,8 @@ class MemorySource final : public formats::TensorSource {
   }
   Tensor& at(const std::string& name) { return tensors_.at(name); }
 
-  std::span<const formats::TensorInfo> tensors() const noexcept override { return infos_; }
-  const formats::TensorInfo* find(std::string_view name) const noexcept override {
+  std::span<const containers::TensorInfo> tensors() const noexcept override { return infos_; }
+  const containers::TensorInfo* find(std::string_view name) const noexcept override {
     const auto found = std::find_if(infos_.begin(), infos_.end(),
                                     [&](const auto& info) { return info.name == name; });
     return found == infos_.end() ? nullptr : &*found;
@@ -47,7 +47,7 @@ class MemorySource final : public formats::TensorSource {
 
  private:
   std::map<std::string, Tensor> tensors_;
-  std::vector<formats::TensorInfo> infos_;
+  std::vector<containers::TensorInfo> infos_;
 };
 
 /// Values in (-amplitude, amplitude), the same for the same seed everywhere.

@@ -1,4 +1,4 @@
-#include "text/added_tokens.h"
+#include "text/json/added_tokens.h"
 
 #include "text/support.h"
 

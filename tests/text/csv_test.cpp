@@ -1,4 +1,4 @@
-#include "text/csv.h"
+#include "text/datasets/csv.h"
 
 #include "text/support.h"
 

@@ -1,4 +1,4 @@
-#include "text/dataset.h"
+#include "text/datasets/dataset.h"
 
 #include "io/hash.h"
 #include "text/support.h"

@@ -1,4 +1,4 @@
-#include "text/decoder.h"
+#include "text/json/decoder.h"
 
 #include "text/support.h"
 

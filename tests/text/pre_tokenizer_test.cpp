@@ -1,7 +1,7 @@
-#include "text/pre_tokenizer.h"
+#include "text/json/pre_tokenizer.h"
 
-#include "text/normalizer.h"
-#include "text/split.h"
+#include "text/json/normalizer.h"
+#include "text/json/split.h"
 #include "text/support.h"
 
 #include <gtest/gtest.h>

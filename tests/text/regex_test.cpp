@@ -1,7 +1,7 @@
-#include "text/regex.h"
+#include "text/unicode/regex.h"
 
-#include "text/pre_tokenizer.h"
-#include "text/regex_dialect.h"
+#include "text/json/pre_tokenizer.h"
+#include "text/unicode/regex_dialect.h"
 #include "text/support.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "text/sentencepiece_model.h"
+#include "text/bpe/sentencepiece_model.h"
 #include "text/support.h"
 
 #include <gtest/gtest.h>

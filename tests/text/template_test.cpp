@@ -1,4 +1,4 @@
-#include "text/template.h"
+#include "text/datasets/template.h"
 
 #include "text/support.h"
 

@@ -1,6 +1,6 @@
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
-#include "text/byte_alphabet.h"
+#include "text/unicode/byte_alphabet.h"
 
 #include <gtest/gtest.h>
 

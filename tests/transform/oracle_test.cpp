@@ -45,7 +45,7 @@ void round_row(std::span<float> row, const std::vector<bool>& outlier, float lar
   }
 }
 
-Recover reference_recover(bool per_channel) {
+FakeQuantizeWeight reference_recover(bool per_channel) {
   return [per_channel](const Context&, MatrixView<float> weight) {
     std::vector<std::vector<bool>> outlier(static_cast<std::size_t>(weight.rows));
     std::vector<float> largest(outlier.size(), 0.0F);

@@ -111,14 +111,14 @@ struct RandomProblem {
     weight = f32(values, {24, 8});
   }
 
-  float alpha(const Context& ctx, bool row_by_row, const Recover& recover) const {
+  float alpha(const Context& ctx, bool row_by_row, const FakeQuantizeWeight& fake_quantize) const {
     const std::vector<TensorView> weights = {weight.view()};
     const std::vector<float> w_max = column_maxima(ctx, weights);
-    return search_alpha(ctx, {x.view(), x_max, w_max, weights, row_by_row}, 10, recover);
+    return search_alpha(ctx, {x.view(), x_max, w_max, weights, row_by_row}, 10, fake_quantize);
   }
 };
 
-const Recover kExact = [](const Context&, MatrixView<float>) {};
+const FakeQuantizeWeight kExact = [](const Context&, MatrixView<float>) {};
 
 TEST(AlphaSearch, FlattensActivationsWhenWeightsAreExact) {
   // With nothing lost in the weights the loss is that of activations alone, least where all
@@ -143,7 +143,7 @@ TEST(AlphaSearch, ConstantChannelsAndZeroColumnsAreNoObstacle) {
   problem.weight = f32(values, {24, 8});
   bool finite = true;
   bool still = true;  // a constant channel keeps its weights
-  const Recover watch = [&](const Context&, MatrixView<float> weight) {
+  const FakeQuantizeWeight watch = [&](const Context&, MatrixView<float> weight) {
     for (std::int64_t r = 0; r < weight.rows; ++r) {
       still = still && weight.row(r)[2] != 0;
       for (const float w : weight.row_span(r))
@@ -168,7 +168,7 @@ TEST(AlphaSearch, PiecesShowEveryRowOfEveryWeightOnce) {
   const std::vector<float> ones(8, 1.0F);  // then t is 1 whatever the strength
   std::vector<float> seen;
   int pieces = 0;
-  const Recover record = [&](const Context&, MatrixView<float> weight) {
+  const FakeQuantizeWeight record = [&](const Context&, MatrixView<float> weight) {
     ++pieces;
     if (seen.size() < values.size()) {
       seen.insert(seen.end(), weight.data, weight.data + weight.rows * weight.cols);
@@ -182,7 +182,7 @@ TEST(AlphaSearch, PiecesShowEveryRowOfEveryWeightOnce) {
 TEST(AlphaSearch, TheFirstOfEqualsWinsAndOnlyTheSecondGridCounts) {
   // A weight that is lost altogether: every strength loses the same. The first grid gives 0, the
   // second runs from 0 to 1/11 and gives its first again.
-  const Recover nothing = [](const Context&, MatrixView<float> weight) {
+  const FakeQuantizeWeight nothing = [](const Context&, MatrixView<float> weight) {
     for (std::int64_t r = 0; r < weight.rows; ++r) {
       for (float& w : weight.row_span(r))
         w = 0;
@@ -192,7 +192,7 @@ TEST(AlphaSearch, TheFirstOfEqualsWinsAndOnlyTheSecondGridCounts) {
   // Exact only in the eleven trials of the first grid: it would choose differently from the second,
   // in which the fifth trial alone is exact. 0 + 4 / 10 of 1/11 in f32.
   int trial = -1;  // the product that is held against comes without recovery
-  const Recover fifth = [&](const Context& ctx, MatrixView<float> weight) {
+  const FakeQuantizeWeight fifth = [&](const Context& ctx, MatrixView<float> weight) {
     ++trial;
     if (trial == 0 || trial == 15) return;
     nothing(ctx, weight);
@@ -267,7 +267,7 @@ TEST(SmoothNorm, KeepsTheFunction) {
   tap.on_input(model::Site::attention_input, 0, std::as_const(normed).view());
   const SmoothedNorm done =
       smooth_norm(ctx, {"n", {"a"}}, tap.at(model::Site::attention_input),
-                  {.shift = true, .alpha = {}, .row_by_row = true, .recover = kExact}, weights);
+                  {.shift = true, .alpha = {}, .row_by_row = true, .fake_quantize = kExact}, weights);
   EXPECT_GT(done.alpha, 0);
   const Matrix after = run(smoothed);
   for (std::size_t i = 0; i < before.values().size(); ++i) {

@@ -1,8 +1,8 @@
 // File names and keys by which MindIE and vLLM-Ascend find Ascend's layouts.
 // Source: docs/formats/ascend.md
-#include "check/ascend_types.h"
+#include "check/layouts/ascend_types.h"
 #include "check/rule_help.h"
-#include "export/description.h"
+#include "layouts/ascend/description.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 1> kVllmAscend = {"vllm-ascend"};
 
 std::string type_in_names(const Folder& folder) {
   const auto type = text_of(member(folder.description(), "model_quant_type"));
-  return type ? export_::lower_case(*type) : "";
+  return type ? layout::lower_case(*type) : "";
 }
 
 void check_names(const Subject& subject, Findings& findings) {

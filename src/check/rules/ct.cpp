@@ -1,6 +1,6 @@
 // Rules of compressed-tensors files: the configuration against the tensors.
 // Source: docs/formats/compressed-tensors.md
-#include "check/ct_groups.h"
+#include "check/layouts/ct_groups.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 // What vLLM and vLLM-Ascend run of what compressed-tensors can say.
 // Source: docs/formats/compressed-tensors.md
-#include "check/ct_groups.h"
+#include "check/layouts/ct_groups.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>

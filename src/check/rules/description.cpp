@@ -1,7 +1,7 @@
 // Rules about the quant_model_description of Ascend's layouts. Source: docs/formats/ascend.md
-#include "export/description.h"
+#include "layouts/ascend/description.h"
 
-#include "check/ascend_types.h"
+#include "check/layouts/ascend_types.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>
@@ -44,7 +44,7 @@ void check_readable(const Subject& subject, Findings& findings) {
 
 /// Keys of the whole model have no dot; newer tools add some that Pare does not know.
 bool names_a_tensor(std::string_view key) {
-  return !export_::is_header_key(key) && key.find('.') != std::string_view::npos;
+  return !layout::is_header_key(key) && key.find('.') != std::string_view::npos;
 }
 
 void check_names(const Subject& subject, Findings& findings) {
@@ -93,10 +93,10 @@ void check_types(const Subject& subject, Findings& findings) {
 /// Types of the parts of one linear, the float bias left out.
 std::set<std::string> types_of(const Folder& folder, const Linear& linear) {
   std::set<std::string> types;
-  for (const export_::Part part : export_::kParts) {
-    if (part == export_::Part::bias) continue;
+  for (const layout::Part part : layout::kParts) {
+    if (part == layout::Part::bias) continue;
     const auto type =
-        text_of(member(folder.description(), export_::tensor_name(linear.name, part)));
+        text_of(member(folder.description(), layout::tensor_name(linear.name, part)));
     if (type) types.insert(*type);
   }
   return types;
@@ -113,7 +113,7 @@ void check_one_type(const Subject& subject, Findings& findings) {
 
 void check_version(const Subject& subject, Findings& findings) {
   const io::Json* version = member(subject.folder.description(), "version");
-  if (text_of(version) == export_::kVersion) return;
+  if (text_of(version) == layout::kVersion) return;
   const auto& linears = subject.folder.linears();
   const bool four_bits =
       std::any_of(linears.begin(), linears.end(), [](const Linear& l) { return l.bits == 4; });

@@ -1,7 +1,7 @@
 // Rules of GGUF files: what llama.cpp asks for before it runs a model, and what it silently assumes.
 #include "check/rule_help.h"
 #include "core/error.h"
-#include "formats/gguf.h"
+#include "containers/gguf/file.h"
 #include "io/file.h"
 
 #include <fmt/format.h>
@@ -32,7 +32,7 @@ class File {
     name_ = names.front();
     try {
       file_.emplace(folder.path() / name_);
-      header_ = formats::parse_gguf_header(file_->bytes(), name_);
+      header_ = containers::parse_gguf_header(file_->bytes(), name_);
     } catch (const Error& error) {
       problem_ = error.detail();
     }
@@ -40,7 +40,7 @@ class File {
 
   const std::string& name() const noexcept { return name_; }
   const std::string& problem() const noexcept { return problem_; }
-  const formats::GgufHeader* header() const noexcept { return header_ ? &*header_ : nullptr; }
+  const containers::GgufHeader* header() const noexcept { return header_ ? &*header_ : nullptr; }
 
   /// nullptr when the key is absent or has another type.
   template <typename T>
@@ -53,10 +53,10 @@ class File {
     const auto* text = value<std::string>("general.architecture");
     return text != nullptr ? *text : "";
   }
-  const formats::GgufTensor* tensor(std::string_view name) const {
+  const containers::GgufTensor* tensor(std::string_view name) const {
     if (!header_) return nullptr;
     const auto found = std::find_if(header_->tensors.begin(), header_->tensors.end(),
-                                    [&](const formats::GgufTensor& t) { return t.name == name; });
+                                    [&](const containers::GgufTensor& t) { return t.name == name; });
     return found == header_->tensors.end() ? nullptr : &*found;
   }
 
@@ -64,7 +64,7 @@ class File {
   std::string name_;
   std::string problem_;
   std::optional<io::MappedFile> file_;
-  std::optional<formats::GgufHeader> header_;
+  std::optional<containers::GgufHeader> header_;
 };
 
 void check_readable(const Subject& subject, Findings& findings) {
@@ -125,12 +125,12 @@ void check_vocabulary(const Subject& subject, Findings& findings) {
                   "put the tokenizer's files beside the model and write the file again");
     return;
   }
-  if (*model == "gpt2" && file.value<formats::GgufArray>("tokenizer.ggml.merges") == nullptr) {
+  if (*model == "gpt2" && file.value<containers::GgufArray>("tokenizer.ggml.merges") == nullptr) {
     findings.fail(file.name(), "tokenizer.ggml.merges is missing",
                   "write the file with the tokenizer's merges");
   }
-  const auto* tokens = file.value<formats::GgufArray>("tokenizer.ggml.tokens");
-  const formats::GgufTensor* embedding = file.tensor("token_embd.weight");
+  const auto* tokens = file.value<containers::GgufArray>("tokenizer.ggml.tokens");
+  const containers::GgufTensor* embedding = file.tensor("token_embd.weight");
   if (tokens == nullptr) {
     findings.fail(file.name(), "tokenizer.ggml.tokens is missing", "write the file with its tokens");
   } else if (embedding != nullptr && embedding->shape.rank() == 2 &&
@@ -177,8 +177,8 @@ void check_tensors(const Subject& subject, Findings& findings) {
 void check_vectors(const Subject& subject, Findings& findings) {
   const File file(subject.folder);
   if (file.header() == nullptr) return;
-  for (const formats::GgufTensor& tensor : file.header()->tensors) {
-    if (tensor.shape.rank() != 1 || tensor.block->type == formats::GgufType::f32) continue;
+  for (const containers::GgufTensor& tensor : file.header()->tensors) {
+    if (tensor.shape.rank() != 1 || tensor.block->type == containers::GgufType::f32) continue;
     findings.fail(tensor.name, fmt::format("it is {}", tensor.block->name),
                   "write norms and biases as F32");
   }

@@ -1,5 +1,5 @@
 // Rules about the configuration of GPTQ files. Source: docs/formats/gptq.md
-#include "check/gptq_zeros.h"
+#include "check/layouts/gptq_zeros.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>

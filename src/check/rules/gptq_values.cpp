@@ -1,6 +1,6 @@
 // Rules about zeros and groups of GPTQ files: what the configuration promises about them.
 // Source: docs/formats/gptq.md
-#include "check/gptq_zeros.h"
+#include "check/layouts/gptq_zeros.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>

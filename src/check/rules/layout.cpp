@@ -1,7 +1,7 @@
 // Rules about what the folder is at all.
 #include "check/rule_help.h"
 #include "core/error.h"
-#include "export/exporter.h"
+#include "layouts/layout.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -34,13 +34,13 @@ void check_packed(const Subject& /*subject*/, Findings& findings) {
 }
 
 void check_npy(const Subject& subject, Findings& findings) {
-  const export_::Exporter* exporter = export_::exporter_of(subject.folder.path());
-  if (exporter == nullptr) {
+  const layout::Layout* layout = layout::layout_of(subject.folder.path());
+  if (layout == nullptr) {
     findings.fail("", "the dictionaries of the layout are not complete",
                   "fetch the missing *.npy files");
     return;
   }
-  const auto checkpoint = exporter->open(subject.folder.path());
+  const auto checkpoint = layout->open(subject.folder.path());
   for (const std::string& name : checkpoint->linears()) {
     try {
       (void)checkpoint->plan(name);

@@ -2,10 +2,10 @@
 // int8 grid of the scale that puts all others on 4 bits. What comes out compresses well.
 #include "core/error.h"
 #include "quant/method.h"
-#include "quant/outliers.h"
-#include "quant/power_quant.h"
-#include "quant/sparse_params.h"
-#include "quant/weight_params.h"
+#include "quant/sparse/outliers.h"
+#include "quant/sparse/power_quant.h"
+#include "quant/sparse/sparse_options.h"
+#include "quant/scale_of_range.h"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ constexpr std::array kParams = {
 };
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid != WeightGrid::outliers) return "it makes sparse weights only: w8a8s";
+  if (scheme.grid != CodeForm::outliers) return "it makes sparse weights only: w8a8s";
   if (scheme.granularity == Granularity::group) {
     return "sparse scales are per channel or per tensor: the integer sum over a row has one scale";
   }
@@ -77,7 +77,7 @@ extern const Method co_sparse_method;
 constinit const Method co_sparse_method = {
     .id = "co-sparse",
     .summary = "sparse: 4-bit codes, and 8-bit ones for the largest weights of the tensor",
-    .paper = "docs/sparse-quantization.md, co-sparse; nonuniform: Yvinec et al., arXiv:2301.09858",
+    .source = "docs/sparse-quantization.md, co-sparse; nonuniform: Yvinec et al., arXiv:2301.09858",
     .needs = Needs::weights_only,
     .params = kParams,
     .refuses = refuses,

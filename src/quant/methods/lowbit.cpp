@@ -3,10 +3,10 @@
 #include "core/error.h"
 #include "kernels/quantize.h"
 #include "quant/method.h"
-#include "quant/outliers.h"
-#include "quant/sparse_params.h"
-#include "quant/uniform.h"
-#include "quant/weight_params.h"
+#include "quant/sparse/outliers.h"
+#include "quant/sparse/sparse_options.h"
+#include "quant/uniform/uniform.h"
+#include "quant/scale_of_range.h"
 
 #include <fmt/format.h>
 
@@ -32,8 +32,8 @@ constexpr std::array kParams = {
 };
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid == WeightGrid::two_stage) return "two stages of scales are method two-stage";
-  if (scheme.grid == WeightGrid::uniform) {
+  if (scheme.grid == CodeForm::two_stage) return "two stages of scales are method two-stage";
+  if (scheme.grid == CodeForm::uniform) {
     const std::string_view reason = refuses_uniform(scheme);
     if (!reason.empty()) return reason;
     if (scheme.granularity == Granularity::tensor && !scheme.symmetric) {
@@ -76,7 +76,7 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
     throw Error(ErrorCode::scheme_not_supported,
                 fmt::format("lowbit cannot do {}: {}", scheme.text(), reason));
   }
-  if (scheme.grid == WeightGrid::outliers) {
+  if (scheme.grid == CodeForm::outliers) {
     return quantize_sparse(ctx, weight, scheme, scale_dtype, params);
   }
   // A row is a group as wide as the row: the range is the weights' own, not widened to hold 0.
@@ -93,7 +93,7 @@ extern const Method lowbit_method;
 constinit const Method lowbit_method = {
     .id = "lowbit",
     .summary = "sparse with outliers found row by row; plain rounding for other schemes",
-    .paper = "docs/sparse-quantization.md, lowbit",
+    .source = "docs/sparse-quantization.md, lowbit",
     .needs = Needs::weights_only,
     .params = kParams,
     .refuses = refuses,

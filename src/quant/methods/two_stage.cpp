@@ -5,7 +5,7 @@
 #include "kernels/quantize.h"
 #include "quant/method.h"
 #include "quant/row_blocks.h"
-#include "quant/weight_params.h"
+#include "quant/scale_of_range.h"
 
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ namespace {
 constexpr int kFirstBound = 119;  // (7 + 1/2) whole steps of 15 and more stay within int8
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid != WeightGrid::two_stage)
+  if (scheme.grid != CodeForm::two_stage)
     return "it makes two stages of scales only: w4a8-dynamic";
   if (scheme.granularity != Granularity::group || scheme.group_size < 1) {
     return "the second stage has a scale per group: give a group size";
@@ -107,7 +107,7 @@ extern const Method two_stage_method;
 constinit const Method two_stage_method = {
     .id = "two-stage",
     .summary = "int8 rows, then 4-bit groups of those integers with whole-number scales",
-    .paper = "docs/sparse-quantization.md, two-stage; Lin et al., arXiv:2405.04532 (the idea)",
+    .source = "docs/sparse-quantization.md, two-stage; Lin et al., arXiv:2405.04532 (the idea)",
     .needs = Needs::weights_only,
     .params = {},
     .refuses = refuses,

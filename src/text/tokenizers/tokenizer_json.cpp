@@ -1,9 +1,9 @@
 // tokenizer.json of the Hugging Face `tokenizers` library, BPE models.
 // Source: the file format as the library (Apache-2.0) reads it, version 1.0.
 #include "io/json.h"
-#include "text/bpe_tokenizer.h"
-#include "text/merge_scores.h"
-#include "text/word_patterns.h"
+#include "text/bpe/bpe_tokenizer.h"
+#include "text/bpe/merge_scores.h"
+#include "text/json/word_patterns.h"
 
 #include <fmt/format.h>
 

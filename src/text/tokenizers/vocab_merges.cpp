@@ -2,7 +2,7 @@
 // Source: the tokenizer classes of Hugging Face transformers (Apache-2.0).
 #include "io/file.h"
 #include "io/json.h"
-#include "text/bpe_tokenizer.h"
+#include "text/bpe/bpe_tokenizer.h"
 
 #include <fmt/format.h>
 

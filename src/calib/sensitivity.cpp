@@ -1,0 +1,83 @@
+#include "calib/sensitivity.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "calib/observer.h"
+
+namespace pare::calib {
+namespace {
+
+class RangeScorer final : public BlockScorer {
+ public:
+  void on_input(model::Site site, std::int64_t /*sequence*/, MatrixView<const float> x) override {
+    scores_[static_cast<std::size_t>(site)].update(x);
+  }
+
+  SiteScores result() const override {
+    SiteScores out{};
+    std::transform(scores_.begin(), scores_.end(), out.begin(),
+                   [](const RangeScore& score) { return score.score(); });
+    return out;
+  }
+
+ private:
+  std::array<RangeScore, model::kSites.size()> scores_;
+};
+
+void show_head(const Context& ctx, const model::Model& model, const model::Batch& batch,
+               BlockScorer& scorer) {
+  const model::Norm norm = model::load_norm(*model.weights, model.graph->final_norm);
+  std::int64_t row = 0;
+  for (const std::int64_t length : batch.lengths) {
+    Matrix x(length, batch.hidden.cols());
+    model::apply_norm(ctx, norm, model.graph->config.rms_norm_eps,
+                      batch.hidden.view().rows_from(row, length), x.view());
+    scorer.on_input(model::Site::attention_input, 0, std::as_const(x).view());
+    row += length;
+  }
+}
+
+}  // namespace
+
+SensitivityScores score_inputs(const Context& ctx, const model::Model& model,
+                         std::span<const std::vector<std::int32_t>> sequences,
+                         const ScorerMaker& make_scorer) {
+  model::Batch batch = model::embed(model, sequences);
+  SensitivityScores scores;
+  const std::int64_t layers = model.graph->config.layers;
+  for (std::int64_t i = 0; i < layers; ++i) {
+    ctx.check_cancelled();
+    ctx.progress({.stage = "ranking", .item = fmt::format("block {}", i), .done = i,
+                  .total = layers, .note = {}});
+    const model::Block block =
+        model::load_block(ctx, *model.graph, i, *model.weights, model.compute);
+    const std::unique_ptr<BlockScorer> scorer = make_scorer(i);
+    model::forward_block(ctx, model.graph->config, block, batch,
+                         {.compute = model.compute, .tap = scorer.get()});
+    scores.blocks.push_back(scorer->result());
+  }
+  const std::unique_ptr<BlockScorer> scorer = make_scorer(-1);
+  show_head(ctx, model, batch, *scorer);
+  scores.head = scorer->result()[static_cast<std::size_t>(model::Site::attention_input)];
+  return scores;
+}
+
+SensitivityScores rank_inputs(const Context& ctx, const model::Model& model,
+                        std::span<const std::vector<std::int32_t>> sequences) {
+  return score_inputs(ctx, model, sequences.first(std::min(sequences.size(), kRankingSamples)),
+                      [](std::int64_t) { return std::make_unique<RangeScorer>(); });
+}
+
+std::vector<std::string> highest_scores(std::vector<ScoredLinear> linears, std::size_t count) {
+  std::stable_sort(linears.begin(), linears.end(),
+                   [](const auto& a, const auto& b) { return a.score > b.score; });
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < std::min(count, linears.size()); ++i) {
+    names.push_back(linears[i].name);
+  }
+  return names;
+}
+
+}  // namespace pare::calib

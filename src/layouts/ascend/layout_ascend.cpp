@@ -1,0 +1,77 @@
+// The first layout of Ascend's model compression tools ("safe_tensor"), which MindIE serves: type
+// in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
+#include "core/error.h"
+#include "layouts/ascend/checkpoint.h"
+#include "layouts/ascend/writer.h"
+#include "layouts/ascend/safetensors_files.h"
+#include "io/json.h"
+
+#include <fmt/format.h>
+
+namespace pare::layout {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::unpacked); }
+
+std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& /*params*/) {
+  return infos_of(declare_items(plan, Int4::unpacked));
+}
+
+std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
+                                     const ParamMap& params) {
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
+  const fs::path path = folder / typed_description_name(plan.model_type);
+  return make_planned_writer(plan, Int4::unpacked,
+                             make_safetensors_sink(folder, plan.model_type, tensors, params),
+                             {path, describe(plan, tensors)});
+}
+
+std::string config_patch(const OutputPlan& plan) {
+  const io::Json details = {
+      {"group_size", plan.group_size}, {"kv_quant_type", nullptr}, {"fa_quant_type", nullptr}};
+  return io::Json{{"quantize", lower_case(plan.model_type)}, {"quantization_config", details}}
+      .dump();
+}
+
+bool probe(const fs::path& folder) noexcept {
+  return !typed_descriptions(folder).empty() && holds_weights(folder);
+}
+
+std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
+  const std::vector<std::string> found = typed_descriptions(folder);
+  if (found.empty()) {
+    throw Error(ErrorCode::file_not_found, "no quant_model_description_*.json").at(folder.string());
+  }
+  if (found.size() > 1) {
+    throw Error(ErrorCode::bad_description,
+                fmt::format("several descriptions: {} and {}", found[0], found[1]))
+        .at(folder.string())
+        .hint("keep one quantized model per folder");
+  }
+  const fs::path path = folder / found.front();
+  Description description = read_description(path);
+  if (description.group_size == 0) description.group_size = group_size_beside(folder);
+  return make_checkpoint(open_weights(folder, description.model_type), description, Int4::unpacked,
+                         path);
+}
+
+}  // namespace
+
+extern const Layout layout_ascend;
+constinit const Layout layout_ascend = {
+    "ascend",
+    "safetensors with the type in every name, for MindIE; 4-bit codes one to a byte",
+    kSafetensorsParams,
+    refuse_scheme,
+    check,
+    declare,
+    create,
+    config_patch,
+    probe,
+    open,
+    NormBias::duplicated,
+};
+
+}  // namespace pare::layout

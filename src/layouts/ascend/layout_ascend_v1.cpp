@@ -1,0 +1,71 @@
+// Version 1 of Ascend's layout, which vLLM-Ascend finds by the name of its description: 4-bit codes
+// two to a byte. Source: docs/formats/ascend.md
+#include "core/error.h"
+#include "layouts/ascend/checkpoint.h"
+#include "layouts/ascend/writer.h"
+#include "layouts/ascend/safetensors_files.h"
+
+namespace pare::layout {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kDescriptionName = "quant_model_description.json";
+
+std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::packed); }
+
+std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& /*params*/) {
+  return infos_of(declare_items(plan, Int4::packed));
+}
+
+std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
+                                     const ParamMap& params) {
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::packed);
+  Description description = describe(plan, tensors);
+  description.version = kVersion;
+  description.group_size = plan.group_size;
+  return make_planned_writer(plan, Int4::packed,
+                             make_safetensors_sink(folder, plan.model_type, tensors, params),
+                             {folder / kDescriptionName, std::move(description)});
+}
+
+std::string config_patch(const OutputPlan& /*plan*/) { return R"({"quantization_config": null})"; }
+
+bool probe(const fs::path& folder) noexcept {
+  std::error_code unreadable;
+  return fs::exists(folder / kDescriptionName, unreadable) && holds_weights(folder);
+}
+
+std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
+  const fs::path path = folder / kDescriptionName;
+  const Description description = read_description(path);
+  if (description.version != kVersion) {
+    throw Error(ErrorCode::bad_description,
+                "\"version\" is \"" + description.version + "\", Pare reads \"1.0.0\"")
+        .at(path.string())
+        .hint(
+            "it decides how 4-bit codes lie in their bytes; convert the model with the program "
+            "that wrote it");
+  }
+  return make_checkpoint(open_weights(folder, description.model_type), description, Int4::packed,
+                         path);
+}
+
+}  // namespace
+
+extern const Layout layout_ascend_v1;
+constinit const Layout layout_ascend_v1 = {
+    "ascend-v1",
+    "safetensors as vLLM-Ascend finds them; 4-bit codes two to a byte",
+    kSafetensorsParams,
+    refuse_scheme,
+    check,
+    declare,
+    create,
+    config_patch,
+    probe,
+    open,
+    NormBias::plain,
+};
+
+}  // namespace pare::layout

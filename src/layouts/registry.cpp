@@ -1,0 +1,57 @@
+// The table of layouts, made from layouts.def.
+#include "core/error.h"
+#include "layouts/layout.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pare::layout {
+
+#define PARE_LAYOUT(name) extern const Layout layout_##name;
+#include "layouts/layouts.def"
+#undef PARE_LAYOUT
+
+namespace {
+
+constexpr std::array kLayouts = {
+#define PARE_LAYOUT(name) &layout_##name,
+#include "layouts/layouts.def"
+#undef PARE_LAYOUT
+};
+
+}  // namespace
+
+std::span<const Layout* const> layouts() noexcept { return kLayouts; }
+
+const Layout& find_layout(std::string_view id) {
+  std::vector<std::string> known;
+  for (const Layout* layout : kLayouts) {
+    if (layout->id == id) return *layout;
+    known.emplace_back(layout->id);
+  }
+  Error error(ErrorCode::unknown_entry, fmt::format("format \"{}\"", id));
+  const std::string near = closest_match(id, known);
+  if (!near.empty()) throw std::move(error).hint(fmt::format("did you mean \"{}\"?", near));
+  throw std::move(error).hint(fmt::format("the formats are {}", fmt::join(known, ", ")));
+}
+
+const Layout* layout_of(const std::filesystem::path& folder) noexcept {
+  for (const Layout* layout : kLayouts) {
+    if (layout->probe(folder)) return layout;
+  }
+  return nullptr;
+}
+
+std::size_t output_bytes(const Layout& layout, const OutputPlan& plan, const ParamMap& params) {
+  std::size_t sum = 0;
+  for (const containers::TensorInfo& info : layout.declare(plan, params))
+    sum += info.nbytes();
+  return sum;
+}
+
+}  // namespace pare::layout

@@ -1,0 +1,58 @@
+// What a model folder is, from headers alone; optionally a scan of every value.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "containers/tensor_source.h"
+#include "model/graph.h"
+#include "pipeline/open/linears.h"
+
+namespace pare::pipeline {
+
+/// Size a scheme would give in the format that stores it smallest, before anything is done.
+struct SchemeSize {
+  std::string scheme;
+  std::string format;
+  std::int64_t group_size = 0;
+  std::size_t linears = 0;      // that would be quantized
+  std::size_t bytes = 0;        // of all weights
+  double bits = 0;              // per parameter
+};
+
+/// One finding of the scan.
+struct Finding {
+  std::string tensor;
+  std::string what;  // "holds NaN or infinity", "2 of 640 rows are all zero"
+};
+
+/// What compression of the weight files saves.
+struct PackedSizes {
+  std::size_t original_bytes = 0;
+  std::size_t packed_bytes = 0;
+};
+
+struct Inspection {
+  std::string model_label;
+  std::optional<model::ModelGraph> graph;
+  std::string graph_problem;   // why there is no graph, or "" when there is
+  std::string quantized;       // "42 linears as w8a8s, format ascend"; "" for a float model
+  std::shared_ptr<const containers::TensorSource> source;
+  std::optional<PackedSizes> packed;  // of a folder that `pare compress` made
+  std::vector<LinearEntry> linears;
+  std::vector<SchemeSize> sizes;
+  std::vector<Finding> findings;  // only of a scan
+  bool scanned = false;
+  std::int64_t parameters = 0;
+  std::size_t bytes = 0;
+  bool tied_head = false;
+};
+
+/// Errors: those of opening the checkpoint. A folder whose architecture is unknown is no error.
+Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool scan);
+
+}  // namespace pare::pipeline

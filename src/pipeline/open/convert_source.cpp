@@ -1,0 +1,107 @@
+#include "pipeline/open/convert_source.h"
+
+#include "core/error.h"
+#include "layouts/ascend/checkpoint.h"
+#include "layouts/folder_files.h"
+#include "layouts/hf/config.h"
+#include "containers/tensor_source.h"
+
+#include <fmt/format.h>
+
+namespace pare::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+void require_folder(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::is_directory(folder, ignored)) return;
+  const bool exists = fs::exists(folder, ignored);
+  throw Error(ErrorCode::file_not_found, exists ? "the model is not a folder" : "no such folder")
+      .at(folder.string())
+      .hint("give the folder that holds the quantized weights and config.json");
+}
+
+/// The method of Hugging Face style files, "" when there is none or the files are Ascend's own.
+std::string stated_method(const fs::path& folder) {
+  const auto config = layout::find_quant_config(folder);
+  const std::string method = config.has_value() ? layout::quant_method(*config) : "";
+  return method == "ascend" ? "" : method;
+}
+
+/// Programs disagree over which of the two counts, so none is guessed.
+void refuse_two_layouts(const fs::path& folder, const std::string& method) {
+  const auto found = layout::files_named(folder, "quant_model_description", ".json");
+  if (found.empty() || method.empty()) return;
+  throw Error(
+      ErrorCode::bad_config,
+      fmt::format("{} says that the weights are Ascend's, quantization_config that they are "
+                  "{}",
+                  found.front(), method))
+      .at(folder.string())
+      .hint(fmt::format("keep what fits the weight files: remove quantization_config (from "
+                        "config.json, and quantize_config.json), or {}",
+                        found.front()));
+}
+
+[[noreturn]] void refuse_unknown(const fs::path& folder, const std::string& method) {
+  if (!method.empty()) {
+    throw Error(ErrorCode::scheme_not_supported,
+                fmt::format("quant_method is \"{}\", which Pare does not read", method))
+        .at(folder.string())
+        .hint("`pare list exporters` names the layouts it reads");
+  }
+  containers::open_checkpoint(folder);  // says what is wrong when there are no weights at all
+  throw Error(ErrorCode::bad_usage, "the weights are not quantized: there is nothing to convert")
+      .at(folder.string())
+      .hint("`pare quantize` makes quantized weights, with --format in the layout you need");
+}
+
+/// A shard stands for its folder.
+fs::path whole_model(const fs::path& model) {
+  std::error_code ignored;
+  if (fs::is_directory(model, ignored)) return model;
+  const std::string name = model.filename().string();
+  const bool part = name.find("-of-") != std::string::npos || model.extension() == ".json";
+  return part ? (model.has_parent_path() ? model.parent_path() : fs::path(".")) : model;
+}
+
+}  // namespace
+
+ConvertSource open_quantized(const fs::path& folder) {
+  require_folder(folder);
+  const std::string method = stated_method(folder);
+  refuse_two_layouts(folder, method);
+  const layout::Layout* layout = layout::layout_of(folder);
+  if (layout == nullptr) refuse_unknown(folder, method);
+  try {
+    return {folder, std::string(layout->id), layout->open(folder)};
+  } catch (Error& failure) {
+    if (failure.where().empty()) failure.at(folder.string());
+    throw;
+  }
+}
+
+ConvertSource open_ascend_files(const fs::path& model, const fs::path& description) {
+  const fs::path weights = whole_model(model);
+  const layout::Description content = layout::read_description(description);
+  const bool packed = content.version == layout::kVersion;
+  if (!packed && !content.version.empty()) {
+    throw Error(ErrorCode::bad_description,
+                fmt::format("\"version\" is \"{}\", Pare reads \"1.0.0\" and descriptions without",
+                            content.version))
+        .at(description.string());
+  }
+  std::error_code ignored;
+  const bool folder = fs::is_directory(weights, ignored);
+  ConvertSource source;
+  source.folder = folder ? weights : weights.parent_path();
+  if (source.folder.empty()) source.folder = ".";
+  source.layout = packed ? "ascend-v1" : "ascend";
+  source.checkpoint = layout::make_checkpoint(
+      containers::open_checkpoint(weights), content,
+      packed ? layout::Int4::packed : layout::Int4::unpacked, description);
+  return source;
+}
+
+}  // namespace pare::pipeline

@@ -1,0 +1,20 @@
+#include "pipeline/open/weight_source.h"
+
+#include "layouts/layout.h"
+#include "layouts/ascend/npy_folder.h"
+#include "containers/npy/reader.h"
+
+namespace pare::pipeline {
+
+std::unique_ptr<containers::TensorSource> open_weight_source(const std::filesystem::path& path) {
+  std::error_code unreadable;
+  if (!std::filesystem::is_directory(path, unreadable)) {
+    return path.extension() == ".npy" ? containers::open_npy_dict(path)
+                                      : containers::open_checkpoint(path);
+  }
+  const layout::Layout* layout = layout::layout_of(path);
+  const bool npy = layout != nullptr && layout->id == "npy";
+  return npy ? layout::open_npy_folder(path) : containers::open_checkpoint(path);
+}
+
+}  // namespace pare::pipeline

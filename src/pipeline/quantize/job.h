@@ -1,0 +1,66 @@
+// A quantization job as the user states it: one table of parameters for flags and recipes alike.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/params.h"
+#include "layouts/layout.h"
+#include "quant/method.h"
+#include "quant/scheme.h"
+
+namespace pare::pipeline {
+
+/// Every parameter a recipe may hold: the job's own, then those of all methods and layouts.
+std::span<const ParamSpec> recipe_params();
+
+/// How to run, as opposed to what to make: not part of a recipe.
+struct RunOptions {
+  std::optional<std::size_t> max_memory;  // bytes
+  bool dry_run = false;
+  bool overwrite = false;
+};
+
+struct Job {
+  std::filesystem::path model;
+  std::filesystem::path out;
+  ParamMap params;  // checked; defaults filled in
+  RunOptions run;
+};
+
+/// What the parameters mean. Errors: unknown_entry, scheme_not_supported, bad_option_value.
+struct QuantSpec {
+  quant::Scheme scheme;
+  std::string scheme_tag;  // "W8A8"
+  const quant::Method* method = nullptr;
+  std::vector<const layout::Layout*> layouts;  // at least one, each once
+
+  std::string formats() const;  // "ascend, gptq"
+};
+QuantSpec read_quant_spec(const ParamMap& params);
+
+/// N of a fallback level "L0", "L5", … Errors: bad_option_value.
+std::size_t parse_level(const std::string& level);
+
+/// Bytes of "8GiB", "512 MiB", "2G", "1000000". Errors: bad_option_value.
+std::size_t parse_bytes(const std::string& text);
+
+/// "1.4 GiB", "13.3 MiB".
+std::string human_bytes(std::size_t bytes);
+
+/// The parameters that mean something for this method and these formats.
+std::vector<ParamSpec> params_of(const QuantSpec& spec);
+
+/// Refuses early what could only fail at the end: no output named, or one that is in the way.
+/// Errors: bad_usage, output_exists.
+void refuse_existing_output(const Job& job);
+
+/// Parameters that are given but mean nothing for this method or any format are an error, so that a
+/// typo in a plan never passes silently. Errors: bad_option_value.
+void refuse_foreign_params(const ParamMap& params, const QuantSpec& spec);
+
+}  // namespace pare::pipeline

@@ -1,0 +1,209 @@
+#include "pipeline/quantize/plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/stopwatch.h"
+#include "pipeline/quantize/estimate.h"
+#include "pipeline/quantize/fallback.h"
+#include "pipeline/quantize/smoothing.h"
+#include "pipeline/quantize/source_items.h"
+#include "text/tokenizer.h"
+
+namespace pare::pipeline {
+
+std::size_t Plan::quantized_count() const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      linears.begin(), linears.end(), [](const LinearEntry& l) { return l.quantized(); }));
+}
+
+std::int64_t Plan::quantized_weights() const noexcept {
+  std::int64_t sum = 0;
+  for (const LinearEntry& linear : linears) sum += linear.quantized() ? linear.weights() : 0;
+  return sum;
+}
+
+std::size_t Plan::output_bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const Output& output : outputs) sum += output.bytes;
+  return sum;
+}
+
+namespace {
+
+bool needs_statistics(const QuantSpec& spec) {
+  return spec.scheme.activations == quant::Activations::static_tensor;
+}
+
+/// Known architectures become a graph; unknown ones go on by name when no forward is needed.
+void open_model(Plan& plan) {
+  const std::filesystem::path& folder = plan.job.model;
+  plan.source = containers::open_checkpoint(folder);
+  for (const containers::TensorInfo& info : plan.source->tensors()) {
+    plan.input_bytes += info.nbytes();
+    plan.parameters += info.shape.numel();
+  }
+  const std::filesystem::path config_file = folder / "config.json";
+  const bool forward_needed =
+      needs_statistics(plan.spec) || plan.job.params.given("calib");
+  if (!std::filesystem::exists(config_file) && !forward_needed) {
+    plan.model_label = "no config.json";
+    plan.linears = linears_by_name(*plan.source);
+    return;
+  }
+  const io::Json json = io::read_json(config_file);
+  const model::ConfigReader config(json, config_file.string());
+  const bool known = json.is_object() && model::find_architecture(config) != nullptr;
+  if (!known && json.is_object() && !forward_needed) {
+    plan.model_label = model::architecture_label(config) + ", not known: weights only";
+    plan.linears = linears_by_name(*plan.source);
+    return;
+  }
+  plan.graph = model::read_graph(folder);
+  model::check_tensors(*plan.graph, *plan.source);
+  plan.model_label = plan.graph->config.class_name;
+  plan.linears = linears_of(*plan.graph, *plan.source);
+}
+
+void load_calibration(Plan& plan) {
+  const ParamMap& params = plan.job.params;
+  if (!params.given("calib")) {
+    if (!needs_statistics(plan.spec)) return;
+    throw Error(ErrorCode::calibration_needed,
+                fmt::format("scheme {} has static activations", params.text("scheme")))
+        .hint("add --calib FILE, or choose w8a8-dynamic, w8a16 or w4a16, which need no data");
+  }
+  text::DatasetOptions options;
+  options.file = params.text("calib");
+  options.tmpl = params.text("template");
+  const auto limit = [&](std::string_view name) {
+    const std::int64_t n = params.integer(name);
+    return n > 0 ? std::optional(n) : std::nullopt;
+  };
+  options.count = limit("count");
+  options.pack = limit("pack");
+  const std::int64_t longest = plan.graph->config.max_positions;
+  options.max_tokens = limit("max_tokens").value_or(std::min<std::int64_t>(longest, 2048));
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  if (text::has_tokenizer(plan.job.model)) tokenizer = text::open_tokenizer(plan.job.model);
+  plan.calibration =
+      text::load_dataset(options, tokenizer.get(), plan.graph->config.vocab_size);
+}
+
+kernels::Compute choose_compute(const Plan& plan) {
+  const std::string word = plan.job.params.text("compute", "auto");
+  if (word == "f32") return kernels::Compute::f32;
+  if (word == "bf16") return kernels::Compute::bf16;
+  const bool bf16_model = plan.model_dtype == DType::bf16;
+  return bf16_model && kernels::has_fast_bf16() ? kernels::Compute::bf16 : kernels::Compute::f32;
+}
+
+void keep_requested(Plan& plan) {
+  keep_by_pattern(plan.linears, plan.job.params.list("disable_names"));
+  if (!plan.job.params.flag("quantize_last_linear")) keep_last(plan.linears);
+}
+
+/// Every quantized linear must fit the group size; says which sizes would do.
+void check_groups(const Plan& plan) {
+  if (plan.spec.scheme.granularity != quant::Granularity::group) return;
+  const std::int64_t group = plan.spec.scheme.group_size;
+  for (const LinearEntry& linear : plan.linears) {
+    if (!linear.quantized() || linear.in % group == 0) continue;
+    std::string fitting;
+    for (const std::int64_t size : {32, 64, 128, 256}) {
+      if (linear.in % size == 0) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
+    }
+    throw Error(ErrorCode::group_does_not_divide,
+                fmt::format("group_size {} and the {} input columns of {}", group, linear.in,
+                            linear.name))
+        .hint(fitting.empty() ? "keep this linear with --disable-names, or leave --group-size out"
+                              : fmt::format("sizes that would work here: {}", fitting));
+  }
+}
+
+void warn_of_split_fusions(const Context& ctx, const Plan& plan) {
+  const std::vector<std::string> lines = split_fusions(plan.linears);
+  if (lines.empty()) return;
+  ctx.warning(fmt::format("{} fused sets are split, which vLLM-like engines refuse ({}{}); keep or "
+                          "quantize q, k and v together, and gate and up",
+                          lines.size(), lines.front(), lines.size() > 1 ? "; …" : ""));
+}
+
+/// Lets the method look at the values it was given.
+void check_method_params(const Context& ctx, const Plan& plan) {
+  if (plan.spec.method->check == nullptr) return;
+  const std::string warning = plan.spec.method->check(plan.job.params);
+  if (!warning.empty()) ctx.warning(warning);
+}
+
+void warn_of_formats(const Context& ctx, const Plan& plan) {
+  for (const Output& output : plan.outputs) {
+    for (const std::string& note : layout::notes_of(*output.layout, output.plan)) {
+      ctx.warning(note);
+    }
+  }
+}
+
+void warn_of_power(const Context& ctx, const Plan& plan) {
+  const auto has_exponent = [](const layout::Item& item) {
+    return item.linear.has_value() && item.linear->has_exponent;
+  };
+  const std::vector<layout::Item>& items = plan.outputs.front().plan.items;
+  if (std::none_of(items.begin(), items.end(), has_exponent)) return;
+  ctx.warning(
+      "codes of --nonuniform are linear in a power of the weights: engines that multiply code by "
+      "scale compute noise from them; only Pare reads the power (weight_power) and computes right");
+}
+
+void refuse_nothing_to_do(const Plan& plan) {
+  if (plan.quantized_count() > 0) return;
+  throw Error(ErrorCode::bad_usage, "no linear would be quantized")
+      .at(plan.job.model.string())
+      .hint("every linear is kept by --disable-names, by the fallback level, or is the last one");
+}
+
+void check_memory(const Plan& plan) {
+  if (!plan.job.run.max_memory.has_value()) return;
+  const std::size_t need = plan.memory.total();
+  if (need <= *plan.job.run.max_memory) return;
+  throw Error(ErrorCode::memory_limit,
+              fmt::format("{} needed, {} allowed", human_bytes(need),
+                          human_bytes(*plan.job.run.max_memory)))
+      .hint("fewer calibration tokens (--count, --max-tokens) need less; --dry-run shows the parts");
+}
+
+}  // namespace
+
+Plan make_plan(const Context& ctx, const Job& job) {
+  const Stopwatch watch;
+  Plan plan;
+  plan.job = job;
+  plan.spec = read_quant_spec(job.params);
+  refuse_foreign_params(job.params, plan.spec);
+  check_method_params(ctx, plan);
+  check_smoothing(job.params, plan.spec);
+  parse_level(job.params.text("disable_level", "L0"));
+  open_model(plan);
+  keep_requested(plan);
+  refuse_nothing_to_do(plan);
+  check_groups(plan);
+  plan.model_dtype = find_model_dtype(plan);
+  plan.compute = choose_compute(plan);
+  load_calibration(plan);
+  plan.memory = estimate_memory(plan, ctx.threads());
+  check_memory(plan);
+  apply_fallback_level(ctx, plan);
+  refuse_nothing_to_do(plan);
+  warn_of_split_fusions(ctx, plan);
+  fill_outputs(plan);
+  warn_of_power(ctx, plan);
+  warn_of_formats(ctx, plan);
+  plan.seconds_estimate = estimate_seconds(ctx, plan);
+  plan.seconds_planning = watch.seconds();
+  return plan;
+}
+
+}  // namespace pare::pipeline
