@@ -48,7 +48,7 @@ io::Json to_json(const Inspection& in) {
   for (const pipeline::SchemeSize& size : in.sizes) json["schemes"].push_back(scheme_json(size));
   if (in.scanned) {
     json["findings"] = io::Json::array();
-    for (const pipeline::Finding& f : in.findings) {
+    for (const pipeline::ValueProblem& f : in.problems) {
       json["findings"].push_back({{"tensor", f.tensor}, {"what", f.what}});
     }
   }
@@ -120,8 +120,8 @@ void show_sizes(Console& console, const Inspection& in) {
 
 void show_findings(Console& console, const Inspection& in) {
   if (!in.scanned) return;
-  if (in.findings.empty()) console.result("  scan       every value is finite, no row or column is all zero");
-  for (const pipeline::Finding& f : in.findings) {
+  if (in.problems.empty()) console.result("  scan       every value is finite, no row or column is all zero");
+  for (const pipeline::ValueProblem& f : in.problems) {
     console.result(fmt::format("  scan       {}: {}", f.tensor, f.what));
   }
 }

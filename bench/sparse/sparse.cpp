@@ -34,7 +34,7 @@ struct Request {
   ParamMap params;
 
   Request(const std::string& id, std::istream& rest) : method(quant::find_method(id)) {
-    scheme.grid = quant::CodeForm::outliers;
+    scheme.form = quant::CodeForm::outliers;
     scheme.activations = quant::Activations::static_tensor;
     std::string word;
     rest >> word;

@@ -1,6 +1,6 @@
 #include "calib/batches.h"
 
-namespace pare::pipeline {
+namespace pare::calib {
 
 std::vector<BatchRange> batch_ranges(const text::Dataset& data) {
   std::vector<BatchRange> ranges;
@@ -13,4 +13,4 @@ std::vector<BatchRange> batch_ranges(const text::Dataset& data) {
   return ranges;
 }
 
-}  // namespace pare::pipeline
+}  // namespace pare::calib

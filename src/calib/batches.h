@@ -7,7 +7,7 @@
 
 #include "text/datasets/dataset.h"
 
-namespace pare::pipeline {
+namespace pare::calib {
 
 /// Sequences that go through a block together: rows enough to fill the products.
 inline constexpr std::int64_t kBatchTokens = 2048;
@@ -22,4 +22,4 @@ struct BatchRange {
 /// All sequences in order; each batch holds at most kBatchTokens, or one longer sequence alone.
 std::vector<BatchRange> batch_ranges(const text::Dataset& data);
 
-}  // namespace pare::pipeline
+}  // namespace pare::calib

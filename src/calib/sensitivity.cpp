@@ -26,19 +26,6 @@ class RangeScorer final : public BlockScorer {
   std::array<RangeScore, model::kSites.size()> scores_;
 };
 
-void show_head(const Context& ctx, const model::Model& model, const model::Batch& batch,
-               BlockScorer& scorer) {
-  const model::Norm norm = model::load_norm(*model.weights, model.graph->final_norm);
-  std::int64_t row = 0;
-  for (const std::int64_t length : batch.lengths) {
-    Matrix x(length, batch.hidden.cols());
-    model::apply_norm(ctx, norm, model.graph->config.rms_norm_eps,
-                      batch.hidden.view().rows_from(row, length), x.view());
-    scorer.on_input(model::Site::attention_input, 0, std::as_const(x).view());
-    row += length;
-  }
-}
-
 }  // namespace
 
 SensitivityScores score_inputs(const Context& ctx, const model::Model& model,
@@ -59,7 +46,7 @@ SensitivityScores score_inputs(const Context& ctx, const model::Model& model,
     scores.blocks.push_back(scorer->result());
   }
   const std::unique_ptr<BlockScorer> scorer = make_scorer(-1);
-  show_head(ctx, model, batch, *scorer);
+  model::tap_head(ctx, model, batch, *scorer);
   scores.head = scorer->result()[static_cast<std::size_t>(model::Site::attention_input)];
   return scores;
 }
@@ -70,14 +57,11 @@ SensitivityScores rank_inputs(const Context& ctx, const model::Model& model,
                       [](std::int64_t) { return std::make_unique<RangeScorer>(); });
 }
 
-std::vector<std::string> highest_scores(std::vector<ScoredLinear> linears, std::size_t count) {
+std::vector<ScoredLinear> highest_scores(std::vector<ScoredLinear> linears, std::size_t count) {
   std::stable_sort(linears.begin(), linears.end(),
-                   [](const auto& a, const auto& b) { return a.score > b.score; });
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < std::min(count, linears.size()); ++i) {
-    names.push_back(linears[i].name);
-  }
-  return names;
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  linears.resize(std::min(count, linears.size()));
+  return linears;
 }
 
 }  // namespace pare::calib

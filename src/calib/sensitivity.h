@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/context.h"
@@ -43,11 +44,8 @@ inline constexpr std::size_t kRankingSamples = 5;
 SensitivityScores rank_inputs(const Context& ctx, const model::Model& model,
                         std::span<const std::vector<std::int32_t>> sequences);
 
-/// The first `count` names in falling order of score; equal scores keep their order.
-struct ScoredLinear {
-  std::string name;
-  float score = 0;
-};
-std::vector<std::string> highest_scores(std::vector<ScoredLinear> linears, std::size_t count);
+/// The first `count` in falling order of score; equal scores keep their order.
+using ScoredLinear = std::pair<std::string, float>;
+std::vector<ScoredLinear> highest_scores(std::vector<ScoredLinear> linears, std::size_t count);
 
 }  // namespace pare::calib

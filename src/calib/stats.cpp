@@ -1,5 +1,7 @@
 #include "calib/stats.h"
 
+#include "calib/gram.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -8,6 +10,17 @@
 #include "kernels/quantize.h"
 
 namespace pare::calib {
+namespace {
+
+constexpr std::array kParams = {
+    ParamSpec{.name = "act_method", .type = ParamType::integer, .default_value = "1",
+              .choices = "1|2|3",
+              .help = "range of static activations: 1 min-max, 2 histogram, 3 auto"},
+};
+
+}  // namespace
+
+std::span<const ParamSpec> observer_params() noexcept { return kParams; }
 
 bool uses_histogram(ActMethod method, float score) noexcept {
   return method == ActMethod::histogram ||
@@ -27,6 +40,7 @@ void StatsTap::on_input(model::Site which, std::int64_t /*sequence*/, MatrixView
         .hint("the model overflows on this calibration text; try --compute f32 or other text");
   }
   if (stats.observer != nullptr) stats.observer->update(x);
+  if (stats.wants_gram) add_gram(ctx_, x, stats.gram);
   keep_rows(stats, x);
   stats.tokens_seen += x.rows;
 }

@@ -5,13 +5,19 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "calib/observer.h"
+#include "core/context.h"
+#include "core/params.h"
 #include "model/block.h"
 
 namespace pare::calib {
+
+/// The parameters by which users choose how ranges are found.
+std::span<const ParamSpec> observer_params() noexcept;
 
 /// How the range of static activations is found; the numbers are msModelSlim's `act_method`.
 enum class ActMethod { minmax = 1, histogram = 2, automatic = 3 };
@@ -24,6 +30,8 @@ bool uses_histogram(ActMethod method, float score) noexcept;
 /// Linears that read the same site share its statistics, so fused engines find equal parameters.
 struct SiteStats {
   std::unique_ptr<Observer> observer;  // null when no range is needed
+  bool wants_gram = false;             // for methods that need one
+  Matrix gram;                         // [I, I]
   Matrix rows;                         // evenly spaced input rows, for output distortion
   std::int64_t rows_kept = 0;
   std::int64_t tokens_seen = 0;
@@ -33,8 +41,8 @@ struct SiteStats {
 class StatsTap final : public model::BlockTap {
  public:
   /// `tokens` is the number the whole calibration will show; at most `sample_rows` are kept.
-  StatsTap(std::string block, std::int64_t tokens, std::int64_t sample_rows)
-      : block_(std::move(block)), stride_(std::max<std::int64_t>(1, tokens / sample_rows)),
+  StatsTap(const Context& ctx, std::string block, std::int64_t tokens, std::int64_t sample_rows)
+      : ctx_(ctx), block_(std::move(block)), stride_(std::max<std::int64_t>(1, tokens / sample_rows)),
         capacity_(std::min(tokens, sample_rows)) {}
 
   SiteStats& site(model::Site site) noexcept { return sites_[static_cast<std::size_t>(site)]; }
@@ -45,6 +53,7 @@ class StatsTap final : public model::BlockTap {
  private:
   void keep_rows(SiteStats& stats, MatrixView<const float> x) const;
 
+  const Context& ctx_;
   std::string block_;
   std::int64_t stride_;
   std::int64_t capacity_;

@@ -1,11 +1,10 @@
-// An layout empties the waist into one on-disk layout; its importer reads that layout back.
-// One file in layouts/ and one line in layouts.def each.
+// A layout of files on disk: how quantized linears are written in it, and read back.
+// One file layout_<id>.cpp beside its family and one line in layouts.def each.
 #pragma once
 
 #include "core/context.h"
 #include "core/params.h"
-#include "containers/tensor_source.h"
-#include "quant/quantized_linear.h"
+#include "layouts/output_plan.h"
 
 #include <filesystem>
 #include <memory>
@@ -17,51 +16,18 @@
 
 namespace pare::layout {
 
-/// What will be written for one quantized linear; all known before any weight is read.
-struct LinearPlan {
-  std::string name;  // module name, without ".weight"
-  quant::Scheme scheme;
-  std::int64_t out = 0;
-  std::int64_t in = 0;
-  DType scale_dtype = DType::f32;
-  DType activation_dtype = DType::f32;  // of input_scale and input_offset, static activations only
-  std::optional<DType> bias_dtype;      // of the float bias, when there is one
-  bool row_parallel = false;            // o_proj, down_proj: engines split the inputs among devices
-  bool has_exponent = false;               // codes are linear in a power of the weight
-  bool act_order = false;               // columns name their groups: QuantizedLinear::group_index
-  bool symmetric_input = false;         // static activations whose zero point is known to be 0
-};
-
-/// One module of the model in registration order: a quantized linear or a float tensor.
-struct Item {
-  std::optional<LinearPlan> linear;
-  containers::TensorInfo tensor;  // when not a linear: name, dtype and shape as written
-  std::string tag = {};        // of the tensor in descriptions; "" = float
-};
-
-struct OutputPlan {
-  std::vector<Item> items;
-  /// Type of the whole model, of the scheme asked for: "W8A8".
-  std::string model_type;
-  /// dtype of the model as config.json says (else of the weights): decides how deq_scale is stored.
-  DType model_dtype = DType::f32;
-  std::int64_t group_size = 0;  // 0 = none
-  /// Folder with the config.json and tokenizer of the model; empty when there is none.
-  std::filesystem::path source = {};
-};
-
-/// Takes a model's tensors one by one, in any order; each exactly once.
+/// Takes a model's tensors one by one, in any order; each exactly once. Whoever gives them has held
+/// them against the plan (layouts/checked_writer.h): a writer need not look again.
 /// Threads: one call at a time, unless `concurrent`: then calls for different tensors and linears
 /// may run at the same time, but for `finish`.
 class Writer {
  public:
   virtual ~Writer() = default;
   virtual bool concurrent() const noexcept { return false; }
-  /// Bytes of a float tensor, copied as they are. May be mapped; read once, in order.
+  /// Bytes of a float tensor, in the type of the plan. May be mapped; read once, in order.
   virtual void put_tensor(const std::string& name, const TensorView& tensor) = 0;
   virtual void put_linear(const quant::QuantizedLinear& linear) = 0;
   /// Completes the files. Returns their names, relative to the folder.
-  /// Errors: internal when something declared was not given.
   virtual std::vector<std::string> finish() = 0;
 };
 
@@ -69,13 +35,13 @@ class Writer {
 /// for static activations (quant_bias + zero_point * sum(codes)) * deq_scale, else the float bias;
 /// empty when there is nothing to add. `scale_bias` [O, 1 or 16] is what devices with 4-bit weights
 /// and 8-bit activations correct their sums with; empty when the files hold none.
-struct StoredLinear {
+struct LoadedLinear {
   quant::QuantizedLinear linear;
   std::vector<float> effective_bias;
   std::vector<float> scale_bias;
 };
 
-/// A folder written by an layout, read back from nothing but its files.
+/// A folder written in a layout, read back from nothing but its files.
 class QuantizedCheckpoint {
  public:
   virtual ~QuantizedCheckpoint() = default;
@@ -84,10 +50,11 @@ class QuantizedCheckpoint {
   /// Names of the float tensors, sorted; biases of quantized linears belong to `linear`.
   virtual std::vector<std::string> tensors() const = 0;
   /// nullopt when the module is not quantized. Errors: bad_description, tensor_mismatch.
-  virtual std::optional<StoredLinear> linear(std::string_view module) const = 0;
-  /// What `linear` will give. Layouts whose headers, zeros and groups say it read no codes; the
-  /// default asks `linear`. Errors: as `linear`, and tensor_missing when the module is not quantized.
-  virtual LinearPlan plan(std::string_view module) const;
+  virtual std::optional<LoadedLinear> linear(std::string_view module) const = 0;
+  /// The header of what `linear` will give. Layouts whose headers, zeros and groups say it read no
+  /// codes; the default asks `linear`.
+  /// Errors: as `linear`, and tensor_missing when the module is not quantized.
+  virtual quant::LinearHeader header(std::string_view module) const;
   /// nullopt when there is no such float tensor. Valid as long as the checkpoint.
   virtual std::optional<TensorView> tensor(std::string_view name) const = 0;
   /// Gives mapped pages of a tensor or of a module's tensors back.
@@ -97,9 +64,6 @@ class QuantizedCheckpoint {
   /// What people should know about the files, such as a label that they contradict; one line each.
   virtual std::vector<std::string> notes() const { return {}; }
 };
-
-/// The plan that a linear in hand would have had.
-LinearPlan plan_of(const quant::QuantizedLinear& linear);
 
 /// What a layout makes of a norm's bias, which smoothing leaves behind.
 enum class NormBias : std::uint8_t {
@@ -121,9 +85,8 @@ struct Layout {
   std::vector<containers::TensorInfo> (*declare)(const OutputPlan& plan, const ParamMap& params);
   /// Begins the files in `folder`, which must exist. The plan must have passed `check`.
   /// Errors: output_not_writable.
-  std::unique_ptr<Writer> (*create)(const OutputPlan& plan,
-                                          const std::filesystem::path& folder,
-                                          const ParamMap& params);
+  std::unique_ptr<Writer> (*create)(const OutputPlan& plan, const std::filesystem::path& folder,
+                                    const ParamMap& params);
   /// Keys to put into (or, when null, to remove from) config.json.
   std::string (*config_patch)(const OutputPlan& plan);  // JSON object as text; "{}" = unchanged
   /// Whether a folder holds this layout; looks at file names and, where these say too little, at
@@ -131,6 +94,10 @@ struct Layout {
   bool (*probe)(const std::filesystem::path& folder) noexcept;
   /// Errors: bad_description, scheme_not_supported, and those of the container.
   std::unique_ptr<QuantizedCheckpoint> (*open)(const std::filesystem::path& folder);
+  /// The tensors of a folder as its files hold them, without a look at what they mean; null = those
+  /// that containers::open_checkpoint finds.
+  std::unique_ptr<containers::TensorSource> (*open_weights)(const std::filesystem::path& folder) =
+      nullptr;
   NormBias norm_bias = NormBias::none;
   /// The type that weight scales must be exact in; nullopt = that of the source's weight.
   std::optional<DType> scale_dtype = std::nullopt;
@@ -146,6 +113,9 @@ struct Layout {
   bool weights_only = false;
   /// What people should know before the files are written, one line each; null = nothing.
   std::vector<std::string> (*notes)(const OutputPlan& plan) = nullptr;
+  /// What contradicts itself in a linear that was read back: values that follow from its codes and
+  /// scales and are not as if computed from them again; "" = nothing. Null = nothing follows.
+  std::string (*contradiction)(const LoadedLinear& linear) = nullptr;
   /// Changes a linear where the layout has no place for it as it is and `params` allow that; null =
   /// never. Returns the number of groups changed.
   std::int64_t (*adapt)(quant::QuantizedLinear& linear, const ParamMap& params) = nullptr;
@@ -154,15 +124,13 @@ struct Layout {
 std::span<const Layout* const> layouts() noexcept;
 /// Errors: unknown_entry with a near match.
 const Layout& find_layout(std::string_view id);
-/// The layout whose layout the folder holds, or nullptr.
+/// The layout of a folder, or nullptr.
 const Layout* layout_of(const std::filesystem::path& folder) noexcept;
 
 /// What people should know before the plan is carried out; one line each.
-std::vector<std::string> notes_of(const Layout& layout, const OutputPlan& plan);
-/// The line for linears whose activations have no place.
-std::string without_activations(const Layout& layout);
+std::vector<std::string> notes_of(const OutputPlan& plan);
 
 /// Bytes all output tensors will take (headers left out): for plans and --dry-run.
-std::size_t output_bytes(const Layout& layout, const OutputPlan& plan, const ParamMap& params);
+std::size_t output_bytes(const OutputPlan& plan, const ParamMap& params);
 
 }  // namespace pare::layout

@@ -47,11 +47,30 @@ const Layout* layout_of(const std::filesystem::path& folder) noexcept {
   return nullptr;
 }
 
-std::size_t output_bytes(const Layout& layout, const OutputPlan& plan, const ParamMap& params) {
+quant::LinearHeader QuantizedCheckpoint::header(std::string_view module) const {
+  const auto stored = linear(module);
+  if (stored.has_value()) return stored->linear.header();
+  throw Error(ErrorCode::tensor_missing, std::string(module) + " is not quantized")
+      .hint("ask only for modules that `linears` names");
+}
+
+std::size_t output_bytes(const OutputPlan& plan, const ParamMap& params) {
   std::size_t sum = 0;
-  for (const containers::TensorInfo& info : layout.declare(plan, params))
+  for (const containers::TensorInfo& info : plan.layout->declare(plan, params))
     sum += info.nbytes();
   return sum;
+}
+
+std::vector<std::string> notes_of(const OutputPlan& plan) {
+  std::vector<std::string> notes;
+  if (plan.layout->notes != nullptr) notes = plan.layout->notes(plan);
+  if (plan.activations_left_out) {
+    notes.push_back(fmt::format(
+        "{} files hold the 8-bit weights and nothing about the activations: engines round these as "
+        "they see fit, and scales from calibration are left out",
+        plan.layout->id));
+  }
+  return notes;
 }
 
 }  // namespace pare::layout

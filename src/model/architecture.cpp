@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -146,15 +147,22 @@ class TensorChecker {
     }
   }
 
-  void need_linear(const std::string& module, const LinearShape& shape) {
-    need(module + ".weight", Shape{shape.out, shape.in});
-    if (shape.bias) need(module + ".bias", Shape{shape.out});
+  void need_weight(const Module& module, const Shape& shape) {
+    need(module.source, shape);
+    const std::string bias = module_of(module.source) + ".bias";
+    if (module.bias) need(bias, Shape{shape[0]});
   }
 
   /// A norm may have a bias, which no config speaks of: smoothing leaves one.
-  void need_norm(const std::string& module, const Shape& shape) {
-    need(module + ".weight", shape);
-    if (source_.find(module + ".bias") != nullptr) need(module + ".bias", shape);
+  void need_norm(const Module& module) {
+    need(module.source, module.shape);
+    if (source_.find(module.bias_name()) != nullptr) need(module.bias_name(), module.shape);
+  }
+
+  /// A tied head is the embedding; a copy of it is let pass.
+  void need_head(const Module& head) {
+    need(head.source, head.shape);
+    if (source_.find(head.weight_name()) != nullptr) need(head.weight_name(), head.shape);
   }
 
   void refuse_leftovers() const {
@@ -186,28 +194,32 @@ class TensorChecker {
   std::set<std::string> seen_;
 };
 
-void check_block(TensorChecker& checker, const ModelConfig& config, const BlockNames& names) {
-  for (const LinearRole role : kLinearRoles) {
-    checker.need_linear(names.linear(role), linear_shape(config, role));
+/// Rows of each tensor that linears come from: more than their own where a checkpoint fuses them.
+std::map<std::string, std::int64_t> rows_of_sources(const ModelGraph& graph) {
+  std::map<std::string, std::int64_t> rows;
+  for (const Module& module : graph.modules) {
+    std::int64_t& count = rows[module.source];
+    count = std::max(count, module.first_row + module.out());
   }
-  checker.need_norm(names.input_norm, Shape{config.hidden_size});
-  checker.need_norm(names.mlp_norm, Shape{config.hidden_size});
-  if (!config.attention.qk_norm) return;
-  checker.need(names.q_norm + ".weight", Shape{config.attention.head_dim});
-  checker.need(names.k_norm + ".weight", Shape{config.attention.head_dim});
+  return rows;
 }
 
 }  // namespace
 
 void check_tensors(const ModelGraph& graph, const containers::TensorSource& source) {
-  const ModelConfig& config = graph.config;
   TensorChecker checker(source);
-  const Shape vocabulary{config.vocab_size, config.hidden_size};
-  checker.need(graph.embedding + ".weight", vocabulary);
-  for (const BlockNames& block : graph.blocks) check_block(checker, config, block);
-  checker.need_norm(graph.final_norm, Shape{config.hidden_size});
-  const std::string head = graph.head + ".weight";
-  if (!config.tied_head || source.find(head) != nullptr) checker.need(head, vocabulary);
+  const std::map<std::string, std::int64_t> rows = rows_of_sources(graph);
+  for (const Module& module : graph.modules) {
+    switch (module.kind) {
+      case ModuleKind::linear:
+        checker.need_weight(module, Shape{rows.at(module.source), module.in()});
+        break;
+      case ModuleKind::norm: checker.need_norm(module); break;
+      case ModuleKind::head: checker.need_head(module); break;
+      case ModuleKind::embedding:
+      case ModuleKind::head_norm: checker.need(module.source, module.shape); break;
+    }
+  }
   checker.refuse_leftovers();
 }
 

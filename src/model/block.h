@@ -1,9 +1,10 @@
 // One decoder block in memory, and its forward pass over a batch of sequences.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/context.h"
@@ -18,36 +19,39 @@ namespace pare::model {
 /// A linear ready to run.
 struct Linear {
   kernels::PackedWeight weight;
-  std::vector<float> bias;
-  ActivationQuant input;
+  std::vector<float> bias;  // empty = none
+  quant::Activations activations = quant::Activations::none;
+  quant::ActivationParams input;
 };
 
-Linear pack_linear(const Context& ctx, const LinearWeights& weights, kernels::Compute compute);
+Linear pack_linear(const Context& ctx, const quant::FloatLinear& linear, kernels::Compute compute);
 
 /// y [T, O] = input-rounded x [T, I] · Wᵀ + bias.
 void apply_linear(const Context& ctx, const Linear& linear, MatrixView<const float> x,
                   MatrixView<float> y);
 
+/// The modules of a block by their roles.
 struct Block {
-  std::array<Linear, kLinearRoles.size()> linears;
-  Norm input_norm;
-  Norm mlp_norm;
-  std::vector<float> q_norm;
-  std::vector<float> k_norm;
+  std::map<std::pair<Role, std::int64_t>, Linear> linears;  // by role and expert
+  std::map<Role, Norm> norms;
   std::int64_t window = 0;
 
-  Linear& linear(LinearRole role) noexcept { return linears[static_cast<std::size_t>(role)]; }
-  const Linear& linear(LinearRole role) const noexcept {
-    return linears[static_cast<std::size_t>(role)];
+  /// The block must have it.
+  Linear& linear(const Module& module) { return linear(*module.role, module.expert); }
+  Linear& linear(Role role, std::int64_t expert = kNoExpert) { return linears.at({role, expert}); }
+  const Linear& linear(Role role, std::int64_t expert = kNoExpert) const {
+    return linears.at({role, expert});
   }
+  const Norm& norm(Role role) const { return norms.at(role); }
 };
 
 /// Loads and packs block `index`; mapped pages are given back as soon as they are packed.
+/// Errors: tensor_missing; feature_not_supported for a block that the forward pass cannot run.
 Block load_block(const Context& ctx, const ModelGraph& graph, std::int64_t index,
                  const WeightSource& weights, kernels::Compute compute);
 
 /// Memory of one packed block in bytes, known before loading it.
-std::size_t block_bytes(const ModelConfig& config, kernels::Compute compute);
+std::size_t block_bytes(std::span<const Module> block, kernels::Compute compute);
 
 /// Hidden states of several sequences, one after the other in the rows of one matrix, so that the
 /// products see many rows while attention stays inside each sequence.

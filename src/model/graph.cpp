@@ -1,21 +1,41 @@
 #include "model/graph.h"
 
+#include <algorithm>
+
+#include "core/error.h"
+
 namespace pare::model {
 
-LinearShape linear_shape(const ModelConfig& config, LinearRole role) noexcept {
-  const AttentionConfig& a = config.attention;
-  const std::int64_t d = config.hidden_size;
-  const std::int64_t f = config.intermediate_size;
-  switch (role) {
-    case LinearRole::q: return {a.heads * a.head_dim, d, a.qkv_bias};
-    case LinearRole::k:
-    case LinearRole::v: return {a.kv_heads * a.head_dim, d, a.qkv_bias};
-    case LinearRole::o: return {d, a.heads * a.head_dim, a.output_bias};
-    case LinearRole::gate:
-    case LinearRole::up: return {f, d, config.mlp_bias};
-    case LinearRole::down: break;
+std::span<const Module> ModelGraph::block(std::int64_t index) const noexcept {
+  const auto inside = [&](const Module& m) { return m.block == index; };
+  const auto first = std::find_if(modules.begin(), modules.end(), inside);
+  const auto last = std::find_if_not(first, modules.end(), inside);
+  return {first, last};
+}
+
+const Module& ModelGraph::module(Role role) const {
+  const auto found = std::find_if(modules.begin(), modules.end(), [&](const Module& m) {
+    return m.block == kNoBlock && m.role == role;
+  });
+  if (found == modules.end()) throw Error(ErrorCode::internal, "the graph lacks a module");
+  return *found;
+}
+
+const Module* find_role(std::span<const Module> block, Role role, std::int64_t expert) noexcept {
+  for (const Module& module : block) {
+    if (module.role == role && module.expert == expert) return &module;
   }
-  return {d, f, config.mlp_bias};
+  return nullptr;
+}
+
+ModuleIndex index_modules(const ModelGraph& graph) {
+  ModuleIndex index;
+  for (const Module& module : graph.modules) index.emplace(module.name, &module);
+  return index;
+}
+
+std::string module_of(std::string_view tensor) {
+  return std::string(tensor.substr(0, tensor.rfind('.')));
 }
 
 }  // namespace pare::model

@@ -94,27 +94,75 @@ ModelConfig read_llama_config(const ConfigReader& config, const LlamaTraits& tra
   return model;
 }
 
+namespace {
+
+/// Puts the modules of a LLaMA-shaped model on the list.
+class ModuleList {
+ public:
+  explicit ModuleList(ModelGraph& graph) : graph_(graph), config_(graph.config) {}
+
+  void add_block(std::int64_t block) {
+    const AttentionConfig& a = config_.attention;
+    const std::int64_t d = config_.hidden_size;
+    const std::int64_t f = config_.intermediate_size;
+    const std::int64_t q = a.heads * a.head_dim;
+    const std::int64_t kv = a.kv_heads * a.head_dim;
+    prefix_ = fmt::format("model.layers.{}.", block);
+    block_ = block;
+    linear(Role::q, "self_attn.q_proj", {q, d}, a.qkv_bias, Site::attention_input);
+    linear(Role::k, "self_attn.k_proj", {kv, d}, a.qkv_bias, Site::attention_input);
+    linear(Role::v, "self_attn.v_proj", {kv, d}, a.qkv_bias, Site::attention_input);
+    linear(Role::o, "self_attn.o_proj", {d, q}, a.output_bias, Site::attention_output);
+    if (a.qk_norm) {
+      add(Role::q_norm, ModuleKind::head_norm, "self_attn.q_norm", {a.head_dim});
+      add(Role::k_norm, ModuleKind::head_norm, "self_attn.k_norm", {a.head_dim});
+    }
+    linear(Role::gate, "mlp.gate_proj", {f, d}, config_.mlp_bias, Site::mlp_input);
+    linear(Role::up, "mlp.up_proj", {f, d}, config_.mlp_bias, Site::mlp_input);
+    linear(Role::down, "mlp.down_proj", {d, f}, config_.mlp_bias, Site::mlp_hidden);
+    add(Role::input_norm, ModuleKind::norm, "input_layernorm", {d}).site = Site::attention_input;
+    add(Role::mlp_norm, ModuleKind::norm, "post_attention_layernorm", {d}).site = Site::mlp_input;
+    prefix_.clear();
+    block_ = kNoBlock;
+  }
+
+  Module& add(Role role, ModuleKind kind, const std::string& name, const Shape& shape) {
+    Module module;
+    module.name = prefix_ + name;
+    module.kind = kind;
+    module.role = role;
+    module.block = block_;
+    module.shape = shape;
+    module.source = module.weight_name();
+    return graph_.modules.emplace_back(std::move(module));
+  }
+
+ private:
+  void linear(Role role, const std::string& name, const Shape& shape, bool bias, Site site) {
+    Module& module = add(role, ModuleKind::linear, name, shape);
+    module.bias = bias;
+    module.site = site;
+    module.row_parallel = role == Role::o || role == Role::down;
+  }
+
+  ModelGraph& graph_;
+  const ModelConfig& config_;
+  std::string prefix_;
+  std::int64_t block_ = kNoBlock;
+};
+
+}  // namespace
+
 ModelGraph llama_graph(ModelConfig config) {
   ModelGraph graph;
-  graph.embedding = "model.embed_tokens";
-  graph.final_norm = "model.norm";
-  graph.head = "lm_head";
-  for (std::int64_t i = 0; i < config.layers; ++i) {
-    const std::string layer = fmt::format("model.layers.{}.", i);
-    BlockNames names;
-    names.linears = {layer + "self_attn.q_proj", layer + "self_attn.k_proj",
-                     layer + "self_attn.v_proj", layer + "self_attn.o_proj",
-                     layer + "mlp.gate_proj",    layer + "mlp.up_proj",
-                     layer + "mlp.down_proj"};
-    names.input_norm = layer + "input_layernorm";
-    names.mlp_norm = layer + "post_attention_layernorm";
-    if (config.attention.qk_norm) {
-      names.q_norm = layer + "self_attn.q_norm";
-      names.k_norm = layer + "self_attn.k_norm";
-    }
-    graph.blocks.push_back(std::move(names));
-  }
   graph.config = std::move(config);
+  const Shape vocabulary{graph.config.vocab_size, graph.config.hidden_size};
+  ModuleList list(graph);
+  list.add(Role::embedding, ModuleKind::embedding, "model.embed_tokens", vocabulary);
+  for (std::int64_t i = 0; i < graph.config.layers; ++i) list.add_block(i);
+  list.add(Role::final_norm, ModuleKind::norm, "model.norm", {graph.config.hidden_size});
+  Module& head = list.add(Role::head, ModuleKind::head, "lm_head", vocabulary);
+  if (graph.config.tied_head) head.source = graph.module(Role::embedding).source;
   return graph;
 }
 

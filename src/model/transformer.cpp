@@ -10,7 +10,7 @@ namespace pare::model {
 
 Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> sequences) {
   const ModelConfig& config = model.graph->config;
-  const std::string name = model.graph->embedding + ".weight";
+  const std::string name = model.graph->module(Role::embedding).weight_name();
   Batch batch;
   std::int64_t tokens = 0;
   for (const auto& sequence : sequences) {
@@ -33,15 +33,10 @@ Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> seque
   return batch;
 }
 
-const std::string& head_module(const ModelGraph& graph, const WeightSource& weights) {
-  if (graph.config.tied_head || !weights.has(graph.head + ".weight")) return graph.embedding;
-  return graph.head;
-}
-
 Head::Head(const Context& ctx, const Model& model)
-    : norm_(load_norm(*model.weights, model.graph->final_norm)),
+    : norm_(load_norm(*model.weights, model.graph->module(Role::final_norm).name)),
       eps_(model.graph->config.rms_norm_eps) {
-  const std::string& module = head_module(*model.graph, *model.weights);
+  const Module& module = model.graph->module(Role::head);
   linear_ = pack_linear(ctx, model.weights->linear(ctx, module), model.compute);
   model.weights->release(module);
 }
@@ -50,6 +45,19 @@ void Head::logits(const Context& ctx, MatrixView<const float> hidden, MatrixView
   Matrix x(hidden.rows, hidden.cols);
   apply_norm(ctx, norm_, eps_, hidden, x.view());
   apply_linear(ctx, linear_, x.view(), out);
+}
+
+void tap_head(const Context& ctx, const Model& model, const Batch& batch, BlockTap& tap) {
+  const ModelGraph& graph = *model.graph;
+  const Norm norm = load_norm(*model.weights, graph.module(Role::final_norm).name);
+  std::int64_t row = 0;
+  for (const std::int64_t length : batch.lengths) {
+    Matrix x(length, batch.hidden.cols());
+    apply_norm(ctx, norm, graph.config.rms_norm_eps, batch.hidden.view().rows_from(row, length),
+               x.view());
+    tap.on_input(Site::attention_input, 0, std::as_const(x).view());
+    row += length;
+  }
 }
 
 void forward_streamed(const Context& ctx, const Model& model, std::span<Batch> batches,

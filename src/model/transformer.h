@@ -41,8 +41,9 @@ class Head {
   Linear linear_;
 };
 
-/// Name of the module that the head's weight comes from: the head, or the embedding when tied.
-const std::string& head_module(const ModelGraph& graph, const WeightSource& weights);
+/// Shows a tap what the head reads: the final norm of hidden states behind the last block, one
+/// sequence after the other, as Site::attention_input.
+void tap_head(const Context& ctx, const Model& model, const Batch& batch, BlockTap& tap);
 
 /// Runs batches through all blocks; blocks are loaded once each and freed, in order.
 /// `on_block` (may be empty) is called before each block with its index.

@@ -2,18 +2,31 @@
 
 namespace pare::model {
 
-LinearWeights FloatWeights::linear(const Context& /*ctx*/, const std::string& module) const {
-  LinearWeights weights;
-  weights.weight = source_.read(module + ".weight");
-  const std::string bias = module + ".bias";
-  if (source_.find(bias) != nullptr) weights.bias = read_floats(source_.read(bias));
-  return weights;
+namespace {
+
+std::string bias_of_source(const Module& module) { return module_of(module.source) + ".bias"; }
+
+/// The rows of a tensor that belong to a module: all of them unless modules share it.
+TensorView rows_of_module(const containers::TensorSource& source, const std::string& tensor,
+                          const Module& module) {
+  const containers::TensorInfo* info = source.find(tensor);
+  const bool all = info == nullptr || info->shape[0] == module.out();
+  return all ? source.read(tensor) : source.read_rows(tensor, module.first_row, module.out());
 }
 
-void FloatWeights::release(const std::string& name) const noexcept {
-  source_.release(name);
-  source_.release(name + ".weight");
-  source_.release(name + ".bias");
+}  // namespace
+
+quant::FloatLinear FloatWeights::linear(const Context& /*ctx*/, const Module& module) const {
+  quant::FloatLinear linear;
+  linear.weight = rows_of_module(source_, module.source, module);
+  const std::string bias = bias_of_source(module);
+  if (source_.find(bias) != nullptr) linear.bias = rows_of_module(source_, bias, module);
+  return linear;
+}
+
+void FloatWeights::release(const Module& module) const noexcept {
+  source_.release(module.source);
+  source_.release(bias_of_source(module));
 }
 
 const Tensor* PatchedWeights::patch(const std::string& name) const {
@@ -21,14 +34,11 @@ const Tensor* PatchedWeights::patch(const std::string& name) const {
   return found != patches_.end() ? &found->second : nullptr;
 }
 
-LinearWeights PatchedWeights::linear(const Context& ctx, const std::string& module) const {
-  LinearWeights weights = base_.linear(ctx, module);
-  if (const Tensor* weight = patch(module + ".weight")) {
-    weights.weight = weight->view();
-    weights.owned = {};
-  }
-  if (const Tensor* bias = patch(module + ".bias")) weights.bias = read_floats(bias->view());
-  return weights;
+quant::FloatLinear PatchedWeights::linear(const Context& ctx, const Module& module) const {
+  quant::FloatLinear linear = base_.linear(ctx, module);
+  if (const Tensor* weight = patch(module.weight_name())) linear.weight = weight->view();
+  if (const Tensor* bias = patch(module.bias_name())) linear.bias = bias->view();
+  return linear;
 }
 
 TensorView PatchedWeights::tensor(const std::string& name) const {

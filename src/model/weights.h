@@ -2,8 +2,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,34 +9,18 @@
 #include "core/context.h"
 #include "core/tensor.h"
 #include "containers/tensor_source.h"
-#include "quant/scheme.h"
+#include "model/graph.h"
+#include "quant/float_linear.h"
 
 namespace pare::model {
-
-/// How a linear rounds its input: not at all, by fixed parameters, or per token.
-struct ActivationQuant {
-  quant::Activations kind = quant::Activations::none;
-  float scale = 1;
-  float zero_point = 0;
-
-  friend bool operator==(const ActivationQuant&, const ActivationQuant&) = default;
-};
-
-/// A linear as it is computed: weight [O, I] (borrowed from a file, or made by dequantizing), bias.
-struct LinearWeights {
-  TensorView weight;
-  Tensor owned;              // backs `weight` when it was made
-  std::vector<float> bias;   // empty = none
-  ActivationQuant input;
-};
 
 /// Threads: const members may be called from several threads at once.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
-  /// A linear by module name. Errors: tensor_missing.
-  virtual LinearWeights linear(const Context& ctx, const std::string& module) const = 0;
+  /// The weight and bias of a linear, the head included. Errors: tensor_missing.
+  virtual quant::FloatLinear linear(const Context& ctx, const Module& module) const = 0;
   /// A float tensor by full name (norms, embedding), valid as long as the source.
   virtual TensorView tensor(const std::string& name) const = 0;
   /// Rows [first, first + count) of a float matrix by full name. They must lie inside.
@@ -46,8 +28,9 @@ class WeightSource {
     return rows_of(tensor(name), first, count);
   }
   virtual bool has(const std::string& name) const = 0;
-  /// Gives back mapped pages of a tensor or of a module's tensors.
+  /// Gives back mapped pages of a float tensor, or of a linear.
   virtual void release(const std::string& name) const noexcept = 0;
+  virtual void release(const Module& module) const noexcept = 0;
 };
 
 /// The weights of a float checkpoint.
@@ -55,14 +38,15 @@ class FloatWeights final : public WeightSource {
  public:
   explicit FloatWeights(const containers::TensorSource& source) : source_(source) {}
 
-  LinearWeights linear(const Context& ctx, const std::string& module) const override;
+  quant::FloatLinear linear(const Context& ctx, const Module& module) const override;
   TensorView tensor(const std::string& name) const override { return source_.read(name); }
   TensorView rows(const std::string& name, std::int64_t first,
                   std::int64_t count) const override {
     return source_.read_rows(name, first, count);
   }
   bool has(const std::string& name) const override { return source_.find(name) != nullptr; }
-  void release(const std::string& name) const noexcept override;
+  void release(const std::string& name) const noexcept override { source_.release(name); }
+  void release(const Module& module) const noexcept override;
 
  private:
   const containers::TensorSource& source_;
@@ -81,12 +65,13 @@ class PatchedWeights final : public WeightSource {
   const Tensor* patch(const std::string& name) const;
 
   /// Linears of float bases: weight and bias are replaced one by one.
-  LinearWeights linear(const Context& ctx, const std::string& module) const override;
+  quant::FloatLinear linear(const Context& ctx, const Module& module) const override;
   TensorView tensor(const std::string& name) const override;
   TensorView rows(const std::string& name, std::int64_t first,
                   std::int64_t count) const override;
   bool has(const std::string& name) const override;
   void release(const std::string& name) const noexcept override { base_.release(name); }
+  void release(const Module& module) const noexcept override { base_.release(module); }
 
  private:
   const WeightSource& base_;

@@ -34,13 +34,40 @@ void dequantize_scattered(const QuantizedLinear& q, std::int64_t row, std::int64
 
 }  // namespace
 
+void describe_parts(QuantizedLinear& q) {
+  q.bias_dtype.reset();
+  if (q.bias.has_value()) q.bias_dtype = q.bias->dtype();
+  q.has_exponent = q.exponent != 1;
+  q.act_order = !q.group_index.empty();
+  q.activation_dtype = q.input.has_value() ? q.input->stored_dtype : DType::f32;
+  q.symmetric_input = q.input.has_value() && q.input->zero_point == 0;
+}
+
+std::string mismatch_of_parts(const QuantizedLinear& q) {
+  const auto count = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+  const bool one_scale = q.scheme.granularity == Granularity::tensor;
+  const std::size_t scales = count(one_scale ? 1 : q.out * q.scheme.groups(q.in));
+  const std::size_t row_scales = count(q.scheme.form == CodeForm::two_stage ? q.out : 0);
+  if (q.codes.size() != count(q.out * q.in)) return "number of codes";
+  if (q.scales.size() != scales || q.zeros.size() != scales) return "number of scales";
+  if (q.row_scales.size() != row_scales) return "number of scales per row";
+  if (q.group_index.size() != count(q.act_order ? q.in : 0)) return "order of the columns";
+  if (q.exponent != 1 && !q.has_exponent) return "exponent";
+  if (q.bias.has_value() != q.bias_dtype.has_value()) return "presence of a bias";
+  if (q.bias.has_value() && q.bias->dtype() != *q.bias_dtype) return "type of the bias";
+  if (q.bias.has_value() && q.bias->shape() != Shape{q.out}) return "shape of the bias";
+  const bool fixed = q.scheme.activations == Activations::static_tensor;
+  if (q.input.has_value() != fixed) return "presence of activation parameters";
+  return "";
+}
+
 void allocate(QuantizedLinear& q) {
   const bool one_scale = q.scheme.granularity == Granularity::tensor;
   const std::int64_t scales = one_scale ? 1 : q.out * q.scheme.groups(q.in);
   q.scales.assign(static_cast<std::size_t>(scales), 0.0F);
   q.zeros.assign(static_cast<std::size_t>(scales), 0.0F);
   q.row_scales.assign(
-      q.scheme.grid == CodeForm::two_stage ? static_cast<std::size_t>(q.out) : 0, 0.0F);
+      q.scheme.form == CodeForm::two_stage ? static_cast<std::size_t>(q.out) : 0, 0.0F);
   const auto codes = static_cast<std::size_t>(q.out * q.in);
   q.codes.clear();
   q.codes.reserve(codes);
@@ -76,7 +103,7 @@ void dequantize_columns(const QuantizedLinear& q, std::int64_t row, std::int64_t
     for (std::int64_t i = 0; i < count; ++i)
       out[i] *= row_scale;
   }
-  if (q.power != 1) kernels::signed_power(out, count, static_cast<double>(1.0F / q.power), out);
+  if (q.exponent != 1) kernels::signed_power(out, count, static_cast<double>(1.0F / q.exponent), out);
 }
 
 void dequantize(const Context& ctx, const QuantizedLinear& q, MatrixView<float> out) {

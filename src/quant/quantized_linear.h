@@ -1,8 +1,9 @@
-// The narrow waist: one quantized linear layer, filled by methods, emptied by layouts.
+// One quantized linear layer, filled by methods and readers, emptied by layouts: where all meet.
 #pragma once
 
 #include "core/context.h"
 #include "core/tensor.h"
+#include "quant/float_linear.h"
 #include "quant/scheme.h"
 
 #include <cstdint>
@@ -12,33 +13,42 @@
 
 namespace pare::quant {
 
-/// Static activation quantization: x_q = clamp(round(x / scale + zero_point), -128, 127).
-struct ActivationParams {
-  float scale = 1;
-  float zero_point = 0;             // a whole number in -128..127
-  DType stored_dtype = DType::f32;  // the type both are written in; both are exact in it
+/// What is known of a quantized linear without its numbers: what a plan promises of it before any
+/// weight is read, and what it says of itself afterwards.
+struct LinearHeader {
+  std::string name;  // module name: "model.layers.0.self_attn.q_proj"
+  Scheme scheme;
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  DType scale_dtype = DType::f32;
+  DType activation_dtype = DType::f32;  // of scale and zero point, with static activations
+  std::optional<DType> bias_dtype;      // of the float bias, when there is one
+  bool has_exponent = false;            // codes are linear in a power of the weight
+  bool act_order = false;               // columns name their groups
+  bool symmetric_input = false;         // static activations whose zero point is known to be 0
+  bool row_parallel = false;            // engines split its inputs among devices
+
+  friend bool operator==(const LinearHeader&, const LinearHeader&) = default;
 };
 
 /// Shapes: codes [O, I] unpacked; scales, zeros [O, G] row-major, or one value per tensor.
 /// Math:   w[o][i] = (code - zero) * scale; zeros are whole numbers, all 0 when symmetric.
 ///         two_stage: w = (code - zero) * scale * row_scale, scales are whole numbers.
-///         power != 1: w = sign(y) * |y|^(1/power) of that y.
+///         exponent != 1: w = sign(y) * |y|^(1/exponent) of that y.
 /// Scales are exact in `scale_dtype`: what the file will hold is what the codes were made with.
-struct QuantizedLinear {
-  std::string name;  // module name: "model.layers.0.self_attn.q_proj"
-  Scheme scheme;
-  std::int64_t out = 0;
-  std::int64_t in = 0;
+struct QuantizedLinear : LinearHeader {
   std::vector<std::int8_t> codes;
   std::vector<float> scales;
   std::vector<float> zeros;
   std::vector<float> row_scales;  // [O]; two_stage only, else empty
   /// [I]: the group of each column, in act-order; empty = column / group size.
   std::vector<std::int32_t> group_index;
-  float power = 1;                // of the domain that codes are linear in
-  DType scale_dtype = DType::f32;
+  float exponent = 1;          // of the domain that codes are linear in
   std::optional<Tensor> bias;  // as in the source, [O]
   std::optional<ActivationParams> input;
+
+  const LinearHeader& header() const noexcept { return *this; }
+  LinearHeader& header() noexcept { return *this; }
 
   float scale_at(std::int64_t row, std::int64_t group) const noexcept {
     return scales[scale_index(row, group)];
@@ -51,6 +61,13 @@ struct QuantizedLinear {
     return static_cast<std::size_t>(row * scheme.groups(in) + group);
   }
 };
+
+/// Lets the header say what the parts show: the types of bias and activation parameters, exponent,
+/// act-order, symmetric inputs.
+void describe_parts(QuantizedLinear& q);
+
+/// "" when every part has the size and type that the header promises, else what differs.
+std::string mismatch_of_parts(const QuantizedLinear& q);
 
 /// Sizes codes, scales and zeros for the `scheme`, `out` and `in` that are set; all values are 0.
 void allocate(QuantizedLinear& q);

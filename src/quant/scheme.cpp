@@ -33,7 +33,7 @@ constexpr std::array kNamedSchemes = {
 const NamedScheme* named_scheme_of(const Scheme& scheme) noexcept {
   for (const NamedScheme& named : kNamedSchemes) {
     const bool same = named.weight_bits == scheme.weight_bits &&
-                      named.activations == scheme.activations && named.grid == scheme.grid;
+                      named.activations == scheme.activations && named.form == scheme.form;
     if (same) return &named;
   }
   return nullptr;

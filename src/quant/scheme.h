@@ -29,7 +29,7 @@ struct Scheme {
   Granularity granularity = Granularity::channel;
   std::int64_t group_size = 0;  // input columns per scale; only for Granularity::group
   Activations activations = Activations::none;
-  CodeForm grid = CodeForm::uniform;
+  CodeForm form = CodeForm::uniform;
 
   /// Scales per row for a matrix with `in` input columns.
   std::int64_t groups(std::int64_t in) const noexcept {
@@ -54,7 +54,7 @@ struct NamedScheme {
   std::string_view summary;
   int weight_bits;
   Activations activations;
-  CodeForm grid;
+  CodeForm form;
   std::string_view scheme_tag;  // "W8A8_DYNAMIC": the tag in Ascend descriptions
   std::string_view default_method;
 };

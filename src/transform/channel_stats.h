@@ -22,7 +22,7 @@ struct ChannelStats {
   MatrixView<const float> kept() const noexcept { return rows.view().rows_from(0, rows_kept); }
 };
 
-/// The sites whose input comes from a norm, and so can be smoothed.
+/// The sites whose input comes from a norm.
 inline constexpr std::array kNormSites = {model::Site::attention_input, model::Site::mlp_input};
 
 /// Collects the statistics of one block's norms.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace pare::transform {
 namespace {
@@ -42,12 +43,14 @@ std::vector<float> fold_norm(const NormGroup& group, const ChannelMap& map, Fold
   return map.shift.empty() ? std::vector<float>{} : shift;
 }
 
-FoldedGroup::Linear fold_linear(const Context& ctx, const NormGroup::Linear& linear,
-                                std::span<const float> shift, std::span<const float> scale) {
+/// Weight and bias of a linear behind a folded norm.
+std::pair<Tensor, std::optional<Tensor>> fold_linear(const Context& ctx,
+                                                     const quant::FloatLinear& linear,
+                                                     std::span<const float> shift,
+                                                     std::span<const float> scale) {
   const std::int64_t out = linear.weight.shape[0];
   const std::size_t channels = scale.size();
-  FoldedGroup::Linear folded;
-  folded.weight = Tensor(linear.weight.dtype, linear.weight.shape);
+  Tensor folded(linear.weight.dtype, linear.weight.shape);
   std::vector<float> bias = linear.bias.has_value()
                                 ? read_floats(*linear.bias)
                                 : std::vector<float>(static_cast<std::size_t>(out));
@@ -65,11 +68,11 @@ FoldedGroup::Linear fold_linear(const Context& ctx, const NormGroup::Linear& lin
     const Tensor stored =
         store_floats(row, linear.weight.dtype, Shape{static_cast<std::int64_t>(channels)});
     const std::span<const std::byte> bytes = stored.view().data;
-    std::memcpy(folded.weight.bytes().data() + index * bytes.size(), bytes.data(), bytes.size());
+    std::memcpy(folded.bytes().data() + index * bytes.size(), bytes.data(), bytes.size());
   });
-  if (shift.empty() && !linear.bias.has_value()) return folded;
-  folded.bias = store_floats(bias, linear.bias.value_or(linear.weight).dtype, Shape{out});
-  return folded;
+  if (shift.empty() && !linear.bias.has_value()) return {std::move(folded), std::nullopt};
+  const DType dtype = linear.bias.value_or(linear.weight).dtype;
+  return {std::move(folded), store_floats(bias, dtype, Shape{out})};
 }
 
 }  // namespace
@@ -130,8 +133,10 @@ std::vector<float> smooth_scales(std::span<const float> x_max, std::span<const f
 FoldedGroup fold(const Context& ctx, const NormGroup& group, const ChannelMap& map) {
   FoldedGroup folded;
   const std::vector<float> shift = fold_norm(group, map, folded);
-  for (const NormGroup::Linear& linear : group.linears) {
-    folded.linears.push_back(fold_linear(ctx, linear, shift, map.scale));
+  for (const quant::FloatLinear& linear : group.linears) {
+    auto [weight, bias] = fold_linear(ctx, linear, shift, map.scale);
+    folded.weights.push_back(std::move(weight));
+    folded.biases.push_back(std::move(bias));
   }
   return folded;
 }

@@ -4,6 +4,7 @@
 
 #include "core/context.h"
 #include "core/tensor.h"
+#include "quant/float_linear.h"
 
 #include <optional>
 #include <span>
@@ -13,24 +14,17 @@ namespace pare::transform {
 
 /// A norm and the linears that read its output. Shapes: norm [D], weights [O, D], biases [O].
 struct NormGroup {
-  struct Linear {
-    TensorView weight;
-    std::optional<TensorView> bias;
-  };
   TensorView norm_weight;
   std::optional<TensorView> norm_bias;
-  std::vector<Linear> linears;
+  std::vector<quant::FloatLinear> linears;
 };
 
 /// The same after folding, each tensor in the type it had; new biases in the type of their weight.
 struct FoldedGroup {
-  struct Linear {
-    Tensor weight;
-    std::optional<Tensor> bias;
-  };
   Tensor norm_weight;
   std::optional<Tensor> norm_bias;
-  std::vector<Linear> linears;
+  std::vector<Tensor> weights;  // of the linears
+  std::vector<std::optional<Tensor>> biases;
 };
 
 /// x becomes (x - shift) / scale, channel by channel. An empty shift is none at all.

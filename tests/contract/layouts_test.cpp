@@ -32,7 +32,7 @@ std::vector<quant::Scheme> all_schemes() {
       quant::Scheme scheme{.weight_bits = named.weight_bits,
                            .symmetric = symmetric,
                            .activations = named.activations,
-                           .grid = named.grid};
+                           .grid = named.form};
       schemes.push_back(scheme);
       scheme.granularity = quant::Granularity::tensor;
       schemes.push_back(scheme);
@@ -87,12 +87,12 @@ void expect_effective_bias(const quant::QuantizedLinear& meant, const std::vecto
 quant::QuantizedLinear as_held_by(const Layout& layout, quant::QuantizedLinear linear) {
   if (layout.weights_only) linear.scheme.activations = quant::Activations::none;
   if (layout.weights_only) linear.input.reset();
-  if (layout.id == "compressed-tensors") linear.scheme.grid = quant::CodeForm::uniform;
+  if (layout.id == "compressed-tensors") linear.scheme.form = quant::CodeForm::uniform;
   return linear;
 }
 
 /// A plan comes from headers, zeros and groups alone, and still says all that the linear does.
-void expect_same_plan(const LinearPlan& meant, const LinearPlan& found) {
+void expect_same_plan(const quant::LinearHeader& meant, const quant::LinearHeader& found) {
   EXPECT_EQ(found.name, meant.name);
   EXPECT_EQ(found.scheme, meant.scheme) << found.scheme.text();
   EXPECT_EQ(found.out, meant.out);

@@ -32,7 +32,7 @@ std::vector<Scheme> all_schemes() {
       Scheme scheme;
       scheme.weight_bits = named.weight_bits;
       scheme.activations = named.activations;
-      scheme.grid = named.grid;
+      scheme.form = named.form;
       scheme.symmetric = symmetric;
       schemes.push_back(scheme);
       scheme.granularity = Granularity::tensor;
@@ -128,7 +128,7 @@ double two_stage_bound(const QuantizedLinear& q, std::int64_t row, std::int64_t 
 ///   magnitudes up to 2^b + |zero| steps each;
 /// - a scale rounded down by d leaves the last code 2^b d short of the end of the range.
 double error_bound(const QuantizedLinear& q, std::int64_t row, std::int64_t group) {
-  if (q.scheme.grid == CodeForm::two_stage) return two_stage_bound(q, row, group);
+  if (q.scheme.form == CodeForm::two_stage) return two_stage_bound(q, row, group);
   const float scale = q.scale_at(row, group);
   const double steps = std::exp2(q.scheme.weight_bits);
   const double reach = steps + std::fabs(static_cast<double>(q.zero_at(row, group)));
@@ -138,7 +138,7 @@ double error_bound(const QuantizedLinear& q, std::int64_t row, std::int64_t grou
 }
 
 void expect_row_scales(const QuantizedLinear& q) {
-  const bool two_stage = q.scheme.grid == CodeForm::two_stage;
+  const bool two_stage = q.scheme.form == CodeForm::two_stage;
   ASSERT_EQ(q.row_scales.size(), two_stage ? static_cast<std::size_t>(q.out) : 0U);
   for (const float scale : q.row_scales) {
     EXPECT_GT(scale, 0);
@@ -157,7 +157,7 @@ void expect_well_formed(const QuantizedLinear& q, const Scheme& scheme) {
       scheme.granularity == Granularity::tensor ? 1 : q.out * scheme.groups(q.in);
   ASSERT_EQ(q.scales.size(), static_cast<std::size_t>(scales));
   ASSERT_EQ(q.zeros.size(), q.scales.size());
-  const bool full_range = !scheme.symmetric || scheme.grid == CodeForm::outliers;
+  const bool full_range = !scheme.symmetric || scheme.form == CodeForm::outliers;
   const int lowest = full_range ? scheme.qmin() : -scheme.qmax();
   const auto [low, high] = std::minmax_element(q.codes.begin(), q.codes.end());
   EXPECT_GE(*low, lowest);
@@ -182,7 +182,7 @@ void expect_faithful(const QuantizedLinear& q, const Scheme& scheme, const Tenso
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i) / q.in;
     const auto column = static_cast<std::int64_t>(i) % q.in;
-    const bool cut_off = scheme.grid == CodeForm::outliers && std::abs(q.codes[i]) >= 127;
+    const bool cut_off = scheme.form == CodeForm::outliers && std::abs(q.codes[i]) >= 127;
     if (cut_off) continue;  // an outlier that the int8 grid does not reach
     const double error =
         std::fabs(static_cast<double>(values[i]) - static_cast<double>(restored[i]));

@@ -105,8 +105,8 @@ TEST(Awq, Config) {
       "version": "gemm", "bits": 4, "group_size": 32, "zero_point": true,
       "modules_to_not_convert": ["model.layers.0.mlp.kept", "lm_head"]}})",
                                     "expected"));
-  std::erase_if(model.plan.items,
-                [](const Item& i) { return i.tensor.name.find("kept") != std::string::npos; });
+  std::erase_if(model.plan.entries,
+                [](const OutputEntry& i) { return i.tensor.name.find("kept") != std::string::npos; });
   EXPECT_TRUE(patch()["quantization_config"]["modules_to_not_convert"].is_null());
 }
 
@@ -120,8 +120,8 @@ TEST(Awq, TypeKeyAsTheModelSpellsIt) {
   EXPECT_FALSE(patch.contains("torch_dtype"));
 }
 
-LinearPlan plan_of_shape(std::int64_t out, std::int64_t in) {
-  LinearPlan linear;
+quant::LinearHeader plan_of_shape(std::int64_t out, std::int64_t in) {
+  quant::LinearHeader linear;
   linear.name = "model.odd_proj";
   linear.scheme = kGroups;
   linear.out = out;
@@ -130,9 +130,9 @@ LinearPlan plan_of_shape(std::int64_t out, std::int64_t in) {
   return linear;
 }
 
-OutputPlan plan_with(LinearPlan linear) {
+OutputPlan plan_with(quant::LinearHeader linear) {
   OutputPlan plan;
-  plan.items.push_back({.linear = std::move(linear), .tensor = {}});
+  plan.entries.push_back({.linear = std::move(linear), .tensor = {}});
   return plan;
 }
 
@@ -147,18 +147,18 @@ TEST(Awq, Refusals) {
   EXPECT_EQ(awq.check(plan_with(plan_of_shape(8, 64))), "");
   EXPECT_THAT(awq.check(plan_with(plan_of_shape(12, 64))), HasSubstr("12 outputs"));
   EXPECT_THAT(awq.check(plan_with(plan_of_shape(8, 72))), HasSubstr("72 inputs"));
-  LinearPlan ordered = plan_of_shape(8, 64);
+  quant::LinearHeader ordered = plan_of_shape(8, 64);
   ordered.act_order = true;
   EXPECT_THAT(awq.check(plan_with(ordered)), HasSubstr("act-order"));
-  LinearPlan power = plan_of_shape(8, 64);
+  quant::LinearHeader power = plan_of_shape(8, 64);
   power.has_exponent = true;
   EXPECT_THAT(awq.check(plan_with(power)), HasSubstr("power"));
 }
 
 TEST(Awq, RefusesNamesThatContainEachOther) {
   OutputPlan plan = plan_with(plan_of_shape(8, 64));
-  plan.items[0].linear->name = "model.layers.0.mlp.gate_proj";
-  plan.items.push_back(
+  plan.entries[0].linear->name = "model.layers.0.mlp.gate_proj";
+  plan.entries.push_back(
       {.linear = std::nullopt, .tensor = {"model.layers.0.mlp.gate.weight", DType::f16, {4, 8}}});
   EXPECT_THAT(find_layout("autoawq").check(plan), HasSubstr("model.layers.0.mlp.gate stays"));
 }

@@ -110,8 +110,8 @@ TEST(Ct, ConfigOfActivations) {
   EXPECT_EQ(group(model.plan)["input_activations"], io::parse_json(R"({"num_bits": 8,
       "type": "int", "symmetric": false, "strategy": "tensor", "dynamic": false})",
                                                                    "expected"));
-  for (Item& item : model.plan.items) {
-    if (item.linear.has_value()) item.linear->symmetric_input = true;
+  for (OutputEntry& entry : model.plan.entries) {
+    if (entry.linear.has_value()) entry.linear->symmetric_input = true;
   }
   EXPECT_EQ(group(model.plan)["input_activations"]["symmetric"], true);
   const quant::Scheme dynamic{.activations = quant::Activations::dynamic_token};
@@ -132,8 +132,8 @@ TEST(Ct, StaticActivations) {
   const Tensor& zero = files.tensors.at(kUp + ".input_zero_point");
   EXPECT_EQ(zero.dtype(), DType::i8);
   EXPECT_EQ(std::to_integer<int>(zero.view().data[0]), 256 - 17);
-  for (Item& item : model.plan.items) {
-    if (item.linear.has_value()) item.linear->symmetric_input = true;
+  for (OutputEntry& entry : model.plan.entries) {
+    if (entry.linear.has_value()) entry.linear->symmetric_input = true;
   }
   EXPECT_THROW(test::HfFolder::of("compressed-tensors", model), Error) << "-17 is not symmetric";
   for (auto& [name, linear] : model.linears)
@@ -168,7 +168,7 @@ TEST(Ct, Refusals) {
   asymmetric.symmetric = false;
   EXPECT_THAT(ct.refuses(asymmetric), HasSubstr("symmetric"));
   test::MadeUpModel model = test::made_up_model(kStatic, DType::bf16);
-  model.plan.items[1].linear->scheme = {.weight_bits = 8};
+  model.plan.entries[1].linear->scheme = {.weight_bits = 8};
   EXPECT_THAT(ct.check(model.plan), HasSubstr("two formats"));
 }
 

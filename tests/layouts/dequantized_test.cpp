@@ -43,7 +43,7 @@ TEST(Dequantized, GroupsAndTheirOrder) {
 TEST(Dequantized, TwoStagesMultiply) {
   quant::QuantizedLinear q = test::golden_linear(4);
   q.scheme.symmetric = true;
-  q.scheme.grid = quant::CodeForm::two_stage;
+  q.scheme.form = quant::CodeForm::two_stage;
   q.scheme.activations = quant::Activations::dynamic_token;
   q.zeros.assign(16, 0.0F);
   q.scales.assign(16, 3.0F);

@@ -188,13 +188,13 @@ TEST(Gptq, Refusals) {
   EXPECT_THAT(gptq.refuses({.weight_bits = 3}), HasSubstr("not of 3"));
   EXPECT_NE(gptq.refuses({.activations = quant::Activations::static_tensor}), "");
   const auto check = [&](int bits, std::int64_t out, std::int64_t in) {
-    LinearPlan linear;
+    quant::LinearHeader linear;
     linear.name = "odd";
     linear.scheme.weight_bits = bits;
     linear.out = out;
     linear.in = in;
     OutputPlan plan;
-    plan.items.push_back({.linear = linear, .tensor = {}});
+    plan.entries.push_back({.linear = linear, .tensor = {}});
     return gptq.check(plan);
   };
   EXPECT_EQ(check(4, 8, 8), "");

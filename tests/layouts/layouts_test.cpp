@@ -277,12 +277,12 @@ TEST(Refusals, Schemes) {
 OutputPlan plan_of_shape(const quant::Scheme& scheme, std::int64_t out, std::int64_t in) {
   OutputPlan plan;
   plan.model_type = quant::scheme_tag_of(scheme);
-  LinearPlan linear;
+  quant::LinearHeader linear;
   linear.name = "model.odd_proj";
   linear.scheme = scheme;
   linear.out = out;
   linear.in = in;
-  plan.items.push_back({.linear = linear, .tensor = {}});
+  plan.entries.push_back({.linear = linear, .tensor = {}});
   return plan;
 }
 
@@ -298,7 +298,7 @@ TEST(Refusals, OddShapesThatMustBePacked) {
 
 TEST(Refusals, OrderOfColumns) {
   OutputPlan plan = plan_of_shape(kInt4Groups, 4, 64);
-  plan.items[0].linear->act_order = true;
+  plan.entries[0].linear->act_order = true;
   for (const std::string_view format : {"ascend", "ascend-v1", "npy"}) {
     EXPECT_THAT(find_layout(format).check(plan), HasSubstr("model.odd_proj: the layout has no"));
   }
@@ -307,7 +307,7 @@ TEST(Refusals, OrderOfColumns) {
 TEST(Refusals, Names) {
   const auto with_tensor = [](const std::string& name) {
     OutputPlan plan = plan_of_shape(quant::Scheme{}, 4, 4);
-    plan.items.push_back({.linear = std::nullopt, .tensor = {name, DType::f32, {2}}});
+    plan.entries.push_back({.linear = std::nullopt, .tensor = {name, DType::f32, {2}}});
     return plan;
   };
   const Layout& ascend = find_layout("ascend");

@@ -97,7 +97,7 @@ TEST(Sparse, APowerIsATensorOfItsOwn) {
   model.plan.model_type = "W8A8S";
   Rng rng(5);
   quant::QuantizedLinear q = test::made_up_linear(rng, "a", kSparse, 4, 8, DType::f32, false);
-  q.power = 0.7F;
+  q.exponent = 0.7F;
   model.add_linear(q);
   for (const std::string_view format : {"ascend", "ascend-v1"}) {
     const Layout& layout = find_layout(format);
@@ -112,7 +112,7 @@ TEST(Sparse, APowerIsATensorOfItsOwn) {
     test::expect_same_linear(q, layout.open(folder.path())->linear("a")->linear, false);
   }
   EXPECT_THAT(find_layout("npy").check(model.plan), HasSubstr("power"));
-  model.plan.items[0].linear->has_exponent = false;
+  model.plan.entries[0].linear->has_exponent = false;
   const test::TemporaryFolder folder;
   const Layout& ascend = find_layout("ascend");
   EXPECT_THROW(test::write_model(ascend, model, folder.path(), test::defaults_of(ascend)), Error);

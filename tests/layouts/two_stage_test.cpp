@@ -140,13 +140,13 @@ OutputPlan plan_of(const quant::Scheme& scheme, std::int64_t out, std::int64_t i
                    bool row_parallel) {
   OutputPlan plan;
   plan.model_type = "W4A8_DYNAMIC";
-  LinearPlan linear;
+  quant::LinearHeader linear;
   linear.name = "model.o_proj";
   linear.scheme = scheme;
   linear.out = out;
   linear.in = in;
   linear.row_parallel = row_parallel;
-  plan.items.push_back({.linear = linear, .tensor = {}});
+  plan.entries.push_back({.linear = linear, .tensor = {}});
   return plan;
 }
 

@@ -1,5 +1,5 @@
 // Counts, shares and entropy of codes against numbers worked out by hand.
-#include "pipeline/quantize/code_stats.h"
+#include "pipeline/output/code_stats.h"
 
 #include <gtest/gtest.h>
 

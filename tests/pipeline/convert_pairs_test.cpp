@@ -98,8 +98,8 @@ test::MadeUpModel model_of(const Variant& variant) {
       test::made_up_model(variant.scheme, DType::f16, {.q_out = 8, .up_out = 16});
   if (!variant.act_order) return model;
   Rng rng(11);
-  for (layout::Item& item : model.plan.items) {
-    if (item.linear.has_value()) item.linear->act_order = true;
+  for (layout::OutputEntry& entry : model.plan.entries) {
+    if (entry.linear.has_value()) entry.linear->act_order = true;
   }
   for (auto& [name, linear] : model.linears)
     scatter_groups(linear, rng);

@@ -40,9 +40,9 @@ class Conversion {
     const SourceInventory inventory = read_inventory(ctx, source);
     const ConvertPlan plan = plan_conversion(inventory, *source.checkpoint, to_);
     ExpectedLinears meant;
-    for (const layout::Item& item : plan.output.items) {
-      if (!item.linear.has_value()) continue;
-      prepare_linear(*source.checkpoint, *item.linear, to_, params_, meant[item.linear->name]);
+    for (const layout::OutputEntry& entry : plan.output.entries) {
+      if (!entry.linear.has_value()) continue;
+      prepare_linear(*source.checkpoint, *entry.linear, to_, params_, meant[entry.linear->name]);
     }
     try {
       verify_conversion(ctx, source, plan, params_, meant, out_);

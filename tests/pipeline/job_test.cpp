@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "pipeline/open/linears.h"
+#include "pipeline/open/linear_selection.h"
 #include "pipeline/quantize/recipe.h"
 
 namespace pare::pipeline {

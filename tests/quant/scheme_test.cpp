@@ -40,7 +40,7 @@ TEST(Scheme, NamedSchemesAndTheirTags) {
     Scheme scheme;
     scheme.weight_bits = named.weight_bits;
     scheme.activations = named.activations;
-    scheme.grid = named.grid;
+    scheme.form = named.form;
     EXPECT_EQ(&find_named_scheme(named.id), &named);
     EXPECT_EQ(scheme.text(), named.id);
     EXPECT_EQ(scheme_tag_of(scheme), named.scheme_tag);

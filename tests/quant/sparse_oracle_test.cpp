@@ -40,7 +40,7 @@ OutlierOptions options_of(const json& params) {
 Scheme sparse_scheme(bool per_channel) {
   Scheme scheme;
   scheme.activations = Activations::static_tensor;
-  scheme.grid = CodeForm::outliers;
+  scheme.form = CodeForm::outliers;
   scheme.granularity = per_channel ? Granularity::channel : Granularity::tensor;
   return scheme;
 }
@@ -265,7 +265,7 @@ TEST(SparseOracle, TwoStages) {
     scheme.granularity = Granularity::group;
     scheme.group_size = params.at("group_size");
     scheme.activations = Activations::dynamic_token;
-    scheme.grid = CodeForm::two_stage;
+    scheme.form = CodeForm::two_stage;
     const Tensor weight = test::to_tensor(oracle.input(one.at("inputs").at(0)));
     const QuantizedLinear q =
         find_method("two-stage").quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});

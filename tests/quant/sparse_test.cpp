@@ -26,7 +26,7 @@ using Codes = std::vector<std::int8_t>;
 Scheme sparse(Granularity granularity = Granularity::channel) {
   Scheme scheme;
   scheme.activations = Activations::static_tensor;
-  scheme.grid = CodeForm::outliers;
+  scheme.form = CodeForm::outliers;
   scheme.granularity = granularity;
   return scheme;
 }
@@ -38,7 +38,7 @@ Scheme two_stage(bool symmetric, std::int64_t group = 32) {
   scheme.granularity = Granularity::group;
   scheme.group_size = group;
   scheme.activations = Activations::dynamic_token;
-  scheme.grid = CodeForm::two_stage;
+  scheme.form = CodeForm::two_stage;
   return scheme;
 }
 
@@ -131,7 +131,7 @@ TEST(CoSparse, NonuniformFindsThePower) {
   }
   for (const Granularity g : {Granularity::channel, Granularity::tensor}) {
     const QuantizedLinear q = run("co-sparse", values, 2, sparse(g), {{"nonuniform", "true"}});
-    EXPECT_NEAR(q.power, 0.5F, 1e-4F);
+    EXPECT_NEAR(q.exponent, 0.5F, 1e-4F);
     EXPECT_EQ(q.codes, codes);
     EXPECT_NEAR(q.scales[0], 1.0F / 7, 1e-6F);
     Matrix back(q.out, q.in);
@@ -139,7 +139,7 @@ TEST(CoSparse, NonuniformFindsThePower) {
     for (std::size_t i = 0; i < values.size(); ++i)
       EXPECT_NEAR(back.values()[i], values[i], 1e-4F);
   }
-  EXPECT_EQ(run("co-sparse", values, 2, sparse()).power, 1);
+  EXPECT_EQ(run("co-sparse", values, 2, sparse()).exponent, 1);
 }
 
 TEST(CoSparse, LooksAtItsParameters) {

@@ -61,7 +61,7 @@ struct Contents {
 /// A scheme without what some layouts do not say: the grid, and whether a row is one group.
 inline quant::Scheme essence(const quant::QuantizedLinear& q) {
   quant::Scheme scheme = q.scheme;
-  scheme.grid = quant::CodeForm::uniform;
+  scheme.form = quant::CodeForm::uniform;
   if (scheme.granularity != quant::Granularity::group || scheme.groups(q.in) > 1) return scheme;
   scheme.granularity = quant::Granularity::channel;
   scheme.group_size = 0;
@@ -79,7 +79,7 @@ inline void expect_same_numbers(const quant::QuantizedLinear& meant,
   EXPECT_EQ(found.zeros, meant.zeros);
   EXPECT_EQ(found.row_scales, meant.row_scales);
   EXPECT_EQ(found.group_index, meant.group_index);
-  EXPECT_EQ(found.power, meant.power);
+  EXPECT_EQ(found.exponent, meant.exponent);
   EXPECT_EQ(found.scale_dtype, meant.scale_dtype);
   ASSERT_EQ(found.bias.has_value(), meant.bias.has_value());
   if (meant.bias.has_value()) {

@@ -68,7 +68,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
   q.scheme = scheme;
   q.out = out;
   q.in = in;
-  q.scale_dtype = scheme.grid == quant::CodeForm::uniform ? dtype : DType::f32;
+  q.scale_dtype = scheme.form == quant::CodeForm::uniform ? dtype : DType::f32;
   const auto range = static_cast<std::uint64_t>(scheme.qmax() - scheme.qmin() + 1);
   const auto code = [&] { return scheme.qmin() + static_cast<int>(rng.next() % range); };
   q.codes.resize(static_cast<std::size_t>(out * in));
@@ -76,7 +76,7 @@ inline quant::QuantizedLinear made_up_linear(Rng& rng, const std::string& name,
     c = static_cast<std::int8_t>(code());
   const bool one_scale = scheme.granularity == quant::Granularity::tensor;
   q.scales.resize(one_scale ? 1 : static_cast<std::size_t>(out * scheme.groups(in)));
-  const bool two_stage = scheme.grid == quant::CodeForm::two_stage;
+  const bool two_stage = scheme.form == quant::CodeForm::two_stage;
   for (float& scale : q.scales) {
     scale = two_stage ? static_cast<float>(1 + rng.next() % 17)
                       : round_through(between(rng, 0.001, 0.05), q.scale_dtype);
@@ -103,14 +103,14 @@ struct MadeUpModel {
   std::shared_ptr<TemporaryFolder> source;  // plan.source, when config.json describes the model
 
   void add_tensor(const std::string& name, Tensor tensor) {
-    plan.items.push_back(
+    plan.entries.push_back(
         {.linear = std::nullopt,
          .tensor = {.name = name, .dtype = tensor.dtype(), .shape = tensor.shape()}});
     tensors[name] = std::move(tensor);
   }
 
   void add_linear(quant::QuantizedLinear q) {
-    layout::LinearPlan item;
+    quant::LinearHeader item;
     item.name = q.name;
     item.scheme = q.scheme;
     item.out = q.out;
@@ -119,9 +119,9 @@ struct MadeUpModel {
     if (q.input.has_value()) item.activation_dtype = q.input->stored_dtype;
     if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
     item.row_parallel = q.name.ends_with("o_proj");
-    item.has_exponent = q.power != 1;
+    item.has_exponent = q.exponent != 1;
     item.act_order = !q.group_index.empty();
-    plan.items.push_back({.linear = std::move(item), .tensor = {}});
+    plan.entries.push_back({.linear = std::move(item), .tensor = {}});
     linears[q.name] = std::move(q);
   }
 };
@@ -195,7 +195,7 @@ inline std::vector<std::byte> bytes_of(const TensorView& view) {
 /// Sparse linears keep their scales in products with the input scale, whose bits come back.
 inline void expect_same_scales(const quant::QuantizedLinear& meant,
                                const quant::QuantizedLinear& found) {
-  if (meant.scheme.grid != quant::CodeForm::outliers) {
+  if (meant.scheme.form != quant::CodeForm::outliers) {
     EXPECT_EQ(found.scales, meant.scales);
     return;
   }
@@ -218,7 +218,7 @@ inline void expect_same_linear(const quant::QuantizedLinear& meant,
   EXPECT_EQ(found.zeros, meant.zeros);
   EXPECT_EQ(found.row_scales, meant.row_scales);
   EXPECT_EQ(found.group_index, meant.group_index);
-  EXPECT_EQ(found.power, meant.power);
+  EXPECT_EQ(found.exponent, meant.exponent);
   EXPECT_EQ(found.scale_dtype, widened ? DType::f32 : meant.scale_dtype);
   ASSERT_EQ(found.bias.has_value(), meant.bias.has_value());
   if (meant.bias.has_value()) {

@@ -6,7 +6,7 @@
 #include "kernels/elementwise.h"
 #include "transform/alpha_search.h"
 #include "transform/channel_stats.h"
-#include "transform/smooth_block.h"
+#include "transform/transform.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

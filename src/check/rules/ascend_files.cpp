@@ -64,10 +64,8 @@ void check_mindie_group(const Subject& subject, Findings& findings) {
 /// Sizes that config.json gives a linear; inputs 0 when the architecture is not known.
 std::int64_t inputs_from_config(const Folder& folder, const std::string& name) {
   if (!folder.graph()) return 0;
-  for (const model::BlockNames& block : folder.graph()->blocks) {
-    for (const model::LinearRole role : model::kLinearRoles) {
-      if (block.linear(role) == name) return model::linear_shape(folder.graph()->config, role).in;
-    }
+  for (const model::Module& module : folder.graph()->modules) {
+    if (module.kind == model::ModuleKind::linear && module.name == name) return module.in();
   }
   return 0;
 }

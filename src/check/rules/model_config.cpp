@@ -105,26 +105,25 @@ class ModelParts {
  public:
   ModelParts(const Folder& folder, Findings& findings) : folder_(folder), findings_(findings) {}
 
-  void norm(const std::string& module) { tensor(module + ".weight"); }
-
   void tensor(const std::string& name) {
     if (folder_.weights().find(name) != nullptr) return;
     findings_.fail(name, "the model needs it, and no weight file has it",
                    "the weights are incomplete: write or fetch them again");
   }
 
-  void linear(const std::string& module, const model::LinearShape& shape) {
+  void linear(const model::Module& of) {
+    const std::string& module = of.name;
     const Linear* quantized = folder_.linear(module);
     if (quantized == nullptr) {
-      tensor(module + ".weight");
+      tensor(of.weight_name());
     } else if (quantized->out > 0 && quantized->in > 0 &&
-               (quantized->out != shape.out || quantized->in != shape.in)) {
+               (quantized->out != of.out() || quantized->in != of.in())) {
       findings_.fail(module,
                      fmt::format("it has {} outputs and {} inputs; config.json makes it {} and {}",
-                                 quantized->out, quantized->in, shape.out, shape.in),
+                                 quantized->out, quantized->in, of.out(), of.in()),
                      "config.json and the weights are of different models: take both from one");
     }
-    if (!shape.bias || folder_.weights().find(module + ".bias") != nullptr) return;
+    if (!of.bias || folder_.weights().find(module + ".bias") != nullptr) return;
     if (folder_.weights().find(module + ".quant_bias") == nullptr) tensor(module + ".bias");
   }
 
@@ -139,33 +138,20 @@ void check_model(const Subject& subject, Findings& findings) {
     return findings.note(
         "Pare does not know the architecture; the names of tensors are not checked");
   ModelParts parts(subject.folder, findings);
-  parts.norm(graph->embedding);
-  for (const model::BlockNames& block : graph->blocks) {
-    for (const std::string& norm : {block.input_norm, block.mlp_norm, block.q_norm, block.k_norm}) {
-      if (!norm.empty()) parts.norm(norm);
+  for (const model::Module& module : graph->modules) {
+    const bool tied = module.source != module.weight_name();
+    if (module.kind == model::ModuleKind::linear) {
+      parts.linear(module);
+    } else if (!tied && subject.folder.linear(module.name) == nullptr) {
+      parts.tensor(module.weight_name());
     }
-    for (const model::LinearRole role : model::kLinearRoles)
-      parts.linear(block.linear(role), model::linear_shape(graph->config, role));
   }
-  parts.norm(graph->final_norm);
-  const bool own_head = !graph->config.tied_head && subject.folder.linear(graph->head) == nullptr;
-  if (own_head) parts.tensor(graph->head + ".weight");
-}
-
-/// Modules that the architecture has.
-std::set<std::string, std::less<>> modules_of(const model::ModelGraph& graph) {
-  std::set<std::string, std::less<>> modules = {graph.embedding, graph.final_norm, graph.head};
-  for (const model::BlockNames& block : graph.blocks) {
-    modules.insert({block.input_norm, block.mlp_norm, block.q_norm, block.k_norm});
-    modules.insert(block.linears.begin(), block.linears.end());
-  }
-  return modules;
 }
 
 void check_leftovers(const Subject& subject, Findings& findings) {
   const auto& graph = subject.folder.graph();
   if (!graph) return;
-  const auto modules = modules_of(*graph);
+  const model::ModuleIndex modules = model::index_modules(*graph);
   for (const auto& [name, tensor] : subject.folder.weights().tensors) {
     const std::string_view parent = parent_of(name);
     const bool known = !parent.empty() && modules.contains(parent.substr(0, parent.size() - 1));

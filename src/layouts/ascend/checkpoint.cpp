@@ -46,7 +46,7 @@ void add_part(Modules& modules, const std::string& tensor, const std::string& ta
 void check_complete(const std::string& name, const Module& module, Int4 int4) {
   for (const Part part : kParts) {
     const Presence presence =
-        presence_of(part, module.scheme->grid, module.scheme->activations, int4);
+        presence_of(part, module.scheme->form, module.scheme->activations, int4);
     const bool expected = presence == Presence::always;
     const bool found = module.has[static_cast<std::size_t>(part)];
     if (presence == Presence::sometimes || found == expected) continue;
@@ -108,17 +108,17 @@ class Checkpoint final : public QuantizedCheckpoint {
 
   std::vector<std::string> notes() const override { return notes_; }
 
-  std::optional<StoredLinear> linear(std::string_view module) const override {
+  std::optional<LoadedLinear> linear(std::string_view module) const override {
     const auto entry = modules_.find(module);
     if (entry == modules_.end()) return std::nullopt;
     for_each_part(*entry, [&](Part, const std::string& name) { source_->populate(name); });
     return read_linear(found_linear(*entry));
   }
 
-  LinearPlan plan(std::string_view module) const override {
+  quant::LinearHeader header(std::string_view module) const override {
     const auto entry = modules_.find(module);
-    if (entry == modules_.end()) return QuantizedCheckpoint::plan(module);
-    return plan_linear(found_linear(*entry));
+    if (entry == modules_.end()) return QuantizedCheckpoint::header(module);
+    return read_linear_header(found_linear(*entry));
   }
 
   std::optional<TensorView> tensor(std::string_view name) const override {

@@ -57,7 +57,7 @@ std::int64_t group_size_of(const io::Json& value) {
 
 void read_header_entry(Description& description, const std::string& key, const io::Json& value) {
   if (key == "version") description.version = string_of(key, value);
-  if (key == "model_quant_type") description.model_type = string_of(key, value);
+  if (key == "model_quant_type") description.scheme_tag = string_of(key, value);
   if (key == "group_size") description.group_size = group_size_of(value);
   const bool foreign =
       std::find(kForeignKeys.begin(), kForeignKeys.end(), key) != kForeignKeys.end();
@@ -86,12 +86,12 @@ Description parse_description(const io::Json& json) {
       read_tensor_entry(description, key, value);
     }
   }
-  if (description.model_type.empty()) {
+  if (description.scheme_tag.empty()) {
     throw Error(ErrorCode::bad_description, "\"model_quant_type\" is missing")
         .hint("this is no description of a quantized model, or it was damaged: quantize again");
   }
-  if (scheme_of_type(description.model_type) == nullptr) {
-    refuse_type("the model", description.model_type);
+  if (scheme_of_type(description.scheme_tag) == nullptr) {
+    refuse_type("the model", description.scheme_tag);
   }
   return description;
 }
@@ -115,8 +115,8 @@ bool is_header_key(std::string_view name) noexcept {
   return std::find(kHeaderKeys.begin(), kHeaderKeys.end(), name) != kHeaderKeys.end();
 }
 
-std::string typed_description_name(std::string_view model_type) {
-  return fmt::format("{}{}{}", kNameBegin, lower_case(model_type), kNameEnd);
+std::string typed_description_name(std::string_view scheme_tag) {
+  return fmt::format("{}{}{}", kNameBegin, lower_case(scheme_tag), kNameEnd);
 }
 
 std::vector<std::string> typed_descriptions(const std::filesystem::path& folder) {
@@ -125,7 +125,7 @@ std::vector<std::string> typed_descriptions(const std::filesystem::path& folder)
 
 Description describe(const OutputPlan& plan, const std::vector<DeclaredTensor>& tensors) {
   Description description;
-  description.model_type = plan.model_type;
+  description.scheme_tag = plan.scheme_tag;
   for (const DeclaredTensor& tensor : tensors) {
     description.tags.emplace_back(tensor.info.name, tensor.tag);
   }
@@ -137,7 +137,7 @@ std::string description_text(const Description& description) {
   if (!description.version.empty()) {
     text += fmt::format("  \"version\": {},\n", json_text(description.version));
   }
-  text += fmt::format("  \"model_quant_type\": {}", json_text(description.model_type));
+  text += fmt::format("  \"model_quant_type\": {}", json_text(description.scheme_tag));
   if (description.group_size > 0) {
     text += fmt::format(",\n  \"group_size\": {}", description.group_size);
   }

@@ -15,7 +15,7 @@ namespace pare::layout {
 
 struct Description {
   std::string version;                                    // "1.0.0" in ascend-v1, else ""
-  std::string model_type;                                 // "W8A8"
+  std::string scheme_tag;                                 // "W8A8"
   std::int64_t group_size = 0;                            // 0 = not stated
   std::vector<std::pair<std::string, std::string>> tags;  // tensor name -> type, in file order
 };
@@ -32,7 +32,7 @@ inline constexpr std::string_view kPackedSuffix = "+PARE1";
 bool is_header_key(std::string_view name) noexcept;
 
 /// "quant_model_description_w8a8.json", and all files of a folder that are called so.
-std::string typed_description_name(std::string_view model_type);
+std::string typed_description_name(std::string_view scheme_tag);
 std::vector<std::string> typed_descriptions(const std::filesystem::path& folder);
 
 /// Tags of all declared tensors under the plan's type. Version and group size are the caller's.

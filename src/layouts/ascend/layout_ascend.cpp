@@ -2,6 +2,7 @@
 // in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
+#include "layouts/ascend/contradiction.h"
 #include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
 #include "io/json.h"
@@ -22,16 +23,16 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                                      const ParamMap& params) {
   const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
-  const fs::path path = folder / typed_description_name(plan.model_type);
+  const fs::path path = folder / typed_description_name(plan.scheme_tag);
   return make_planned_writer(plan, Int4::unpacked,
-                             make_safetensors_sink(folder, plan.model_type, tensors, params),
+                             make_safetensors_sink(folder, plan.scheme_tag, tensors, params),
                              {path, describe(plan, tensors)});
 }
 
 std::string config_patch(const OutputPlan& plan) {
   const io::Json details = {
       {"group_size", plan.group_size}, {"kv_quant_type", nullptr}, {"fa_quant_type", nullptr}};
-  return io::Json{{"quantize", lower_case(plan.model_type)}, {"quantization_config", details}}
+  return io::Json{{"quantize", lower_case(plan.scheme_tag)}, {"quantization_config", details}}
       .dump();
 }
 
@@ -53,7 +54,7 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
   const fs::path path = folder / found.front();
   Description description = read_description(path);
   if (description.group_size == 0) description.group_size = group_size_beside(folder);
-  return make_checkpoint(open_weights(folder, description.model_type), description, Int4::unpacked,
+  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::unpacked,
                          path);
 }
 
@@ -61,17 +62,18 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
 
 extern const Layout layout_ascend;
 constinit const Layout layout_ascend = {
-    "ascend",
-    "safetensors with the type in every name, for MindIE; 4-bit codes one to a byte",
-    kSafetensorsParams,
-    refuse_scheme,
-    check,
-    declare,
-    create,
-    config_patch,
-    probe,
-    open,
-    NormBias::duplicated,
+    .id = "ascend",
+    .summary = "safetensors with the type in every name, for MindIE; 4-bit codes one to a byte",
+    .params = kSafetensorsParams,
+    .refuses = refuse_scheme,
+    .check = check,
+    .declare = declare,
+    .create = create,
+    .config_patch = config_patch,
+    .probe = probe,
+    .open = open,
+    .norm_bias = NormBias::duplicated,
+    .contradiction = contradiction,
 };
 
 }  // namespace pare::layout

@@ -2,6 +2,7 @@
 // two to a byte. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
+#include "layouts/ascend/contradiction.h"
 #include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
 
@@ -25,7 +26,7 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
   description.version = kVersion;
   description.group_size = plan.group_size;
   return make_planned_writer(plan, Int4::packed,
-                             make_safetensors_sink(folder, plan.model_type, tensors, params),
+                             make_safetensors_sink(folder, plan.scheme_tag, tensors, params),
                              {folder / kDescriptionName, std::move(description)});
 }
 
@@ -47,7 +48,7 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
             "it decides how 4-bit codes lie in their bytes; convert the model with the program "
             "that wrote it");
   }
-  return make_checkpoint(open_weights(folder, description.model_type), description, Int4::packed,
+  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::packed,
                          path);
 }
 
@@ -55,17 +56,18 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
 
 extern const Layout layout_ascend_v1;
 constinit const Layout layout_ascend_v1 = {
-    "ascend-v1",
-    "safetensors as vLLM-Ascend finds them; 4-bit codes two to a byte",
-    kSafetensorsParams,
-    refuse_scheme,
-    check,
-    declare,
-    create,
-    config_patch,
-    probe,
-    open,
-    NormBias::plain,
+    .id = "ascend-v1",
+    .summary = "safetensors as vLLM-Ascend finds them; 4-bit codes two to a byte",
+    .params = kSafetensorsParams,
+    .refuses = refuse_scheme,
+    .check = check,
+    .declare = declare,
+    .create = create,
+    .config_patch = config_patch,
+    .probe = probe,
+    .open = open,
+    .norm_bias = NormBias::plain,
+    .contradiction = contradiction,
 };
 
 }  // namespace pare::layout

@@ -2,6 +2,7 @@
 // description beside them. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
+#include "layouts/ascend/contradiction.h"
 #include "layouts/ascend/npy_folder.h"
 #include "layouts/ascend/npy_names.h"
 #include "layouts/ascend/writer.h"
@@ -34,7 +35,7 @@ containers::NpyValues values_of(const ParamMap& params) {
 }
 
 std::string refuses(const quant::Scheme& scheme) {
-  if (scheme.grid == quant::CodeForm::two_stage) {
+  if (scheme.form == quant::CodeForm::two_stage) {
     return "the npy files have no place for a second stage of scales, and no loader would look for "
            "one; choose --format ascend or ascend-v1";
   }
@@ -44,12 +45,12 @@ std::string refuses(const quant::Scheme& scheme) {
 std::string check(const OutputPlan& plan) {
   const std::string reason = refuse_plan(plan, Int4::unpacked);
   if (!reason.empty()) return reason;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value() || !item.linear->has_exponent) continue;
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value() || !entry.linear->has_exponent) continue;
     return fmt::format(
         "{}: the npy files have no place for the power its codes are linear in, and without it "
         "they mean nothing; choose --format ascend, or leave out --nonuniform",
-        item.linear->name);
+        entry.linear->name);
   }
   for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpacked)) {
     if (npy_place(tensor).has_value()) continue;
@@ -116,7 +117,7 @@ class NpySink final : public TensorSink {
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                                      const ParamMap& params) {
   const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
-  const fs::path path = folder / typed_description_name(plan.model_type);
+  const fs::path path = folder / typed_description_name(plan.scheme_tag);
   return make_planned_writer(plan, Int4::unpacked,
                              std::make_unique<NpySink>(folder, values_of(params)),
                              {path, describe(plan, tensors)});
@@ -144,12 +145,19 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
 
 extern const Layout layout_npy;
 constinit const Layout layout_npy = {
-    "npy",   "pickled dictionaries in .npy files, one per kind of tensor",
-    kParams, refuses,
-    check,   declare,
-    create,  config_patch,
-    probe,   open,
-    NormBias::plain,
+    .id = "npy",
+    .summary = "pickled dictionaries in .npy files, one per kind of tensor",
+    .params = kParams,
+    .refuses = refuses,
+    .check = check,
+    .declare = declare,
+    .create = create,
+    .config_patch = config_patch,
+    .probe = probe,
+    .open = open,
+    .open_weights = open_npy_folder,
+    .norm_bias = NormBias::plain,
+    .contradiction = contradiction,
 };
 
 }  // namespace pare::layout

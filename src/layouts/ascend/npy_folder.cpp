@@ -157,7 +157,7 @@ Description infer_description(const containers::TensorSource& source) {
     if (split->module != module) {
       module = split->module;
       type = infer_type(source, module);
-      description.model_type = type;
+      description.scheme_tag = type;
     }
     description.tags.emplace_back(info.name, type);
   }

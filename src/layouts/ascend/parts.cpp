@@ -28,29 +28,29 @@ bool is_static(const quant::Scheme& scheme) noexcept {
   return scheme.activations == quant::Activations::static_tensor;
 }
 
-Packing packing_in(const LinearPlan& linear, Int4 int4) noexcept {
+Packing packing_in(const quant::LinearHeader& linear, Int4 int4) noexcept {
   return int4 == Int4::packed ? packing_of(linear.scheme, linear.in) : Packing::none;
 }
 
-bool is_per_tensor(const LinearPlan& linear) noexcept {
+bool is_per_tensor(const quant::LinearHeader& linear) noexcept {
   return linear.scheme.granularity == quant::Granularity::tensor;
 }
 
 bool is_two_stage(const quant::Scheme& scheme) noexcept {
-  return scheme.grid == quant::CodeForm::two_stage;
+  return scheme.form == quant::CodeForm::two_stage;
 }
 
 /// Of the scales that weights are multiplied by first: per row, group or tensor.
-Shape group_scale_shape(const LinearPlan& linear) {
+Shape group_scale_shape(const quant::LinearHeader& linear) {
   if (is_per_tensor(linear)) return {1};
   return {linear.out, linear.scheme.groups(linear.in)};
 }
 
-Shape scale_shape(const LinearPlan& linear) {
+Shape scale_shape(const quant::LinearHeader& linear) {
   return is_two_stage(linear.scheme) ? Shape{linear.out, 1} : group_scale_shape(linear);
 }
 
-DType dtype_of(Part part, const LinearPlan& linear, DType model_dtype) noexcept {
+DType dtype_of(Part part, const quant::LinearHeader& linear, DType model_dtype) noexcept {
   switch (part) {
     case Part::weight:
       return DType::i8;
@@ -76,7 +76,7 @@ DType dtype_of(Part part, const LinearPlan& linear, DType model_dtype) noexcept 
   return deq_scale_dtype(model_dtype);
 }
 
-Shape shape_of(Part part, const LinearPlan& linear, Int4 int4) {
+Shape shape_of(Part part, const quant::LinearHeader& linear, Int4 int4) {
   switch (part) {
     case Part::weight:
       return packed_shape(linear.out, linear.in, packing_in(linear, int4));
@@ -101,9 +101,9 @@ Shape shape_of(Part part, const LinearPlan& linear, Int4 int4) {
   return {linear.out};
 }
 
-bool has_part(const LinearPlan& linear, Part part, Int4 int4) noexcept {
+bool has_part(const quant::LinearHeader& linear, Part part, Int4 int4) noexcept {
   const quant::Scheme& scheme = linear.scheme;
-  const Presence presence = presence_of(part, scheme.grid, scheme.activations, int4);
+  const Presence presence = presence_of(part, scheme.form, scheme.activations, int4);
   if (presence != Presence::sometimes) return presence == Presence::always;
   return part == Part::bias ? linear.bias_dtype.has_value() : linear.has_exponent;
 }
@@ -123,28 +123,10 @@ Tensor store_whole_numbers(std::span<const float> values, const Shape& shape) {
   return Tensor::from<std::int64_t>(DType::i64, shape, whole);
 }
 
-void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linear) {
-  const auto refuse = [&](std::string_view what) {
-    throw Error(ErrorCode::internal, fmt::format("{}: {} differs from the plan", q.name, what));
-  };
-  if (q.scheme != linear.scheme) refuse("scheme");
-  if (q.out != linear.out || q.in != linear.in) refuse("shape");
-  if (q.codes.size() != static_cast<std::size_t>(q.out * q.in)) refuse("number of codes");
-  const auto scales = static_cast<std::size_t>(group_scale_shape(linear).numel());
-  if (q.scales.size() != scales || q.zeros.size() != scales) refuse("number of scales");
-  const std::size_t rows = is_two_stage(q.scheme) ? static_cast<std::size_t>(q.out) : 0;
-  if (q.row_scales.size() != rows) refuse("number of scales per row");
-  if (q.power != 1 && !linear.has_exponent) refuse("power");
-  if (q.bias.has_value() != linear.bias_dtype.has_value()) refuse("presence of a bias");
-  if (q.bias.has_value() && q.bias->shape() != Shape{q.out}) refuse("shape of the bias");
-  if (q.input.has_value() != is_static(q.scheme)) refuse("presence of activation parameters");
-}
-
 /// Makes the values of one linear's parts; what several parts need is computed once.
 class PartValues {
  public:
-  PartValues(const quant::QuantizedLinear& q, Packing packing, bool row_parallel)
-      : q_(q), packing_(packing), row_parallel_(row_parallel) {
+  PartValues(const quant::QuantizedLinear& q, Packing packing) : q_(q), packing_(packing) {
     if (!q.input.has_value()) return;
     deq_ = deq_scales(q);
     quant_bias_ = quant_biases(q, deq_);
@@ -174,10 +156,10 @@ class PartValues {
       case Part::weight_offset_second:
         return store_whole_numbers(q_.zeros, info.shape);
       case Part::scale_bias:
-        return store_floats(scale_biases(q_, scale_bias_runs(row_parallel_)), info.dtype,
+        return store_floats(scale_biases(q_, scale_bias_runs(q_.row_parallel)), info.dtype,
                             info.shape);
       case Part::weight_power:
-        return store_exactly(std::span(&q_.power, 1), info);
+        return store_exactly(std::span(&q_.exponent, 1), info);
       case Part::input_scale:
         return store_exactly(std::span(&q_.input->scale, 1), info);
       case Part::input_offset:
@@ -193,7 +175,6 @@ class PartValues {
 
   const quant::QuantizedLinear& q_;
   Packing packing_;
-  bool row_parallel_;
   std::vector<float> deq_;
   std::vector<std::int32_t> quant_bias_;
 };
@@ -215,7 +196,7 @@ std::optional<PartName> split_part_name(std::string_view tensor) noexcept {
   return std::nullopt;
 }
 
-Presence presence_of(Part part, quant::CodeForm grid, quant::Activations activations,
+Presence presence_of(Part part, quant::CodeForm form, quant::Activations activations,
                      Int4 int4) noexcept {
   const auto always_if = [](bool so) { return so ? Presence::always : Presence::never; };
   switch (part) {
@@ -226,24 +207,24 @@ Presence presence_of(Part part, quant::CodeForm grid, quant::Activations activat
     case Part::weight_scale:
     case Part::weight_offset:
       // deq_scale / input_scale says the same where a device needs nothing else.
-      return always_if(grid != quant::CodeForm::outliers);
+      return always_if(form != quant::CodeForm::outliers);
     case Part::weight_scale_second:
     case Part::weight_offset_second:
-      return always_if(grid == quant::CodeForm::two_stage);
+      return always_if(form == quant::CodeForm::two_stage);
     case Part::scale_bias:
-      return always_if(grid == quant::CodeForm::two_stage && int4 == Int4::packed);
+      return always_if(form == quant::CodeForm::two_stage && int4 == Int4::packed);
     case Part::input_scale:
     case Part::input_offset:
     case Part::quant_bias:
     case Part::deq_scale:
       return always_if(activations == quant::Activations::static_tensor);
     case Part::weight_power:
-      return grid == quant::CodeForm::outliers ? Presence::sometimes : Presence::never;
+      return form == quant::CodeForm::outliers ? Presence::sometimes : Presence::never;
   }
   return Presence::always;
 }
 
-std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype, Int4 int4) {
+std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype, Int4 int4) {
   std::vector<DeclaredTensor> tensors;
   for (const Part part : kParts) {
     if (!has_part(linear, part, int4)) continue;
@@ -260,30 +241,24 @@ std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model
 
 std::vector<DeclaredTensor> declare_items(const OutputPlan& plan, Int4 int4) {
   std::vector<DeclaredTensor> tensors;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) {
-      const std::string tag = item.tag.empty() ? std::string(kFloatTag) : item.tag;
-      tensors.push_back({.info = item.tensor, .tag = tag});
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) {
+      const std::string tag = entry.tag.empty() ? std::string(kFloatTag) : entry.tag;
+      tensors.push_back({.info = entry.tensor, .tag = tag});
       continue;
     }
-    for (DeclaredTensor& tensor : declare_linear(*item.linear, plan.model_dtype, int4)) {
+    for (DeclaredTensor& tensor : declare_linear(*entry.linear, plan.model_dtype, int4)) {
       tensors.push_back(std::move(tensor));
     }
   }
   return tensors;
 }
 
-void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& linear, DType model_dtype,
-                 Int4 int4, const PartSink& take) {
-  check_against_plan(q, linear);
-  try {
-    const PartValues values(q, packing_in(linear, int4), linear.row_parallel);
-    for (const DeclaredTensor& tensor : declare_linear(linear, model_dtype, int4)) {
-      values.give(tensor, take);
-    }
-  } catch (Error& error) {
-    error.at(q.name);
-    throw;
+void emit_linear(const quant::QuantizedLinear& q, DType model_dtype, Int4 int4,
+                 const PartSink& take) {
+  const PartValues values(q, packing_in(q, int4));
+  for (const DeclaredTensor& tensor : declare_linear(q, model_dtype, int4)) {
+    values.give(tensor, take);
   }
 }
 

@@ -61,7 +61,7 @@ enum class Int4 { unpacked, packed };
 
 /// Whether linears have a part: some have a bias, or codes that are linear in a power.
 enum class Presence : std::uint8_t { never, sometimes, always };
-Presence presence_of(Part part, quant::CodeForm grid, quant::Activations activations,
+Presence presence_of(Part part, quant::CodeForm form, quant::Activations activations,
                      Int4 int4) noexcept;
 
 /// The tag of float tensors in descriptions.
@@ -75,14 +75,14 @@ struct DeclaredTensor {
   Part part = Part::weight;  // when `module` is not ""
 };
 
-std::vector<DeclaredTensor> declare_linear(const LinearPlan& linear, DType model_dtype, Int4 int4);
+std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype, Int4 int4);
 std::vector<DeclaredTensor> declare_items(const OutputPlan& plan, Int4 int4);
 
 /// Computes the tensors of a linear and hands them over, one at a time, in declared order.
 /// Errors: internal when the linear is not what the plan says; out_of_range when a scale or a
 /// quant_bias does not fit its type.
 using PartSink = std::function<void(const DeclaredTensor&, const TensorView&)>;
-void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& linear, DType model_dtype,
-                 Int4 int4, const PartSink& take);
+void emit_linear(const quant::QuantizedLinear& q, DType model_dtype, Int4 int4,
+                 const PartSink& take);
 
 }  // namespace pare::layout

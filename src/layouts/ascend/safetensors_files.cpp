@@ -37,17 +37,17 @@ std::optional<std::size_t> shard_bytes(const ParamMap& params) {
 
 }  // namespace
 
-std::string weight_base_name(std::string_view model_type) {
-  return "quant_model_weight_" + lower_case(model_type);
+std::string weight_base_name(std::string_view scheme_tag) {
+  return "quant_model_weight_" + lower_case(scheme_tag);
 }
 
 std::unique_ptr<TensorSink> make_safetensors_sink(const fs::path& folder,
-                                                  const std::string& model_type,
+                                                  const std::string& scheme_tag,
                                                   const std::vector<DeclaredTensor>& tensors,
                                                   const ParamMap& params) {
   containers::SafetensorsLayout layout;
   layout.folder = folder;
-  layout.base_name = weight_base_name(model_type);
+  layout.base_name = weight_base_name(scheme_tag);
   layout.max_shard_bytes = shard_bytes(params);
   layout.file_mode = kWeightMode;
   layout.index_mode = kJsonMode;
@@ -55,8 +55,8 @@ std::unique_ptr<TensorSink> make_safetensors_sink(const fs::path& folder,
 }
 
 std::unique_ptr<containers::TensorSource> open_weights(const fs::path& folder,
-                                                    std::string_view model_type) {
-  const fs::path single = folder / (weight_base_name(model_type) + ".safetensors");
+                                                    std::string_view scheme_tag) {
+  const fs::path single = folder / (weight_base_name(scheme_tag) + ".safetensors");
   std::error_code unreadable;
   return containers::open_checkpoint(fs::exists(single, unreadable) ? single : folder);
 }

@@ -24,18 +24,18 @@ inline constexpr std::array kSafetensorsParams = {
 };
 
 /// "quant_model_weight_w8a8": the weight files' name without its ending.
-std::string weight_base_name(std::string_view model_type);
+std::string weight_base_name(std::string_view scheme_tag);
 
 /// Begins quant_model_weight_<type>.safetensors, or its shards. Errors: output_not_writable.
 std::unique_ptr<TensorSink> make_safetensors_sink(const std::filesystem::path& folder,
-                                                  const std::string& model_type,
+                                                  const std::string& scheme_tag,
                                                   const std::vector<DeclaredTensor>& tensors,
                                                   const ParamMap& params);
 
 /// Opens the weights in `folder`: the single file of that type, else the shards.
 /// Errors: file_not_found and those of the container.
 std::unique_ptr<containers::TensorSource> open_weights(const std::filesystem::path& folder,
-                                                    std::string_view model_type);
+                                                    std::string_view scheme_tag);
 
 /// Whether any weight file of the ascend layouts lies in `folder`.
 bool holds_weights(const std::filesystem::path& folder);

@@ -21,7 +21,7 @@ struct ScaleGrid {
 };
 
 ScaleGrid scale_grid(const FoundLinear& found) {
-  const Part part = grid_part(*found.scheme);
+  const Part part = scale_part(*found.scheme);
   const TensorView& scale = *found[part];
   const Shape& shape = scale.shape;
   const bool empty = shape.rank() > 0 && shape.numel() == 0;
@@ -35,7 +35,7 @@ ScaleGrid scale_grid(const FoundLinear& found) {
 
 Packing packing_in(const FoundLinear& found, const ScaleGrid& grid) noexcept {
   if (found.int4 == Int4::unpacked || found.scheme->weight_bits != 4) return Packing::none;
-  if (found.scheme->grid == quant::CodeForm::two_stage) return Packing::outputs;
+  if (found.scheme->form == quant::CodeForm::two_stage) return Packing::outputs;
   return grid.groups > 1 ? Packing::outputs : Packing::inputs;
 }
 
@@ -66,7 +66,7 @@ void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing
   const bool fits = (grid.rows == 0 || grid.rows == q.out) && q.in % grid.groups == 0;
   if (fits) return;
   refuse_packed_rows(found, grid, weight);
-  const Part part = grid_part(*found.scheme);
+  const Part part = scale_part(*found.scheme);
   mismatch(part,
            fmt::format("[{}, G] with G dividing {} beside a weight {}", q.out, q.in,
                        weight.shape.text()),
@@ -75,7 +75,7 @@ void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing
 
 void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::QuantizedLinear& q) {
   q.scheme.granularity = grid.rows == 0 ? quant::Granularity::tensor : quant::Granularity::channel;
-  const bool two_stage = found.scheme->grid == quant::CodeForm::two_stage;
+  const bool two_stage = found.scheme->form == quant::CodeForm::two_stage;
   const bool one_group_stated = grid.rows > 0 && (found.group_size == q.in || two_stage);
   if (grid.groups == 1 && !one_group_stated) return;
   q.scheme.granularity = quant::Granularity::group;
@@ -83,8 +83,8 @@ void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::Qu
   if (found.group_size == 0 || found.group_size == q.scheme.group_size) return;
   throw Error(ErrorCode::bad_description,
               fmt::format("group_size is {}, but {} {} means groups of {}", found.group_size,
-                          name_of(grid_part(*found.scheme)),
-                          found[grid_part(*found.scheme)]->shape.text(), q.scheme.group_size))
+                          name_of(scale_part(*found.scheme)),
+                          found[scale_part(*found.scheme)]->shape.text(), q.scheme.group_size))
       .hint(kDamaged);
 }
 
@@ -132,11 +132,11 @@ std::vector<float> read_bias(const FoundLinear& found, quant::QuantizedLinear& q
 }
 
 /// Name, scheme and sizes; returns how codes lie in their bytes.
-Packing read_inventory(const FoundLinear& found, quant::QuantizedLinear& q) {
+Packing read_sizes_and_scheme(const FoundLinear& found, quant::QuantizedLinear& q) {
   q.name = found.module;
   q.scheme.weight_bits = found.scheme->weight_bits;
   q.scheme.activations = found.scheme->activations;
-  q.scheme.grid = found.scheme->grid;
+  q.scheme.form = found.scheme->form;
   const ScaleGrid grid = scale_grid(found);
   const Packing packing = packing_in(found, grid);
   read_sizes(found, grid, packing, q);
@@ -146,24 +146,25 @@ Packing read_inventory(const FoundLinear& found, quant::QuantizedLinear& q) {
 
 }  // namespace
 
-LinearPlan plan_linear(const FoundLinear& found) {
+quant::LinearHeader read_linear_header(const FoundLinear& found) {
   try {
     quant::QuantizedLinear q;
-    read_inventory(found, q);
+    read_sizes_and_scheme(found, q);
     read_scales(found, q);
     read_bias(found, q);
-    return plan_of(q);
+    quant::describe_parts(q);
+    return q.header();
   } catch (Error& error) {
     error.at(found.module);
     throw;
   }
 }
 
-StoredLinear read_linear(const FoundLinear& found) {
+LoadedLinear read_linear(const FoundLinear& found) {
   try {
-    StoredLinear stored;
+    LoadedLinear stored;
     quant::QuantizedLinear& q = stored.linear;
-    const Packing packing = read_inventory(found, q);
+    const Packing packing = read_sizes_and_scheme(found, q);
     read_codes(found, packing, q);
     const StaticParts parts = read_scales(found, q);
     stored.effective_bias = read_bias(found, q);
@@ -171,6 +172,7 @@ StoredLinear read_linear(const FoundLinear& found) {
       stored.effective_bias = effective_bias(q, parts.quant_bias, parts.deq);
     }
     stored.scale_bias = read_scale_bias(found, q);
+    quant::describe_parts(q);
     return stored;
   } catch (Error& error) {
     error.at(found.module);

@@ -13,9 +13,9 @@ namespace pare::layout {
 /// Errors: tensor_mismatch for types, shapes and values that cannot be; not_finite; bad_description
 ///         when group_size, deq_scale, scale_bias and the scales contradict each other. All name
 ///         the module.
-StoredLinear read_linear(const FoundLinear& found);
+LoadedLinear read_linear(const FoundLinear& found);
 
-/// The same without a look at the codes, as a plan.
-LinearPlan plan_linear(const FoundLinear& found);
+/// The same without a look at the codes.
+quant::LinearHeader read_linear_header(const FoundLinear& found);
 
 }  // namespace pare::layout

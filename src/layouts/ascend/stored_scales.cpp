@@ -85,24 +85,24 @@ void read_sparse(const FoundLinear& found, const std::vector<float>& deq,
   }
   q.zeros.assign(q.scales.size(), 0.0F);
   if (!found[Part::weight_power].has_value()) return;
-  q.power = checked_floats(found, Part::weight_power, Shape{1}, kPositiveScale)[0];
+  q.exponent = checked_floats(found, Part::weight_power, Shape{1}, kPositiveScale)[0];
 }
 
 /// 8-bit activations are multiplied with bare codes: whole rows, and static ones without zeros.
 void refuse_groups(const FoundLinear& found, const quant::Scheme& scheme) {
   const bool fixed = scheme.activations == quant::Activations::static_tensor;
-  const bool uniform = scheme.grid == quant::CodeForm::uniform;
+  const bool uniform = scheme.form == quant::CodeForm::uniform;
   const bool rows = fixed || (uniform && scheme.activations != quant::Activations::none);
   const bool groups = rows && scheme.granularity == quant::Granularity::group;
   if (!groups && (!fixed || scheme.symmetric)) return;
   mismatch(Part::weight_scale, "one symmetric scale per row or matrix, as 8-bit activations ask",
-           *found[grid_part(*found.scheme)]);
+           *found[scale_part(*found.scheme)]);
 }
 
 }  // namespace
 
-Part grid_part(const quant::NamedScheme& scheme) noexcept {
-  switch (scheme.grid) {
+Part scale_part(const quant::NamedScheme& scheme) noexcept {
+  switch (scheme.form) {
     case quant::CodeForm::uniform:
       break;
     case quant::CodeForm::outliers:
@@ -114,15 +114,15 @@ Part grid_part(const quant::NamedScheme& scheme) noexcept {
 }
 
 StaticParts read_scales(const FoundLinear& found, quant::QuantizedLinear& q) {
-  const quant::CodeForm grid = found.scheme->grid;
-  if (grid == quant::CodeForm::two_stage) read_two_stage(found, q);
-  if (grid == quant::CodeForm::uniform) read_uniform(found, q);
+  const quant::CodeForm form = found.scheme->form;
+  if (form == quant::CodeForm::two_stage) read_two_stage(found, q);
+  if (form == quant::CodeForm::uniform) read_uniform(found, q);
   refuse_groups(found, q.scheme);
   if (q.scheme.activations != quant::Activations::static_tensor) return {};
   q.input = read_input(found);
   StaticParts parts;
   parts.deq = read_deq_scales(found, q);
-  if (grid == quant::CodeForm::outliers) read_sparse(found, parts.deq, q);
+  if (form == quant::CodeForm::outliers) read_sparse(found, parts.deq, q);
   check_deq_scales(q, parts.deq);
   parts.quant_bias = checked_i32(found, Part::quant_bias, Shape{q.out});
   return parts;

@@ -9,7 +9,7 @@
 namespace pare::layout {
 
 /// The part whose shape says how scales lie over the matrix.
-Part grid_part(const quant::NamedScheme& scheme) noexcept;
+Part scale_part(const quant::NamedScheme& scheme) noexcept;
 
 /// What static activations are stored with; both empty for others.
 struct StaticParts {

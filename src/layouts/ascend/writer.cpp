@@ -1,7 +1,6 @@
 #include "layouts/ascend/writer.h"
 
 #include "core/error.h"
-#include "layouts/output_checklist.h"
 #include "layouts/ascend/math/scale_bias.h"
 #include "io/file.h"
 
@@ -20,23 +19,20 @@ class PlannedWriter final : public Writer {
       : model_dtype_(plan.model_dtype),
         int4_(int4),
         sink_(std::move(sink)),
-        description_(std::move(description)),
-        items_(plan) {}
+        description_(std::move(description)) {}
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    const containers::TensorInfo& info = items_.take_tensor(name, tensor);
-    sink_->put({.info = info, .tag = std::string(kFloatTag)}, tensor);
+    sink_->put({.info = {name, tensor.dtype, tensor.shape}, .tag = std::string(kFloatTag)}, tensor);
   }
 
   void put_linear(const quant::QuantizedLinear& linear) override {
-    emit_linear(linear, items_.take_linear(linear), model_dtype_, int4_,
+    emit_linear(linear, model_dtype_, int4_,
                 [this](const DeclaredTensor& tensor, const TensorView& value) {
                   sink_->put(tensor, value);
                 });
   }
 
   std::vector<std::string> finish() override {
-    items_.require_all();
     std::vector<std::string> files = sink_->finish();
     io::write_text(description_.path, description_text(description_.content), kJsonMode);
     files.push_back(description_.path.filename().string());
@@ -48,7 +44,6 @@ class PlannedWriter final : public Writer {
   Int4 int4_;
   std::unique_ptr<TensorSink> sink_;
   DescriptionFile description_;
-  OutputChecklist items_;
 };
 
 std::string refuse_names(const std::vector<DeclaredTensor>& tensors) {
@@ -63,7 +58,7 @@ std::string refuse_names(const std::vector<DeclaredTensor>& tensors) {
   return "";
 }
 
-std::string refuse_packing(const LinearPlan& linear) {
+std::string refuse_packing(const quant::LinearHeader& linear) {
   const Packing packing = packing_of(linear.scheme, linear.in);
   if (packing == Packing::inputs && linear.in % 2 != 0) {
     return fmt::format(
@@ -81,8 +76,8 @@ std::string refuse_packing(const LinearPlan& linear) {
 }
 
 /// Runs of inputs that engines split among devices must be whole.
-std::string refuse_runs(const LinearPlan& linear) {
-  if (linear.scheme.grid != quant::CodeForm::two_stage) return "";
+std::string refuse_runs(const quant::LinearHeader& linear) {
+  if (linear.scheme.form != quant::CodeForm::two_stage) return "";
   const std::int64_t runs = scale_bias_runs(linear.row_parallel);
   if (linear.in % runs == 0) return "";
   return fmt::format(
@@ -91,7 +86,7 @@ std::string refuse_runs(const LinearPlan& linear) {
       linear.name, linear.in, runs);
 }
 
-std::string refuse_linear(const LinearPlan& linear, Int4 int4) {
+std::string refuse_linear(const quant::LinearHeader& linear, Int4 int4) {
   const std::string reason = refuse_scheme(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   if (linear.act_order) {
@@ -128,7 +123,7 @@ std::string refuse_scheme(const quant::Scheme& scheme) {
   if (quant::scheme_tag_of(scheme).empty()) {
     return fmt::format("the description has no type for {}", scheme.text());
   }
-  if (scheme.grid == quant::CodeForm::two_stage) return refuse_two_stage(scheme);
+  if (scheme.form == quant::CodeForm::two_stage) return refuse_two_stage(scheme);
   if (scheme.activations == quant::Activations::none) return "";
   if (!scheme.symmetric) return kBareCodes;
   if (scheme.granularity == quant::Granularity::group) {
@@ -138,9 +133,9 @@ std::string refuse_scheme(const quant::Scheme& scheme) {
 }
 
 std::string refuse_plan(const OutputPlan& plan, Int4 int4) {
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const std::string reason = refuse_linear(*item.linear, int4);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const std::string reason = refuse_linear(*entry.linear, int4);
     if (!reason.empty()) return reason;
   }
   return refuse_names(declare_items(plan, int4));

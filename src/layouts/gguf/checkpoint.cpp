@@ -39,10 +39,10 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
   std::vector<std::string> tensors() const override { return {floats_.begin(), floats_.end()}; }
   std::shared_ptr<const containers::TensorSource> stored() const override { return source_; }
 
-  std::optional<StoredLinear> linear(std::string_view module) const override {
+  std::optional<LoadedLinear> linear(std::string_view module) const override {
     if (!linears_.contains(module)) return std::nullopt;
-    StoredLinear stored;
-    stored.linear = inventory(module);
+    LoadedLinear stored;
+    stored.linear = empty_linear(module);
     try {
       decode(stored.linear);
     } catch (Error& error) {
@@ -50,19 +50,22 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
       throw;
     }
     const std::string bias = std::string(module).append(kBias);
-    if (source_->find(bias) == nullptr) return stored;
-    const TensorView view = float_bias(bias, stored.linear.out);
-    stored.linear.bias = Tensor::from<std::byte>(view.dtype, view.shape, view.data);
-    stored.effective_bias = read_floats(view);
+    if (source_->find(bias) != nullptr) {
+      const TensorView view = float_bias(bias, stored.linear.out);
+      stored.linear.bias = Tensor::from<std::byte>(view.dtype, view.shape, view.data);
+      stored.effective_bias = read_floats(view);
+    }
+    quant::describe_parts(stored.linear);
     return stored;
   }
 
-  LinearPlan plan(std::string_view module) const override {
-    if (!linears_.contains(module)) return QuantizedCheckpoint::plan(module);
-    LinearPlan plan = plan_of(inventory(module));
+  quant::LinearHeader header(std::string_view module) const override {
+    if (!linears_.contains(module)) return QuantizedCheckpoint::header(module);
+    quant::QuantizedLinear q = empty_linear(module);
+    quant::describe_parts(q);
     const std::string bias = std::string(module).append(kBias);
-    if (source_->find(bias) != nullptr) plan.bias_dtype = float_bias(bias, plan.out).dtype;
-    return plan;
+    if (source_->find(bias) != nullptr) q.bias_dtype = float_bias(bias, q.out).dtype;
+    return q.header();
   }
 
   std::optional<TensorView> tensor(std::string_view name) const override {
@@ -100,7 +103,7 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
   }
 
   /// Everything but codes, scales, zeros and bias: what the header says.
-  quant::QuantizedLinear inventory(std::string_view module) const {
+  quant::QuantizedLinear empty_linear(std::string_view module) const {
     const std::string name = std::string(module).append(kWeight);
     const GgufTensor& tensor = *source_->stored(name);
     quant::QuantizedLinear q;

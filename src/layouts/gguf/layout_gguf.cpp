@@ -30,7 +30,7 @@ constexpr std::array kParams = {
 };
 
 std::string refuses(const quant::Scheme& scheme) {
-  if (scheme.grid != quant::CodeForm::uniform) {
+  if (scheme.form != quant::CodeForm::uniform) {
     return "GGUF files hold codes times one scale, no sparse or two-stage codes; choose --format "
            "ascend-v1";
   }
@@ -49,7 +49,7 @@ std::string refuses(const quant::Scheme& scheme) {
                      scheme.group_size);
 }
 
-std::string check_linear(const LinearPlan& linear, const GgufModel& model) {
+std::string check_linear(const quant::LinearHeader& linear, const GgufModel& model) {
   const std::string reason = refuses(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   if (linear.has_exponent) {
@@ -88,12 +88,7 @@ std::string check_tensor(const containers::TensorInfo& tensor, const GgufModel& 
 /// llama.cpp refuses a file with tensors that it does not ask for.
 std::string check_bias(const std::string& module, const GgufModel& model) {
   if (model.traits().all_biases) return "";
-  for (const model::BlockNames& names : model.graph().blocks) {
-    using model::LinearRole;
-    for (const LinearRole role : {LinearRole::q, LinearRole::k, LinearRole::v}) {
-      if (names.linear(role) == module) return "";
-    }
-  }
+  if (model.find(module)->may_have_bias) return "";
   return fmt::format("llama.cpp's {} has no place for the bias of {}; choose --format "
                      "compressed-tensors",
                      model.traits().architecture, module);
@@ -106,18 +101,18 @@ std::string check_heads(const std::string& module, std::int64_t rows, const Gguf
   return fmt::format("{} has {} rows, which are no {} heads of rotary pairs", module, rows, heads);
 }
 
-std::string check_item(const Item& item, const GgufModel& model) {
-  if (item.linear.has_value()) {
-    const LinearPlan& linear = *item.linear;
+std::string check_entry(const OutputEntry& entry, const GgufModel& model) {
+  if (entry.linear.has_value()) {
+    const quant::LinearHeader& linear = *entry.linear;
     std::string reason = check_linear(linear, model);
     if (reason.empty()) reason = check_heads(linear.name, linear.out, model);
     if (!reason.empty() || !linear.bias_dtype.has_value()) return reason;
     return check_bias(linear.name, model);
   }
-  const containers::TensorInfo& tensor = item.tensor;
+  const containers::TensorInfo& tensor = entry.tensor;
   const std::string reason = check_tensor(tensor, model);
   if (!reason.empty()) return reason;
-  const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
+  const std::string module = model::module_of(tensor.name);
   if (tensor.name.ends_with(".bias")) {
     const std::string unwanted = check_bias(module, model);
     if (!unwanted.empty()) return unwanted;
@@ -129,8 +124,8 @@ std::string check(const OutputPlan& plan) {
   try {
     const GgufModel model(plan.source);
     if (std::string reason = model.refuses(); !reason.empty()) return reason;
-    for (const Item& item : plan.items) {
-      if (std::string reason = check_item(item, model); !reason.empty()) return reason;
+    for (const OutputEntry& entry : plan.entries) {
+      if (std::string reason = check_entry(entry, model); !reason.empty()) return reason;
     }
     return "";
   } catch (const Error& error) {
@@ -143,15 +138,15 @@ std::string check(const OutputPlan& plan) {
 
 std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& params) {
   std::vector<containers::TensorInfo> tensors;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) {
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) {
       tensors.push_back(
-          {item.tensor.name, gguf_float_dtype(item.tensor, params), item.tensor.shape});
+          {entry.tensor.name, gguf_float_dtype(entry.tensor, params), entry.tensor.shape});
       continue;
     }
-    tensors.push_back(gguf_linear_info(*item.linear));
-    if (!item.linear->bias_dtype.has_value()) continue;
-    tensors.push_back({item.linear->name + ".bias", DType::f32, {item.linear->out}});
+    tensors.push_back(gguf_linear_info(*entry.linear));
+    if (!entry.linear->bias_dtype.has_value()) continue;
+    tensors.push_back({entry.linear->name + ".bias", DType::f32, {entry.linear->out}});
   }
   const auto factors = static_cast<std::int64_t>(rotary_factors(GgufModel(plan.source)).size());
   if (factors > 0) tensors.push_back({std::string(kRotaryFactors), DType::f32, {factors}});

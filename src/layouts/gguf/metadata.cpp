@@ -21,8 +21,8 @@ std::int64_t file_type_of(GgufType type) noexcept {
 
 std::int64_t file_type(const OutputPlan& plan) {
   std::map<std::int64_t, std::int64_t> counts;
-  for (const Item& item : plan.items) {
-    if (item.linear.has_value()) ++counts[file_type_of(gguf_type_of(item.linear->scheme))];
+  for (const OutputEntry& entry : plan.entries) {
+    if (entry.linear.has_value()) ++counts[file_type_of(gguf_type_of(entry.linear->scheme))];
   }
   const auto most =
       std::max_element(counts.begin(), counts.end(),
@@ -69,13 +69,13 @@ std::int64_t shared_columns(const quant::Scheme& scheme) noexcept {
 /// One key for all linears, and one for each that differs from the first.
 void add_groups(const OutputPlan& plan, const GgufModel& model, GgufMetadata& metadata) {
   std::optional<std::int64_t> common;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const std::int64_t columns = shared_columns(item.linear->scheme);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const std::int64_t columns = shared_columns(entry.linear->scheme);
     if (!common.has_value()) metadata.add_u32(kGroupSizeKey, columns);
     common = common.value_or(columns);
     if (columns == *common) continue;
-    metadata.add_u32(group_size_key(model.gguf_name(item.linear->name + ".weight")), columns);
+    metadata.add_u32(group_size_key(model.gguf_name(entry.linear->name + ".weight")), columns);
   }
 }
 

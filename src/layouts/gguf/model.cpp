@@ -9,19 +9,26 @@
 namespace pare::layout {
 namespace {
 
-using model::LinearRole;
+using model::Role;
 
-std::string_view name_of_role(LinearRole role) noexcept {
+std::string_view name_of_role(Role role) noexcept {
   switch (role) {
-    case LinearRole::q: return "attn_q";
-    case LinearRole::k: return "attn_k";
-    case LinearRole::v: return "attn_v";
-    case LinearRole::o: return "attn_output";
-    case LinearRole::gate: return "ffn_gate";
-    case LinearRole::up: return "ffn_up";
-    case LinearRole::down: break;
+    case Role::embedding: return "token_embd";
+    case Role::q: return "attn_q";
+    case Role::k: return "attn_k";
+    case Role::v: return "attn_v";
+    case Role::o: return "attn_output";
+    case Role::q_norm: return "attn_q_norm";
+    case Role::k_norm: return "attn_k_norm";
+    case Role::gate: return "ffn_gate";
+    case Role::up: return "ffn_up";
+    case Role::down: return "ffn_down";
+    case Role::input_norm: return "attn_norm";
+    case Role::mlp_norm: return "ffn_norm";
+    case Role::final_norm: return "output_norm";
+    case Role::head: break;
   }
-  return "ffn_down";
+  return "output";
 }
 
 std::pair<std::string_view, std::string_view> split_tensor(std::string_view tensor) noexcept {
@@ -41,32 +48,23 @@ GgufModel::GgufModel(const std::filesystem::path& folder) : graph_(model::read_g
         .at((folder / "config.json").string())
         .hint("choose --format compressed-tensors or gptq");
   }
-  add(graph_.embedding, "token_embd");
-  add(graph_.final_norm, "output_norm");
-  add(graph_.head, "output");
-  for (std::size_t i = 0; i < graph_.blocks.size(); ++i)
-    add_block(graph_.blocks[i], i);
+  for (const model::Module& module : graph_.modules) add(module);
 }
 
-void GgufModel::add(const std::string& module, std::string name, std::int64_t rotary_heads) {
-  if (module.empty()) return;
-  names_.emplace(name, module);
-  modules_.emplace(module, GgufModule{std::move(name), rotary_heads});
+std::int64_t GgufModel::rotary_heads(const model::Module& module) const noexcept {
+  if (!traits_.interleaved_rotary) return 0;
+  if (module.role == Role::q) return graph_.config.attention.heads;
+  return module.role == Role::k ? graph_.config.attention.kv_heads : 0;
 }
 
-void GgufModel::add_block(const model::BlockNames& names, std::size_t block) {
-  const std::string prefix = fmt::format("blk.{}.", block);
-  const model::AttentionConfig& attention = graph_.config.attention;
-  for (const LinearRole role : model::kLinearRoles) {
-    std::int64_t heads = 0;
-    if (traits_.interleaved_rotary && role == LinearRole::q) heads = attention.heads;
-    if (traits_.interleaved_rotary && role == LinearRole::k) heads = attention.kv_heads;
-    add(names.linear(role), prefix + std::string(name_of_role(role)), heads);
-  }
-  add(names.input_norm, prefix + "attn_norm");
-  add(names.mlp_norm, prefix + "ffn_norm");
-  add(names.q_norm, prefix + "attn_q_norm");
-  add(names.k_norm, prefix + "attn_k_norm");
+void GgufModel::add(const model::Module& module) {
+  std::string name(name_of_role(*module.role));
+  if (module.block != model::kNoBlock) name = fmt::format("blk.{}.{}", module.block, name);
+  names_.emplace(name, module.name);
+  const bool reads_attention_input = module.kind == model::ModuleKind::linear &&
+                                     module.site == model::Site::attention_input;
+  modules_.emplace(module.name, GgufModule{std::move(name), rotary_heads(module),
+                                           reads_attention_input});
 }
 
 const GgufModule* GgufModel::find(std::string_view module) const noexcept {

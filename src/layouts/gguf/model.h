@@ -16,6 +16,7 @@ namespace pare::layout {
 struct GgufModule {
   std::string name;               // "blk.0.attn_q"
   std::int64_t rotary_heads = 0;  // rows are reordered within so many heads; 0 = they are not
+  bool may_have_bias = false;     // also where llama.cpp does not load the biases of all linears
 };
 
 class GgufModel {
@@ -40,8 +41,9 @@ class GgufModel {
   std::string refuses() const;
 
  private:
-  void add(const std::string& module, std::string name, std::int64_t rotary_heads = 0);
-  void add_block(const model::BlockNames& names, std::size_t block);
+  void add(const model::Module& module);
+  /// Heads among which the rows of a module are reordered; 0 = none.
+  std::int64_t rotary_heads(const model::Module& module) const noexcept;
 
   model::ModelGraph graph_;
   model::GgufTraits traits_;

@@ -4,7 +4,6 @@
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/metadata.h"
 #include "layouts/gguf/tokenizer.h"
-#include "layouts/output_checklist.h"
 #include "containers/gguf/writer.h"
 
 #include <fmt/format.h>
@@ -33,13 +32,13 @@ GgufType gguf_type_of(DType dtype) noexcept {
 std::vector<GgufDeclared> declared_tensors(const OutputPlan& plan, const GgufModel& model,
                                            const ParamMap& params) {
   std::vector<GgufDeclared> tensors;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) {
-      tensors.push_back({model.gguf_name(item.tensor.name),
-                         gguf_type_of(gguf_float_dtype(item.tensor, params)), item.tensor.shape});
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) {
+      tensors.push_back({model.gguf_name(entry.tensor.name),
+                         gguf_type_of(gguf_float_dtype(entry.tensor, params)), entry.tensor.shape});
       continue;
     }
-    const LinearPlan& linear = *item.linear;
+    const quant::LinearHeader& linear = *entry.linear;
     tensors.push_back({model.gguf_name(linear.name + ".weight"),
                        layout::gguf_type_of(linear.scheme),
                        {linear.out, linear.in}});
@@ -52,10 +51,10 @@ std::vector<GgufDeclared> declared_tensors(const OutputPlan& plan, const GgufMod
 }
 
 std::int64_t embedding_rows(const OutputPlan& plan, const GgufModel& model) {
-  for (const Item& item : plan.items) {
+  for (const OutputEntry& entry : plan.entries) {
     const bool found =
-        !item.linear.has_value() && item.tensor.name == model.graph().embedding + ".weight";
-    if (found && item.tensor.shape.rank() == 2) return item.tensor.shape[0];
+        !entry.linear.has_value() && entry.tensor.name == model.graph().module(model::Role::embedding).weight_name();
+    if (found && entry.tensor.shape.rank() == 2) return entry.tensor.shape[0];
   }
   return model.graph().config.vocab_size;
 }
@@ -73,8 +72,7 @@ class GgufModelWriter final : public Writer {
                   const ParamMap& params)
       : model_(std::move(model)),
         params_(params),
-        writer_(folder / kFile, metadata_of(plan, model_), declared_tensors(plan, model_, params)),
-        items_(plan) {
+        writer_(folder / kFile, metadata_of(plan, model_), declared_tensors(plan, model_, params)) {
     const std::vector<float> factors = rotary_factors(model_);
     if (factors.empty()) return;
     writer_.write(std::string(kRotaryFactors), 0, std::as_bytes(std::span(factors)));
@@ -83,14 +81,11 @@ class GgufModelWriter final : public Writer {
   bool concurrent() const noexcept override { return true; }
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    const containers::TensorInfo& planned = items_.take_tensor(name, tensor);
-    put_floats(name, tensor, gguf_float_dtype(planned, params_));
+    put_floats(name, tensor, gguf_float_dtype({name, tensor.dtype, tensor.shape}, params_));
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
-    const LinearPlan& planned = items_.take_linear(q);
-    check_against_plan(q, planned);
-    put_blocks(q, static_cast<std::size_t>(gguf_linear_info(planned).shape[1]));
+    put_blocks(q, static_cast<std::size_t>(gguf_linear_info(q).shape[1]));
     if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view(), DType::f32);
   }
 
@@ -100,17 +95,6 @@ class GgufModelWriter final : public Writer {
   }
 
  private:
-  static void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linear) {
-    const auto scales = static_cast<std::size_t>(linear.out * linear.scheme.groups(linear.in));
-    const bool same = q.codes.size() == static_cast<std::size_t>(q.out * q.in) &&
-                      q.scales.size() == scales && q.zeros.size() == scales &&
-                      q.row_scales.empty() && q.power == 1 && q.group_index.empty() &&
-                      q.bias.has_value() == linear.bias_dtype.has_value();
-    if (!same) {
-      throw Error(ErrorCode::internal, fmt::format("{} differs from the plan", q.name));
-    }
-  }
-
   /// Rows of a head that are reordered in the file, 0 = none.
   std::int64_t head_size(const std::string& tensor, std::int64_t rows) const {
     const std::int64_t heads = model_.find_of_tensor(tensor)->rotary_heads;
@@ -174,7 +158,6 @@ class GgufModelWriter final : public Writer {
   GgufModel model_;
   ParamMap params_;
   containers::GgufWriter writer_;
-  OutputChecklist items_;
 };
 
 }  // namespace
@@ -187,7 +170,7 @@ DType gguf_float_dtype(const containers::TensorInfo& tensor, const ParamMap& par
   return type == "f32" ? DType::f32 : tensor.dtype;
 }
 
-containers::TensorInfo gguf_linear_info(const LinearPlan& linear) {
+containers::TensorInfo gguf_linear_info(const quant::LinearHeader& linear) {
   const containers::GgufBlock& block = containers::gguf_block(layout::gguf_type_of(linear.scheme));
   return {
       linear.name + ".weight", DType::u8, {linear.out, linear.in / block.elements * block.bytes}};

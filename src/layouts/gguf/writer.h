@@ -15,7 +15,7 @@ namespace pare::layout {
 DType gguf_float_dtype(const containers::TensorInfo& tensor, const ParamMap& params);
 
 /// Bytes [rows, bytes of a row] that hold the blocks of a linear.
-containers::TensorInfo gguf_linear_info(const LinearPlan& linear);
+containers::TensorInfo gguf_linear_info(const quant::LinearHeader& linear);
 
 /// Begins model.gguf. Errors: output_not_writable, those of the tokenizer.
 std::unique_ptr<Writer> make_gguf_writer(const OutputPlan& plan, const GgufModel& model,

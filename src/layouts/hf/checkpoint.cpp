@@ -39,26 +39,29 @@ class HfCheckpoint final : public QuantizedCheckpoint {
   std::vector<std::string> notes() const override { return notes_; }
   std::shared_ptr<const containers::TensorSource> stored() const override { return source_; }
 
-  std::optional<StoredLinear> linear(std::string_view module) const override {
+  std::optional<LoadedLinear> linear(std::string_view module) const override {
     if (linears_.find(module) == linears_.end()) return std::nullopt;
     const HfModule found(*source_, std::string(module));
-    StoredLinear stored;
+    LoadedLinear stored;
     stored.linear = read(found, Codes::read);
     quant::QuantizedLinear& q = stored.linear;
-    if (found.find(kBias) == nullptr) return stored;
-    const containers::TensorInfo& bias = found.expect_floats(kBias, 1);
-    stored.effective_bias = found.floats(kBias, {q.out});
-    q.bias = Tensor::from<std::byte>(bias.dtype, bias.shape,
-                                     found.read(kBias, bias.dtype, bias.shape).data);
+    if (found.find(kBias) != nullptr) {
+      const containers::TensorInfo& bias = found.expect_floats(kBias, 1);
+      stored.effective_bias = found.floats(kBias, {q.out});
+      q.bias = Tensor::from<std::byte>(bias.dtype, bias.shape,
+                                       found.read(kBias, bias.dtype, bias.shape).data);
+    }
+    quant::describe_parts(q);
     return stored;
   }
 
-  LinearPlan plan(std::string_view module) const override {
-    if (linears_.find(module) == linears_.end()) return QuantizedCheckpoint::plan(module);
+  quant::LinearHeader header(std::string_view module) const override {
+    if (linears_.find(module) == linears_.end()) return QuantizedCheckpoint::header(module);
     const HfModule found(*source_, std::string(module));
-    LinearPlan plan = plan_of(read(found, Codes::leave_out));
-    if (found.find(kBias) != nullptr) plan.bias_dtype = found.expect_floats(kBias, 1).dtype;
-    return plan;
+    quant::QuantizedLinear q = read(found, Codes::leave_out);
+    quant::describe_parts(q);
+    if (found.find(kBias) != nullptr) q.bias_dtype = found.expect_floats(kBias, 1).dtype;
+    return q.header();
   }
 
   std::optional<TensorView> tensor(std::string_view name) const override {

@@ -15,35 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr io::JsonLimits kLimits = {.max_bytes = std::size_t{64} << 20, .max_depth = 32};
 
-std::optional<QuantConfig> of_file(const fs::path& file) {
-  std::error_code unreadable;
-  if (!fs::exists(file, unreadable)) return std::nullopt;
-  io::Json json = io::read_json(file, kLimits);
-  if (!json.is_object()) return std::nullopt;
-  return QuantConfig(std::move(json), file);
-}
-
-std::optional<QuantConfig> of_model_config(const fs::path& file) {
-  const auto whole = of_file(file);
-  if (!whole.has_value()) return std::nullopt;
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    const auto found = whole->json().find(key);
-    if (found == whole->json().end() || found->is_null()) continue;
-    if (!found->is_object()) whole->refuse(fmt::format("\"{}\" is no object", key), "");
-    // Other programs' folders have the key too, with nothing that says how to read the weights.
-    if (found->contains("quant_method") || found->contains("format")) {
-      return QuantConfig(*found, file);
-    }
-  }
-  return std::nullopt;
-}
-
-std::string lower(std::string word) {
-  for (char& c : word)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return word;
-}
-
 bool is_embedding(std::string_view module) {
   constexpr std::array<std::string_view, 4> kWords = {"embed", "wte", "wpe", "rotary"};
   const std::string_view last = module.substr(module.rfind('.') + 1);
@@ -54,92 +25,14 @@ bool is_embedding(std::string_view module) {
 
 }  // namespace
 
-QuantConfig::QuantConfig(io::Json json, fs::path file)
-    : json_(std::move(json)), file_(std::move(file)) {}
-
-const io::Json* QuantConfig::find(std::string_view key, std::string_view other) const {
-  for (const std::string_view name : {key, other}) {
-    const auto found = json_.find(std::string(name));
-    if (!name.empty() && found != json_.end() && !found->is_null()) return &*found;
-  }
-  return nullptr;
-}
-
-std::string QuantConfig::text(std::string_view key, std::string_view other,
-                              std::string_view if_absent) const {
-  const io::Json* value = find(key, other);
-  if (value == nullptr) return std::string(if_absent);
-  if (!value->is_string()) refuse(fmt::format("\"{}\" is no text", key), "");
-  return value->get<std::string>();
-}
-
-std::int64_t QuantConfig::integer(std::string_view key, std::string_view other,
-                                  std::int64_t if_absent) const {
-  const io::Json* value = find(key, other);
-  if (value == nullptr) return if_absent;
-  constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
-  const bool fits = value->is_number_unsigned() ? value->get<std::uint64_t>() <= kLargest
-                                                : *value == io::Json(-1);
-  if (!fits) refuse(fmt::format("\"{}\" is no usable whole number", key), "");
-  return value->get<std::int64_t>();
-}
-
-bool QuantConfig::flag(std::string_view key, bool if_absent) const {
-  const io::Json* value = find(key, "");
-  if (value == nullptr) return if_absent;
-  if (!value->is_boolean()) refuse(fmt::format("\"{}\" is neither true nor false", key), "");
-  return value->get<bool>();
-}
-
-void QuantConfig::refuse(const std::string& detail, std::string hint) const {
-  if (hint.empty()) hint = "the file is damaged or was made by another program";
-  throw Error(ErrorCode::bad_config, "quantization_config: " + detail)
-      .at(file_.string())
-      .hint(std::move(hint));
-}
-
-void QuantConfig::refuse_feature(const std::string& detail, std::string hint) const {
-  throw Error(ErrorCode::scheme_not_supported, detail).at(file_.string()).hint(std::move(hint));
-}
-
-std::optional<QuantConfig> find_quant_config(const fs::path& folder) {
-  if (auto found = of_model_config(folder / "config.json")) return found;
-  if (auto found = of_file(folder / "quantize_config.json")) return found;
-  return of_file(folder / "quant_config.json");
-}
-
-QuantConfig read_quant_config(const fs::path& folder) {
-  auto found = find_quant_config(folder);
-  if (found.has_value()) return *std::move(found);
-  throw Error(ErrorCode::file_not_found, "no configuration that says how the model is quantized")
-      .at(folder.string())
-      .hint("config.json needs a \"quantization_config\" with a \"quant_method\"");
-}
-
-std::string quant_method(const QuantConfig& config) {
-  const std::string method = lower(config.text("quant_method", "method", ""));
-  if (!method.empty()) return method;
-  const std::string name = config.file().filename().string();
-  if (name == "quantize_config.json" && config.json().contains("bits")) return "gptq";
-  if (name == "quant_config.json" && config.json().contains("w_bit")) return "awq";
-  if (config.json().contains("config_groups")) return "compressed-tensors";
-  return "";
-}
-
-std::string checkpoint_format(const QuantConfig& config, std::string_view if_absent) {
-  const std::string own = config.text("version", "", "");
-  if (quant_method(config) == "awq" && !own.empty()) return lower(own);
-  return lower(config.text("checkpoint_format", "format", if_absent));
-}
-
 std::vector<std::string> float_linears(const OutputPlan& plan) {
   constexpr std::string_view kWeight = ".weight";
   std::vector<std::string> names;
   bool quantized_head = false;
-  for (const Item& item : plan.items) {
-    if (item.linear.has_value()) quantized_head = quantized_head || item.linear->name == "lm_head";
-    if (item.linear.has_value() || item.tensor.shape.rank() != 2) continue;
-    const std::string& tensor = item.tensor.name;
+  for (const OutputEntry& entry : plan.entries) {
+    if (entry.linear.has_value()) quantized_head = quantized_head || entry.linear->name == "lm_head";
+    if (entry.linear.has_value() || entry.tensor.shape.rank() != 2) continue;
+    const std::string& tensor = entry.tensor.name;
     if (!tensor.ends_with(kWeight)) continue;
     const std::string module = tensor.substr(0, tensor.size() - kWeight.size());
     if (!is_embedding(module)) names.push_back(module);
@@ -165,21 +58,21 @@ void patch_dtype(io::Json& patch, const OutputPlan& plan, std::string_view dtype
   if (!found) patch["torch_dtype"] = dtype;
 }
 
-const LinearPlan* first_linear(const OutputPlan& plan) noexcept {
-  for (const Item& item : plan.items) {
-    if (item.linear.has_value()) return &*item.linear;
+const quant::LinearHeader* first_linear(const OutputPlan& plan) noexcept {
+  for (const OutputEntry& entry : plan.entries) {
+    if (entry.linear.has_value()) return &*entry.linear;
   }
   return nullptr;
 }
 
 std::string refuse_mixed(const OutputPlan& plan) {
-  const LinearPlan* first = first_linear(plan);
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value() || item.linear->scheme == first->scheme) continue;
+  const quant::LinearHeader* first = first_linear(plan);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value() || entry.linear->scheme == first->scheme) continue;
     return fmt::format(
         "{} is {} and {} is {}: the format has one scheme for all linears; choose --format "
         "compressed-tensors",
-        first->name, first->scheme.text(), item.linear->name, item.linear->scheme.text());
+        first->name, first->scheme.text(), entry.linear->name, entry.linear->scheme.text());
   }
   return "";
 }
@@ -193,12 +86,12 @@ std::string refuse_without_config(const OutputPlan& plan) {
 
 std::string refuse_name_overlap(const OutputPlan& plan) {
   for (const std::string& kept : float_linears(plan)) {
-    for (const Item& item : plan.items) {
-      if (!item.linear.has_value() || item.linear->name.find(kept) == std::string::npos) continue;
+    for (const OutputEntry& entry : plan.entries) {
+      if (!entry.linear.has_value() || entry.linear->name.find(kept) == std::string::npos) continue;
       return fmt::format(
           "{} stays float, and loaders would take {} for it: they look for parts of names; "
           "quantize both or none",
-          kept, item.linear->name);
+          kept, entry.linear->name);
     }
   }
   return "";

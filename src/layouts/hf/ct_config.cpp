@@ -20,9 +20,9 @@ struct Kind {
 
 std::vector<Kind> kinds_of(const OutputPlan& plan) {
   std::vector<Kind> kinds;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const LinearPlan& l = *item.linear;
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const quant::LinearHeader& l = *entry.linear;
     const auto same = [&](const Kind& kind) {
       return kind.scheme == l.scheme && kind.act_order == l.act_order &&
              kind.symmetric_input == l.symmetric_input;

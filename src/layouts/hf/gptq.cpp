@@ -17,7 +17,7 @@ constexpr const char* kNoZero =
     "gptq stores zero points less one and has no place for 0; choose --format gptq-v2, autoawq or "
     "compressed-tensors, or add --refit-zeros to quantize such groups again";
 
-std::vector<containers::TensorInfo> declare_linear(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_linear(const quant::LinearHeader& linear) {
   const int bits = linear.scheme.weight_bits;
   const std::int64_t groups = linear.scheme.groups(linear.in);
   return {{linear.name + ".qweight", DType::i32, {words_for(linear.in, bits), linear.out}},
@@ -36,15 +36,15 @@ void emit(const quant::QuantizedLinear& q, GptqVersion version, const HfSink& ta
   take(q.name + ".g_idx", group_index_tensor(q).view());
 }
 
-void emit_v1(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/, const HfSink& take) {
+void emit_v1(const quant::QuantizedLinear& q, const HfSink& take) {
   emit(q, GptqVersion::v1, take);
 }
 
-void emit_v2(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/, const HfSink& take) {
+void emit_v2(const quant::QuantizedLinear& q, const HfSink& take) {
   emit(q, GptqVersion::v2, take);
 }
 
-std::string check_linear(const LinearPlan& linear) {
+std::string check_linear(const quant::LinearHeader& linear) {
   const std::string reason = refuse_gptq(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   const std::int64_t per_word = 32 / linear.scheme.weight_bits;
@@ -65,8 +65,8 @@ std::string check_linear(const LinearPlan& linear) {
 }
 
 bool any_act_order(const OutputPlan& plan) {
-  return std::any_of(plan.items.begin(), plan.items.end(), [](const Item& item) {
-    return item.linear.has_value() && item.linear->act_order;
+  return std::any_of(plan.entries.begin(), plan.entries.end(), [](const OutputEntry& entry) {
+    return entry.linear.has_value() && entry.linear->act_order;
   });
 }
 
@@ -84,7 +84,7 @@ io::Json skipped_modules(const OutputPlan& plan) {
 }
 
 io::Json quantization_config(const OutputPlan& plan, GptqVersion version) {
-  const LinearPlan* linear = first_linear(plan);
+  const quant::LinearHeader* linear = first_linear(plan);
   const quant::Scheme scheme = linear != nullptr ? linear->scheme : quant::Scheme{};
   const bool groups = scheme.granularity == quant::Granularity::group;
   io::Json config = {{"bits", scheme.weight_bits},
@@ -110,7 +110,7 @@ io::Json quantization_config(const OutputPlan& plan, GptqVersion version) {
 }  // namespace
 
 std::string refuse_gptq(const quant::Scheme& scheme) {
-  if (scheme.activations != quant::Activations::none || scheme.grid != quant::CodeForm::uniform) {
+  if (scheme.activations != quant::Activations::none || scheme.form != quant::CodeForm::uniform) {
     return "GPTQ files hold weights for float activations; choose --format compressed-tensors or "
            "ascend";
   }
@@ -124,9 +124,9 @@ std::string refuse_gptq(const quant::Scheme& scheme) {
 }
 
 std::string check_gptq(const OutputPlan& plan) {
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const std::string reason = check_linear(*item.linear);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const std::string reason = check_linear(*entry.linear);
     if (!reason.empty()) return reason;
   }
   for (const auto& refuse : {refuse_mixed, refuse_without_config}) {

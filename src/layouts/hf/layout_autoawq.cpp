@@ -24,7 +24,7 @@ constexpr int kBits = 4;
 constexpr std::int64_t kPerWord = 8;
 
 std::string refuses(const quant::Scheme& scheme) {
-  if (scheme.activations != quant::Activations::none || scheme.grid != quant::CodeForm::uniform) {
+  if (scheme.activations != quant::Activations::none || scheme.form != quant::CodeForm::uniform) {
     return "AWQ files hold weights for float activations; choose --format compressed-tensors or "
            "ascend";
   }
@@ -43,7 +43,7 @@ std::string refuses(const quant::Scheme& scheme) {
       scheme.group_size);
 }
 
-std::vector<containers::TensorInfo> declare_linear(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_linear(const quant::LinearHeader& linear) {
   const std::int64_t groups = linear.scheme.groups(linear.in);
   const std::int64_t words = words_for(linear.out, kBits);
   const auto name = [&](std::string_view part) { return std::string(linear.name).append(part); };
@@ -52,8 +52,7 @@ std::vector<containers::TensorInfo> declare_linear(const LinearPlan& linear) {
           {name(kScales), DType::f16, {groups, linear.out}}};
 }
 
-void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/,
-                 const HfSink& take) {
+void emit_linear(const quant::QuantizedLinear& q, const HfSink& take) {
   const std::vector<std::int8_t> zeros = zero_codes(q, 0);
   const auto pack = [](const StridedCodes<const std::int8_t>& codes) {
     return pack_along_rows(codes, kBits, WordOrder::awq);
@@ -66,7 +65,7 @@ void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/,
 
 constexpr HfLayout kLayout = {declare_linear, emit_linear, DType::f16};
 
-std::string check_linear(const LinearPlan& linear) {
+std::string check_linear(const quant::LinearHeader& linear) {
   const std::string reason = refuses(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   if (linear.act_order) {
@@ -89,9 +88,9 @@ std::string check_linear(const LinearPlan& linear) {
 }
 
 std::string check(const OutputPlan& plan) {
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const std::string reason = check_linear(*item.linear);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const std::string reason = check_linear(*entry.linear);
     if (!reason.empty()) return reason;
   }
   for (const auto& refuse : {refuse_mixed, refuse_name_overlap, refuse_without_config}) {
@@ -121,7 +120,7 @@ io::Json kept_modules(const OutputPlan& plan) {
 std::string config_patch(const OutputPlan& plan) {
   io::Json patch;
   patch_dtype(patch, plan, "float16");
-  const LinearPlan* linear = first_linear(plan);
+  const quant::LinearHeader* linear = first_linear(plan);
   patch["quantize"] = nullptr;
   patch["compression_config"] = nullptr;
   patch["quantization_config"] = {

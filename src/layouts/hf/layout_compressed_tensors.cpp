@@ -29,7 +29,7 @@ std::string refuse_packed(const quant::Scheme& scheme) {
 }
 
 std::string refuses(const quant::Scheme& scheme) {
-  if (scheme.grid == quant::CodeForm::two_stage) {
+  if (scheme.form == quant::CodeForm::two_stage) {
     return "the format has no place for a second stage of scales; choose --format ascend or "
            "ascend-v1";
   }
@@ -44,7 +44,7 @@ std::string refuses(const quant::Scheme& scheme) {
   return "";
 }
 
-std::vector<containers::TensorInfo> declare_packed(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_packed(const quant::LinearHeader& linear) {
   const auto name = [&](std::string_view part) { return part_name(linear.name, part); };
   const int bits = linear.scheme.weight_bits;
   const std::int64_t groups = linear.scheme.groups(linear.in);
@@ -60,7 +60,7 @@ std::vector<containers::TensorInfo> declare_packed(const LinearPlan& linear) {
   return tensors;
 }
 
-std::vector<containers::TensorInfo> declare_plain(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_plain(const quant::LinearHeader& linear) {
   const auto name = [&](std::string_view part) { return part_name(linear.name, part); };
   const bool one_scale = linear.scheme.granularity == quant::Granularity::tensor;
   std::vector<containers::TensorInfo> tensors = {
@@ -72,17 +72,17 @@ std::vector<containers::TensorInfo> declare_plain(const LinearPlan& linear) {
   return tensors;
 }
 
-std::vector<containers::TensorInfo> declare_linear(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_linear(const quant::LinearHeader& linear) {
   return is_ct_packed(linear.scheme) ? declare_packed(linear) : declare_plain(linear);
 }
 
-void emit_packed(const quant::QuantizedLinear& q, const LinearPlan& linear, const HfSink& take) {
+void emit_packed(const quant::QuantizedLinear& q, const HfSink& take) {
   const int bits = q.scheme.weight_bits;
   const std::int64_t groups = q.scheme.groups(q.in);
   const StridedCodes<const std::int8_t> codes = {q.codes.data(), q.out, q.in, q.in, 1};
   take(part_name(q.name, kCtPacked), pack_along_rows(codes, bits, WordOrder::natural).view());
   take(part_name(q.name, kCtScale),
-       scale_tensor(q, linear.scale_dtype, ScaleOrder::along_rows).view());
+       scale_tensor(q, q.scale_dtype, ScaleOrder::along_rows).view());
   const std::array<std::int64_t, 2> shape = {q.out, q.in};
   take(part_name(q.name, kCtShape), Tensor::from<std::int64_t>(DType::i64, {2}, shape).view());
   const std::vector<std::int8_t> zeros = zero_codes(q, 0);
@@ -90,7 +90,7 @@ void emit_packed(const quant::QuantizedLinear& q, const LinearPlan& linear, cons
     const StridedCodes<const std::int8_t> grid = {zeros.data(), q.out, groups, groups, 1};
     take(part_name(q.name, kCtZero), pack_down_columns(grid, bits).view());
   }
-  if (linear.act_order) take(part_name(q.name, kCtGroups), group_index_tensor(q).view());
+  if (q.act_order) take(part_name(q.name, kCtGroups), group_index_tensor(q).view());
 }
 
 /// A whole number of int8. Errors: scheme_not_supported.
@@ -104,32 +104,32 @@ std::int8_t input_zero(const quant::ActivationParams& input, bool symmetric) {
       .hint("it must be a whole number in -128..127, and 0 for symmetric activations");
 }
 
-void emit_plain(const quant::QuantizedLinear& q, const LinearPlan& linear, const HfSink& take) {
+void emit_plain(const quant::QuantizedLinear& q, const HfSink& take) {
   const std::span<const std::int8_t> codes(q.codes);
   take(part_name(q.name, kCtWeight), {DType::i8, {q.out, q.in}, std::as_bytes(codes)});
   if (q.scheme.granularity == quant::Granularity::tensor) {
-    take(part_name(q.name, kCtScale), store_floats(q.scales, linear.scale_dtype, {1}).view());
+    take(part_name(q.name, kCtScale), store_floats(q.scales, q.scale_dtype, {1}).view());
   } else {
     take(part_name(q.name, kCtScale),
-         scale_tensor(q, linear.scale_dtype, ScaleOrder::along_rows).view());
+         scale_tensor(q, q.scale_dtype, ScaleOrder::along_rows).view());
   }
   if (!q.input.has_value()) return;
-  const std::int8_t zero = input_zero(*q.input, linear.symmetric_input);
+  const std::int8_t zero = input_zero(*q.input, q.symmetric_input);
   const std::array scale = {q.input->scale};
   take(part_name(q.name, kCtInputScale), Tensor::from<float>(DType::f32, {1}, scale).view());
-  if (linear.symmetric_input) return;
+  if (q.symmetric_input) return;
   const std::array zeros = {zero};
   take(part_name(q.name, kCtInputZero), Tensor::from<std::int8_t>(DType::i8, {1}, zeros).view());
 }
 
-void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& linear, const HfSink& take) {
-  if (is_ct_packed(q.scheme)) return emit_packed(q, linear, take);
-  emit_plain(q, linear, take);
+void emit_linear(const quant::QuantizedLinear& q, const HfSink& take) {
+  if (is_ct_packed(q.scheme)) return emit_packed(q, take);
+  emit_plain(q, take);
 }
 
 constexpr HfLayout kLayout = {declare_linear, emit_linear, std::nullopt};
 
-std::string check_linear(const LinearPlan& linear) {
+std::string check_linear(const quant::LinearHeader& linear) {
   const std::string reason = refuses(linear.scheme);
   if (!reason.empty()) return fmt::format("{}: {}", linear.name, reason);
   if (linear.in % linear.scheme.group_columns(linear.in) != 0) {
@@ -144,16 +144,16 @@ std::string check_linear(const LinearPlan& linear) {
 }
 
 std::string check(const OutputPlan& plan) {
-  const LinearPlan* first = first_linear(plan);
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) continue;
-    const std::string reason = check_linear(*item.linear);
+  const quant::LinearHeader* first = first_linear(plan);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) continue;
+    const std::string reason = check_linear(*entry.linear);
     if (!reason.empty()) return reason;
-    if (is_ct_packed(item.linear->scheme) == is_ct_packed(first->scheme)) continue;
+    if (is_ct_packed(entry.linear->scheme) == is_ct_packed(first->scheme)) continue;
     return fmt::format(
         "{} and {} need files of two formats; readers of older engines know one "
         "format per model",
-        first->name, item.linear->name);
+        first->name, entry.linear->name);
   }
   const std::string reason = refuse_without_config(plan);
   return reason.empty() ? refuse_hf_plan(plan, kLayout) : reason;

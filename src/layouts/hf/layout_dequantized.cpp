@@ -17,13 +17,12 @@ namespace fs = std::filesystem;
 std::string refuses(const quant::Scheme& /*scheme*/) { return ""; }
 
 template <DType kType>
-std::vector<containers::TensorInfo> declare_linear(const LinearPlan& linear) {
+std::vector<containers::TensorInfo> declare_linear(const quant::LinearHeader& linear) {
   return {{linear.name + ".weight", kType, {linear.out, linear.in}}};
 }
 
 template <DType kType>
-void emit_linear(const quant::QuantizedLinear& q, const LinearPlan& /*linear*/,
-                 const HfSink& take) {
+void emit_linear(const quant::QuantizedLinear& q, const HfSink& take) {
   Tensor weight(kType, {q.out, q.in});
   std::vector<float> row(static_cast<std::size_t>(q.in));
   const std::size_t row_bytes = row.size() * size_of(kType);
@@ -81,7 +80,7 @@ class FloatCheckpoint final : public QuantizedCheckpoint {
     return names;
   }
 
-  std::optional<StoredLinear> linear(std::string_view /*module*/) const override {
+  std::optional<LoadedLinear> linear(std::string_view /*module*/) const override {
     return std::nullopt;
   }
 

@@ -1,7 +1,6 @@
 #include "layouts/hf/writer.h"
 
 #include "core/error.h"
-#include "layouts/output_checklist.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "kernels/quantize.h"
@@ -22,8 +21,6 @@ namespace fs = std::filesystem;
 constexpr unsigned kMode = 0600;
 /// What hubs and loaders are used to.
 constexpr std::size_t kUsualShard = 5'000'000'000;
-
-[[noreturn]] void refuse(const std::string& detail) { throw Error(ErrorCode::internal, detail); }
 
 DType stored_dtype(DType dtype, const HfLayout& layout) noexcept {
   return is_weight_float(dtype) ? layout.float_dtype.value_or(dtype) : dtype;
@@ -48,53 +45,26 @@ containers::SafetensorsLayout files_of(const std::vector<containers::TensorInfo>
   return files;
 }
 
-void check_against_plan(const quant::QuantizedLinear& q, const LinearPlan& linear, Grids grids) {
-  const auto expect = [&](bool same, std::string_view what) {
-    if (!same) refuse(fmt::format("{}: {} differs from the plan", q.name, what));
-  };
-  const bool one_scale = q.scheme.granularity == quant::Granularity::tensor;
-  const std::int64_t scales = one_scale ? 1 : linear.out * linear.scheme.groups(linear.in);
-  const bool fixed = q.scheme.activations == quant::Activations::static_tensor;
-  const auto columns = static_cast<std::size_t>(linear.act_order ? linear.in : 0);
-  expect(q.codes.size() == static_cast<std::size_t>(q.out * q.in), "number of codes");
-  expect(q.scales.size() == static_cast<std::size_t>(scales), "number of scales");
-  expect(q.zeros.size() == q.scales.size(), "number of zeros");
-  expect(grids == Grids::all || (q.row_scales.empty() && q.power == 1), "grid");
-  expect(q.group_index.size() == columns, "order of the columns");
-  expect(q.bias.has_value() == linear.bias_dtype.has_value(), "presence of a bias");
-  expect(!q.bias.has_value() || q.bias->shape() == Shape{q.out}, "shape of the bias");
-  expect(q.input.has_value() == fixed, "presence of activation parameters");
-}
-
 class HfWriter final : public Writer {
  public:
-  HfWriter(const OutputPlan& plan, const HfLayout& layout, const fs::path& folder,
+  HfWriter(const HfLayout& layout, const fs::path& folder,
            const std::vector<containers::TensorInfo>& tensors, const ParamMap& params,
            std::vector<HfTextFile> texts)
       : layout_(layout),
         folder_(folder),
         texts_(std::move(texts)),
-        writer_(files_of(tensors, folder, params), tensors),
-        items_(plan) {}
+        writer_(files_of(tensors, folder, params), tensors) {}
 
   bool concurrent() const noexcept override { return true; }
 
   void put_tensor(const std::string& name, const TensorView& tensor) override {
-    items_.take_tensor(name, tensor);
     put_floats(name, tensor);
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
-    const LinearPlan& planned = items_.take_linear(q);
-    check_against_plan(q, planned, layout_.grids);
-    try {
-      layout_.emit(q, planned, [this](const std::string& name, const TensorView& value) {
-        writer_.write(name, value);
-      });
-    } catch (Error& error) {
-      error.at(q.name);
-      throw;
-    }
+    layout_.emit(q, [this](const std::string& name, const TensorView& value) {
+      writer_.write(name, value);
+    });
     if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view());
   }
 
@@ -145,20 +115,19 @@ class HfWriter final : public Writer {
   fs::path folder_;
   std::vector<HfTextFile> texts_;
   containers::SafetensorsWriter writer_;
-  OutputChecklist items_;
 };
 
 }  // namespace
 
 std::vector<containers::TensorInfo> declare_hf(const OutputPlan& plan, const HfLayout& layout) {
   std::vector<containers::TensorInfo> tensors;
-  for (const Item& item : plan.items) {
-    if (!item.linear.has_value()) {
-      tensors.push_back(item.tensor);
-      tensors.back().dtype = stored_dtype(item.tensor.dtype, layout);
+  for (const OutputEntry& entry : plan.entries) {
+    if (!entry.linear.has_value()) {
+      tensors.push_back(entry.tensor);
+      tensors.back().dtype = stored_dtype(entry.tensor.dtype, layout);
       continue;
     }
-    const LinearPlan& linear = *item.linear;
+    const quant::LinearHeader& linear = *entry.linear;
     for (containers::TensorInfo& info : layout.declare(linear))
       tensors.push_back(std::move(info));
     if (!linear.bias_dtype.has_value()) continue;
@@ -169,12 +138,12 @@ std::vector<containers::TensorInfo> declare_hf(const OutputPlan& plan, const HfL
 }
 
 std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout) {
-  for (const Item& item : plan.items) {
-    if (layout.grids == Grids::all || !item.linear.has_value() || !item.linear->has_exponent) continue;
+  for (const OutputEntry& entry : plan.entries) {
+    if (layout.grids == Grids::all || !entry.linear.has_value() || !entry.linear->has_exponent) continue;
     return fmt::format(
         "{}: the format has no place for the power its codes are linear in; choose --format "
         "ascend, or leave out --nonuniform",
-        item.linear->name);
+        entry.linear->name);
   }
   const std::vector<containers::TensorInfo> tensors = declare_hf(plan, layout);
   std::set<std::string_view> seen;
@@ -188,7 +157,7 @@ std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout) {
 std::unique_ptr<Writer> make_hf_writer(const OutputPlan& plan, const HfLayout& layout,
                                              const fs::path& folder, const ParamMap& params,
                                              std::vector<HfTextFile> texts) {
-  return std::make_unique<HfWriter>(plan, layout, folder, declare_hf(plan, layout), params,
+  return std::make_unique<HfWriter>(layout, folder, declare_hf(plan, layout), params,
                                     std::move(texts));
 }
 

@@ -24,9 +24,9 @@ enum class Grids : std::uint8_t { uniform, all };
 /// What differs from layout to layout. The bias is none of it: it is the same in all.
 struct HfLayout {
   /// The tensors of a linear: full names, types and shapes.
-  std::vector<containers::TensorInfo> (*declare)(const LinearPlan& linear);
+  std::vector<containers::TensorInfo> (*declare)(const quant::LinearHeader& linear);
   /// The same with their values. Errors: scheme_not_supported, out_of_range.
-  void (*emit)(const quant::QuantizedLinear& q, const LinearPlan& linear, const HfSink& take);
+  void (*emit)(const quant::QuantizedLinear& q, const HfSink& take);
   /// Float tensors and biases become this type; nullopt = as they are.
   std::optional<DType> float_dtype;
   Grids grids = Grids::uniform;

@@ -1,55 +1,19 @@
 #include "pipeline/convert/convert.h"
 
 #include "core/error.h"
-#include "core/stopwatch.h"
 #include "io/file.h"
-#include "io/output_dir.h"
-#include "pipeline/output/model_files.h"
-#include "pipeline/output/finite.h"
+#include "pipeline/convert/difference.h"
+#include "pipeline/convert/plan.h"
+#include "pipeline/output/fit.h"
+#include "pipeline/output/for_each_linear.h"
 
-#include <fmt/format.h>
-
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
+#include <algorithm>
 #include <utility>
 
 namespace pare::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Codes in hand at a time, over all threads; one linear may be larger.
-constexpr std::int64_t kCodesInHand = std::int64_t{128} << 20;
-
-/// Lets a thread begin a linear once its codes fit beside those of the others.
-class CodeBudget {
- public:
-  class Share {
-   public:
-    Share(CodeBudget& all, std::int64_t codes) : all_(all), codes_(codes) {
-      std::unique_lock lock(all_.mutex_);
-      all_.less_.wait(lock, [&] { return all_.sum_ == 0 || all_.sum_ + codes <= kCodesInHand; });
-      all_.sum_ += codes;
-    }
-    ~Share() {
-      const std::lock_guard lock(all_.mutex_);
-      all_.sum_ -= codes_;
-      all_.less_.notify_all();
-    }
-    Share(const Share&) = delete;
-    Share& operator=(const Share&) = delete;
-
-   private:
-    CodeBudget& all_;
-    std::int64_t codes_;
-  };
-
- private:
-  std::mutex mutex_;
-  std::condition_variable less_;
-  std::int64_t sum_ = 0;
-};
 
 void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
   std::error_code ignored;
@@ -68,78 +32,70 @@ void refuse_same_folder(const ConvertSource& source, const ConvertJob& job) {
   throw std::move(error).hint(in_words_of_convert(failure.hint()));
 }
 
-/// Several calls at a time where the writer takes them.
-class WriterLock {
+/// Linears of the source, taken into what the output needs, one at a time.
+class LinearMover {
  public:
-  explicit WriterLock(const layout::Writer& writer) : needed_(!writer.concurrent()) {}
+  LinearMover(const ConvertSource& source, const layout::OutputPlan& plan, const ParamMap& params)
+      : checkpoint_(*source.checkpoint), plan_(plan), params_(params) {}
 
-  std::unique_lock<std::mutex> take() {
-    return needed_ ? std::unique_lock(mutex_) : std::unique_lock<std::mutex>();
+  void move(const quant::LinearHeader& planned, RunOutputs& outputs) const {
+    layout::LoadedLinear loaded = *checkpoint_.linear(planned.name);
+    checkpoint_.release(planned.name);
+    quant::QuantizedLinear& q = loaded.linear;
+    const std::vector<float> scales = q.scales;
+    show_hidden_bias(planned, loaded);
+    LinearRecord record{.name = q.name, .out = q.out, .in = q.in};
+    record.fit.scales = fit(q, planned, *plan_.layout);
+    record.fit.refitted_groups = adapt(q, {&plan_, 1}, params_);
+    record.input = q.input;
+    record.weight_difference = difference(q, scales, record.fit);
+    outputs.put_linear(q, std::move(record));
   }
 
  private:
-  bool needed_;
-  std::mutex mutex_;
+  /// Static linears may hold their bias in quant_bias alone.
+  static void show_hidden_bias(const quant::LinearHeader& planned, layout::LoadedLinear& loaded) {
+    if (!planned.bias_dtype.has_value() || loaded.linear.bias.has_value()) return;
+    loaded.linear.bias =
+        store_floats(loaded.effective_bias, *planned.bias_dtype, {loaded.linear.out});
+  }
+
+  double difference(const quant::QuantizedLinear& q, const std::vector<float>& scales,
+                    const FitReport& fit) const {
+    if (plan_.layout->plain_floats) return rounding_difference(q, plan_.model_dtype);
+    const bool in_order = q.group_index.empty() && q.row_scales.empty() && q.exponent == 1;
+    if (fit.refitted_groups == 0 && (in_order || fit.scales.changed == 0)) {
+      return scale_difference(q, scales);
+    }
+    // Codes are large: the source's are read a second time only where scales do not say it all.
+    const double difference = weight_difference(checkpoint_.linear(q.name)->linear, q);
+    checkpoint_.release(q.name);
+    return difference;
+  }
+
+  const layout::QuantizedCheckpoint& checkpoint_;
+  const layout::OutputPlan& plan_;
+  const ParamMap& params_;
 };
 
-void write_tensor(const Context& ctx, const ConvertSource& source, const CopiedTensor& copy,
-                  WriterLock& lock, layout::Writer& writer) {
-  const TensorView tensor = *source.checkpoint->tensor(copy.source);
-  try {
-    refuse_not_finite(ctx, tensor);
-    const auto alone = lock.take();
-    writer.put_tensor(copy.name, tensor);
-  } catch (Error& failure) {
-    failure.at(copy.source);
-    throw;
-  }
-  source.checkpoint->release(copy.source);
-}
-
-void write_tensors(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
-                   layout::Writer& writer) {
-  WriterLock lock(writer);
-  std::atomic<std::int64_t> done{0};
-  const auto count = static_cast<std::int64_t>(plan.copied.size());
-  ctx.parallel_for(count, [&](std::int64_t i) {
-    ctx.check_cancelled();
-    const CopiedTensor& copy = plan.copied[static_cast<std::size_t>(i)];
-    ctx.progress(
-        {.stage = "copying", .item = copy.name, .done = done++, .total = count, .note = {}});
-    write_tensor(ctx, source, copy, lock, writer);
-  });
-}
-
-ExpectedLinears write_linears(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan,
-                           const ParamMap& params, layout::Writer& writer) {
-  WriterLock lock(writer);
-  std::mutex mutex;
-  ExpectedLinears all;
-  for_each_linear(ctx, plan.output, "converting", [&](const layout::LinearPlan& linear) {
+void move_linears(const Context& ctx, const ConvertSource& source, const layout::OutputPlan& plan,
+                  const ParamMap& params, RunOutputs& outputs) {
+  const LinearMover mover(source, plan, params);
+  for_each_linear(ctx, plan, "converting", [&](const quant::LinearHeader& planned) {
     try {
-      ExpectedLinear meant;
-      const layout::StoredLinear stored =
-          prepare_linear(*source.checkpoint, linear, *plan.layout, params, meant);
-      {
-        const auto alone = lock.take();
-        writer.put_linear(stored.linear);
-      }
-      const std::lock_guard guard(mutex);
-      all.emplace(linear.name, std::move(meant));
+      mover.move(planned, outputs);
     } catch (const Error& failure) {
       if (failure.kind() != ErrorKind::unsupported) throw;
-      rethrow_in_our_words(failure, linear.name);
+      rethrow_in_our_words(failure, planned.name);
     }
   });
-  return all;
 }
 
-void warn(const Context& ctx, const ConvertSource& source, const ConvertPlan& plan) {
+void warn(const Context& ctx, const ConvertSource& source, const layout::OutputPlan& plan) {
   for (const std::string& note : source.checkpoint->notes())
     ctx.warning(note);
-  for (const std::string& note : layout::notes_of(*plan.layout, plan.output))
+  for (const std::string& note : layout::notes_of(plan))
     ctx.warning(note);
-  if (plan.without_activations) ctx.warning(layout::without_activations(*plan.layout));
 }
 
 std::size_t bytes_of(const std::vector<fs::path>& files) {
@@ -149,65 +105,41 @@ std::size_t bytes_of(const std::vector<fs::path>& files) {
   return sum;
 }
 
-std::size_t weight_bytes(const fs::path& folder, const std::vector<std::string>& files) {
-  std::vector<fs::path> weights;
-  for (const std::string& name : files) {
-    if (!name.ends_with(".json")) weights.push_back(folder / name);
+/// What the records of all linears come to.
+void sum_up(ConvertResult& result) {
+  for (const LinearRecord& record : result.run.linears) {
+    result.fit.add(record.fit);
+    result.weight_difference = std::max(result.weight_difference, record.weight_difference);
   }
-  return bytes_of(weights);
 }
 
 }  // namespace
 
-void for_each_linear(const Context& ctx, const layout::OutputPlan& plan, const std::string& stage,
-                     const LinearVisitor& fn) {
-  std::vector<const layout::LinearPlan*> linears;
-  for (const layout::Item& item : plan.items) {
-    if (item.linear.has_value()) linears.push_back(&*item.linear);
-  }
-  std::atomic<std::int64_t> done{0};
-  CodeBudget in_hand;
-  const auto total = static_cast<std::int64_t>(linears.size());
-  ctx.parallel_for(total, [&](std::int64_t i) {
-    ctx.check_cancelled();
-    const layout::LinearPlan& linear = *linears[static_cast<std::size_t>(i)];
-    const CodeBudget::Share share(in_hand, linear.out * linear.in);
-    fn(linear);
-    ctx.progress({.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
-  });
-}
-
 ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job) {
-  const Stopwatch watch;
   refuse_same_folder(source, job);
-  const SourceInventory inventory = read_inventory(ctx, source);
-  const ConvertPlan plan = plan_conversion(inventory, *source.checkpoint, *job.to);
+  const layout::OutputPlan plan =
+      plan_conversion(read_inventory(ctx, source), source, *job.to);
   warn(ctx, source, plan);
   const auto stored = source.checkpoint->stored();
   ConvertResult result;
-  result.copied = plan.copied.size();
   result.dropped = plan.dropped;
+  result.copied = plan.copied.size();
   result.source_tensors = stored->tensors().size();
   result.input_bytes = bytes_of(stored->files());
-  result.linears = source.checkpoint->linears().size();
-  io::OutputDir out(job.out, job.overwrite);
-  ExpectedLinears meant;
-  {
-    const auto writer = job.to->create(plan.output, out.path(), job.params);
-    write_tensors(ctx, source, plan, *writer);
-    meant = write_linears(ctx, source, plan, job.params, *writer);
-    result.output_bytes = weight_bytes(out.path(), writer->finish());
-  }
-  write_model_files({.model = source.folder, .layout = job.to, .output = &plan.output},
-                   out.path());
-  result.seconds_converting = watch.seconds();
-  result.proof = verify_conversion(ctx, source, plan, job.params, meant, out.path());
-  result.seconds_verifying = watch.seconds() - result.seconds_converting;
-  result.peak_rss = peak_rss_bytes();
-  result.seconds_total = watch.seconds();
-  io::write_text(out.path() / "report.json", convert_report(source, job, result), 0640);
-  ctx.check_cancelled();
-  out.commit();
+  const RunPlan run_plan{.out = job.out,
+                         .overwrite = job.overwrite,
+                         .model = source.folder,
+                         .outputs = {&plan, 1},
+                         .params = &job.params,
+                         .floats = float_source(*source.checkpoint)};
+  const Producer produce = [&](RunOutputs& outputs) {
+    move_linears(ctx, source, plan, job.params, outputs);
+  };
+  result.run = run(ctx, run_plan, produce, [&](const RunResult& done, const fs::path& folder) {
+    result.run = done;
+    sum_up(result);
+    io::write_text(folder / "report.json", convert_report(source, job, result), 0640);
+  });
   return result;
 }
 

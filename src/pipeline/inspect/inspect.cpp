@@ -11,7 +11,7 @@
 #include "pipeline/output/finite.h"
 #include "pipeline/quantize/job.h"
 #include "pipeline/quantize/plan.h"
-#include "pipeline/quantize/source_items.h"
+#include "pipeline/quantize/inventory.h"
 #include "pipeline/open/weight_source.h"
 
 namespace pare::pipeline {
@@ -31,7 +31,7 @@ void read_architecture(Inspection& out, const std::filesystem::path& folder) {
   try {
     model::ModelGraph graph = model::read_graph(folder);
     if (out.quantized.empty()) model::check_tensors(graph, *out.source);
-    out.tied_head = graph.config.tied_head || out.source->find(graph.head + ".weight") == nullptr;
+    out.tied_head = graph.config.tied_head || out.source->find(graph.module(model::Role::head).weight_name()) == nullptr;
     out.graph = std::move(graph);
   } catch (const Error& problem) {
     if (problem.kind() == ErrorKind::internal) throw;
@@ -57,16 +57,16 @@ SchemeSize size_in_format(const Inspection& inspection, const layout::Layout& la
   plan.job.params.fill_defaults(recipe_params());
   plan.spec = read_quant_spec(plan.job.params);
   plan.graph = inspection.graph;
-  plan.linears = inspection.linears;
-  for (LinearEntry& linear : plan.linears) {
-    if (group_size > 0 && linear.in % group_size != 0) linear.kept_because = "group size";
+  plan.linears = LinearSelection(inspection.linears);
+  for (const model::Module& linear : inspection.linears) {
+    if (group_size > 0 && linear.in() % group_size != 0) plan.linears.keep(linear.name, "group size");
   }
   keep_last(plan.linears);
   plan.source = inspection.source;
   plan.model_dtype = find_model_dtype(plan);
-  fill_outputs(plan);
+  plan_outputs(plan);
   return {.scheme = std::string(scheme), .format = std::string(layout.id),
-          .group_size = group_size, .linears = plan.quantized_count(),
+          .group_size = group_size, .linears = plan.linears.quantized_count(),
           .bytes = plan.output_bytes(),
           .bits = static_cast<double>(plan.output_bytes()) * 8 /
                   static_cast<double>(inspection.parameters)};
@@ -122,12 +122,12 @@ DeadChannels count_dead(const TensorView& matrix) {
 }
 
 void scan_tensor(const Context& ctx, const TensorView& tensor, const std::string& name,
-                 std::vector<Finding>& findings) {
-  if (!all_finite(ctx, tensor)) findings.push_back({name, "holds NaN or infinity"});
+                 std::vector<ValueProblem>& problems) {
+  if (!all_finite(ctx, tensor)) problems.push_back({name, "holds NaN or infinity"});
   if (tensor.shape.rank() != 2) return;
   const DeadChannels dead = count_dead(tensor);
   const auto report = [&](std::int64_t count, std::int64_t of, const char* what) {
-    if (count > 0) findings.push_back({name, fmt::format("{} of {} {} are all zero", count, of, what)});
+    if (count > 0) problems.push_back({name, fmt::format("{} of {} {} are all zero", count, of, what)});
   };
   report(dead.rows, tensor.shape[0], "rows");
   report(dead.columns, tensor.shape[1], "columns");
@@ -141,7 +141,7 @@ void scan_values(const Context& ctx, Inspection& out) {
     ctx.progress({.stage = "scanning", .item = info.name, .done = done++,
                   .total = static_cast<std::int64_t>(out.source->tensors().size()), .note = {}});
     if (is_weight_float(info.dtype) && info.shape.numel() > 0) {
-      scan_tensor(ctx, out.source->read(info.name), info.name, out.findings);
+      scan_tensor(ctx, out.source->read(info.name), info.name, out.problems);
     }
     out.source->release(info.name);
   }
@@ -177,7 +177,7 @@ Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool 
   }
   read_architecture(out, model);
   if (out.quantized.empty()) {
-    out.linears = out.graph.has_value() ? linears_of(*out.graph, *out.source)
+    out.linears = out.graph.has_value() ? linears_of(*out.graph)
                                         : linears_by_name(*out.source);
   }
   if (out.linears.size() > 1) {

@@ -10,7 +10,7 @@
 #include "core/context.h"
 #include "containers/tensor_source.h"
 #include "model/graph.h"
-#include "pipeline/open/linears.h"
+#include "pipeline/open/linear_selection.h"
 
 namespace pare::pipeline {
 
@@ -24,8 +24,8 @@ struct SchemeSize {
   double bits = 0;              // per parameter
 };
 
-/// One finding of the scan.
-struct Finding {
+/// Something that the scan found.
+struct ValueProblem {
   std::string tensor;
   std::string what;  // "holds NaN or infinity", "2 of 640 rows are all zero"
 };
@@ -43,9 +43,9 @@ struct Inspection {
   std::string quantized;       // "42 linears as w8a8s, format ascend"; "" for a float model
   std::shared_ptr<const containers::TensorSource> source;
   std::optional<PackedSizes> packed;  // of a folder that `pare compress` made
-  std::vector<LinearEntry> linears;
+  std::vector<model::Module> linears;
   std::vector<SchemeSize> sizes;
-  std::vector<Finding> findings;  // only of a scan
+  std::vector<ValueProblem> problems;  // only of a scan
   bool scanned = false;
   std::int64_t parameters = 0;
   std::size_t bytes = 0;

@@ -1,9 +1,9 @@
 #include "pipeline/open/convert_source.h"
 
 #include "core/error.h"
-#include "layouts/ascend/checkpoint.h"
 #include "layouts/folder_files.h"
-#include "layouts/hf/config.h"
+#include "layouts/described_weights.h"
+#include "layouts/quant_config.h"
 #include "containers/tensor_source.h"
 
 #include <fmt/format.h>
@@ -57,15 +57,6 @@ void refuse_two_layouts(const fs::path& folder, const std::string& method) {
       .hint("`pare quantize` makes quantized weights, with --format in the layout you need");
 }
 
-/// A shard stands for its folder.
-fs::path whole_model(const fs::path& model) {
-  std::error_code ignored;
-  if (fs::is_directory(model, ignored)) return model;
-  const std::string name = model.filename().string();
-  const bool part = name.find("-of-") != std::string::npos || model.extension() == ".json";
-  return part ? (model.has_parent_path() ? model.parent_path() : fs::path(".")) : model;
-}
-
 }  // namespace
 
 ConvertSource open_quantized(const fs::path& folder) {
@@ -82,26 +73,9 @@ ConvertSource open_quantized(const fs::path& folder) {
   }
 }
 
-ConvertSource open_ascend_files(const fs::path& model, const fs::path& description) {
-  const fs::path weights = whole_model(model);
-  const layout::Description content = layout::read_description(description);
-  const bool packed = content.version == layout::kVersion;
-  if (!packed && !content.version.empty()) {
-    throw Error(ErrorCode::bad_description,
-                fmt::format("\"version\" is \"{}\", Pare reads \"1.0.0\" and descriptions without",
-                            content.version))
-        .at(description.string());
-  }
-  std::error_code ignored;
-  const bool folder = fs::is_directory(weights, ignored);
-  ConvertSource source;
-  source.folder = folder ? weights : weights.parent_path();
-  if (source.folder.empty()) source.folder = ".";
-  source.layout = packed ? "ascend-v1" : "ascend";
-  source.checkpoint = layout::make_checkpoint(
-      containers::open_checkpoint(weights), content,
-      packed ? layout::Int4::packed : layout::Int4::unpacked, description);
-  return source;
+ConvertSource open_described_files(const fs::path& model, const fs::path& description) {
+  layout::DescribedWeights opened = layout::open_described_weights(model, description);
+  return {opened.folder, std::string(opened.layout->id), std::move(opened.checkpoint)};
 }
 
 }  // namespace pare::pipeline

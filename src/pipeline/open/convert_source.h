@@ -22,7 +22,7 @@ ConvertSource open_quantized(const std::filesystem::path& folder);
 /// `model` is a weight file or a folder, which shards ask for (one of them will do as well);
 /// `description` the JSON file that says what its tensors are.
 /// Errors: file_not_found and those of the layout.
-ConvertSource open_ascend_files(const std::filesystem::path& model,
+ConvertSource open_described_files(const std::filesystem::path& model,
                                 const std::filesystem::path& description);
 
 }  // namespace pare::pipeline

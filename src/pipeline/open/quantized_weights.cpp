@@ -9,16 +9,18 @@
 namespace pare::pipeline {
 namespace {
 
-model::ActivationQuant activation_of(const quant::QuantizedLinear& linear) {
-  model::ActivationQuant input{.kind = linear.scheme.activations};
-  if (input.kind != quant::Activations::static_tensor) return input;
-  if (!linear.input) {
-    throw Error(ErrorCode::bad_description,
-                fmt::format("{} has static activations and no input parameters", linear.name));
-  }
-  input.scale = linear.input->scale;
-  input.zero_point = linear.input->zero_point;
-  return input;
+quant::ActivationParams input_of(const quant::QuantizedLinear& linear) {
+  if (linear.input.has_value()) return *linear.input;
+  throw Error(ErrorCode::bad_description,
+              fmt::format("{} has static activations and no input parameters", linear.name));
+}
+
+/// A view that keeps its tensor.
+TensorView owned(Tensor tensor) {
+  const auto kept = std::make_shared<Tensor>(std::move(tensor));
+  TensorView view = kept->view();
+  view.owner = kept;
+  return view;
 }
 
 [[noreturn]] void fail_shape(const std::string& name, const Shape& found, const Shape& expected) {
@@ -41,44 +43,41 @@ QuantizedWeights::QuantizedWeights(const layout::QuantizedCheckpoint& checkpoint
     floats_.insert(std::move(name));
   for (std::string& name : checkpoint.linears())
     linears_.insert(std::move(name));
-  const model::ModelConfig& config = graph.config;
-  expect_tensor(graph.embedding + ".weight", Shape{config.vocab_size, config.hidden_size});
-  for (const model::BlockNames& block : graph.blocks) {
-    for (const model::LinearRole role : model::kLinearRoles) {
-      const model::LinearShape shape = linear_shape(config, role);
-      expect_linear(block.linear(role), shape.out, shape.in, shape.bias);
+  for (const model::Module& module : graph.modules) {
+    switch (module.kind) {
+      case model::ModuleKind::linear: expect_linear(module); break;
+      case model::ModuleKind::norm: expect_norm(module); break;
+      case model::ModuleKind::head: expect_head(module); break;
+      case model::ModuleKind::embedding:
+      case model::ModuleKind::head_norm: expect_tensor(module.weight_name(), module.shape); break;
     }
-    expect_norm(block.input_norm, Shape{config.hidden_size});
-    expect_norm(block.mlp_norm, Shape{config.hidden_size});
-    if (!config.attention.qk_norm) continue;
-    expect_tensor(block.q_norm + ".weight", Shape{config.attention.head_dim});
-    expect_tensor(block.k_norm + ".weight", Shape{config.attention.head_dim});
-  }
-  expect_norm(graph.final_norm, Shape{config.hidden_size});
-  if (!config.tied_head || has(graph.head + ".weight")) {
-    expect_linear(graph.head, config.vocab_size, config.hidden_size, false);
   }
   refuse_leftovers();
 }
 
-void QuantizedWeights::expect_linear(const std::string& module, std::int64_t out, std::int64_t in,
-                                     bool bias) {
-  const Shape shape{out, in};
-  shapes_[module] = shape;
-  if (linears_.contains(module)) {
-    expected_.insert(module);
-    expected_.insert(module + ".bias");  // layouts may keep the float bias beside the codes
+void QuantizedWeights::expect_linear(const model::Module& module) {
+  if (linears_.contains(module.name)) {
+    expected_.insert(module.name);
+    expected_.insert(module.bias_name());  // layouts may keep the float bias beside the codes
     return;
   }
-  expect_tensor(module + ".weight", shape);
+  expect_tensor(module.weight_name(), module.shape);
   // A smoothed linear that is kept in float has a bias that config.json does not speak of.
-  if (bias || has(module + ".bias")) expect_tensor(module + ".bias", Shape{out});
+  if (module.bias || has(module.bias_name())) {
+    expect_tensor(module.bias_name(), Shape{module.out()});
+  }
 }
 
 /// Norms have a bias when they were smoothed.
-void QuantizedWeights::expect_norm(const std::string& module, const Shape& shape) {
-  expect_tensor(module + ".weight", shape);
-  if (has(module + ".bias")) expect_tensor(module + ".bias", shape);
+void QuantizedWeights::expect_norm(const model::Module& module) {
+  expect_tensor(module.weight_name(), module.shape);
+  if (has(module.bias_name())) expect_tensor(module.bias_name(), module.shape);
+}
+
+/// A tied head is the embedding; a tensor of its own beside that is let pass.
+void QuantizedWeights::expect_head(const model::Module& head) {
+  const bool tied = head.source != head.weight_name();
+  if (!tied || has(head.weight_name())) expect_linear(head);
 }
 
 void QuantizedWeights::expect_tensor(const std::string& name, const Shape& shape) {
@@ -103,29 +102,30 @@ void QuantizedWeights::refuse_leftovers() const {
   }
 }
 
-model::LinearWeights QuantizedWeights::linear(const Context& ctx, const std::string& module) const {
-  model::LinearWeights weights;
-  const std::optional<layout::StoredLinear> stored =
-      linears_.contains(module) ? checkpoint_.linear(module) : std::nullopt;
+quant::FloatLinear QuantizedWeights::linear(const Context& ctx, const model::Module& module) const {
+  // The module that the weight comes from: the embedding for a tied head.
+  const std::string name = model::module_of(module.source);
+  const std::optional<layout::LoadedLinear> stored =
+      linears_.contains(name) ? checkpoint_.linear(name) : std::nullopt;
+  quant::FloatLinear linear;
   if (!stored) {
-    weights.weight = tensor(module + ".weight");
-    const auto bias = checkpoint_.tensor(module + ".bias");
-    if (bias) weights.bias = read_floats(*bias);
-    return weights;
+    linear.weight = tensor(module.source);
+    linear.bias = checkpoint_.tensor(name + ".bias");
+    return linear;
   }
   const quant::QuantizedLinear& q = stored->linear;
   const Shape shape{q.out, q.in};
-  const auto expected = shapes_.find(module);
-  if (expected != shapes_.end() && expected->second != shape) {
-    fail_shape(module, shape, expected->second);
-  }
-  weights.owned = Tensor(DType::f32, shape);
-  auto* values = reinterpret_cast<float*>(weights.owned.bytes().data());
+  if (shape != module.shape) fail_shape(name, shape, module.shape);
+  Tensor weight(DType::f32, shape);
+  auto* values = reinterpret_cast<float*>(weight.bytes().data());
   quant::dequantize(ctx, q, MatrixView<float>(values, q.out, q.in));
-  weights.weight = weights.owned.view();
-  weights.bias = stored->effective_bias;
-  weights.input = activation_of(q);
-  return weights;
+  linear.weight = owned(std::move(weight));
+  if (!stored->effective_bias.empty()) {
+    linear.bias = owned(store_floats(stored->effective_bias, DType::f32, {q.out}));
+  }
+  linear.activations = q.scheme.activations;
+  if (linear.activations == quant::Activations::static_tensor) linear.input = input_of(q);
+  return linear;
 }
 
 TensorView QuantizedWeights::tensor(const std::string& name) const {
@@ -147,6 +147,11 @@ bool QuantizedWeights::has(const std::string& name) const {
 }
 
 void QuantizedWeights::release(const std::string& name) const noexcept {
+  checkpoint_.release(name);
+}
+
+void QuantizedWeights::release(const model::Module& module) const noexcept {
+  const std::string name = model::module_of(module.source);
   checkpoint_.release(name);
   checkpoint_.release(name + ".weight");
   checkpoint_.release(name + ".bias");

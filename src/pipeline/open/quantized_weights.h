@@ -6,7 +6,6 @@
 #include "model/graph.h"
 #include "model/weights.h"
 
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -23,25 +22,26 @@ class QuantizedWeights final : public model::WeightSource {
   QuantizedWeights(const layout::QuantizedCheckpoint& checkpoint, const model::ModelGraph& graph);
 
   /// Errors: tensor_missing; tensor_mismatch when the shape is not the graph's.
-  model::LinearWeights linear(const Context& ctx, const std::string& module) const override;
+  quant::FloatLinear linear(const Context& ctx, const model::Module& module) const override;
   TensorView tensor(const std::string& name) const override;
   TensorView rows(const std::string& name, std::int64_t first,
                   std::int64_t count) const override;
   /// "lm_head.weight" is there when lm_head is quantized, too.
   bool has(const std::string& name) const override;
   void release(const std::string& name) const noexcept override;
+  void release(const model::Module& module) const noexcept override;
 
  private:
-  void expect_linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
+  void expect_linear(const model::Module& module);
+  void expect_norm(const model::Module& module);
+  void expect_head(const model::Module& head);
   void expect_tensor(const std::string& name, const Shape& shape);
-  void expect_norm(const std::string& module, const Shape& shape);
   void refuse_leftovers() const;
 
   const layout::QuantizedCheckpoint& checkpoint_;
   std::shared_ptr<const containers::TensorSource> stored_;
   std::set<std::string> floats_;
   std::set<std::string> linears_;
-  std::map<std::string, Shape> shapes_;  // of the linears' weights, as the graph has them
   std::set<std::string> expected_;       // names that have a place in the model
 };
 

@@ -1,7 +1,6 @@
 #include "pipeline/open/weight_source.h"
 
 #include "layouts/layout.h"
-#include "layouts/ascend/npy_folder.h"
 #include "containers/npy/reader.h"
 
 namespace pare::pipeline {
@@ -13,8 +12,8 @@ std::unique_ptr<containers::TensorSource> open_weight_source(const std::filesyst
                                       : containers::open_checkpoint(path);
   }
   const layout::Layout* layout = layout::layout_of(path);
-  const bool npy = layout != nullptr && layout->id == "npy";
-  return npy ? layout::open_npy_folder(path) : containers::open_checkpoint(path);
+  const bool own = layout != nullptr && layout->open_weights != nullptr;
+  return own ? layout->open_weights(path) : containers::open_checkpoint(path);
 }
 
 }  // namespace pare::pipeline

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "layouts/layout.h"
 
 namespace pare::pipeline {
 namespace {
@@ -25,17 +26,13 @@ bool is_companion(const std::string& name) {
   return name.starts_with("LICENSE") || name.starts_with("NOTICE") || name.starts_with("USE_POLICY");
 }
 
-bool quantizes_tied_head(const Plan& plan) {
-  return plan.graph.has_value() && plan.graph->config.tied_head && plan.linears.back().quantized();
-}
-
 void write_config(const ModelFiles& from, const fs::path& folder) {
   io::Json config = io::read_json(from.model / "config.json");
   config.erase("quantization_config");
   config.erase("compression_config");
   config.erase("quantize");
-  const io::Json patch =
-      io::parse_json(from.layout->config_patch(*from.output), "exporter's config");
+  const layout::Layout& layout = *from.output->layout;
+  const io::Json patch = io::parse_json(layout.config_patch(*from.output), "layout's config");
   for (const auto& [key, value] : patch.items()) {
     if (value.is_null()) {
       config.erase(key);
@@ -49,13 +46,6 @@ void write_config(const ModelFiles& from, const fs::path& folder) {
 }
 
 }  // namespace
-
-std::vector<std::string> write_model_files(const Plan& plan, const Output& output,
-                                          const fs::path& folder) {
-  return write_model_files({plan.job.model, output.layout, &output.plan,
-                           quantizes_tied_head(plan)},
-                          folder);
-}
 
 std::vector<std::string> write_model_files(const ModelFiles& from, const fs::path& folder) {
   std::vector<std::string> written;

@@ -5,14 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/quantize/plan.h"
+#include "layouts/output_plan.h"
 
 namespace pare::pipeline {
 
-/// Where companions come from, and what their config.json is to say.
+/// Where the files come from, and what their config.json is to say.
 struct ModelFiles {
   std::filesystem::path model;
-  const layout::Layout* layout = nullptr;
   const layout::OutputPlan* output = nullptr;
   bool untie_head = false;  // the head became a tensor of its own
 };
@@ -21,8 +20,6 @@ struct ModelFiles {
 /// and writes config.json with what the layout asks for. Weights, indexes and the quantization
 /// files of an earlier run stay behind. Returns the names written.
 std::vector<std::string> write_model_files(const ModelFiles& from,
-                                          const std::filesystem::path& folder);
-std::vector<std::string> write_model_files(const Plan& plan, const Output& output,
-                                          const std::filesystem::path& folder);
+                                           const std::filesystem::path& folder);
 
 }  // namespace pare::pipeline

@@ -1,17 +1,21 @@
 #include "pipeline/output/verify.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <functional>
-#include <span>
+#include "core/error.h"
+#include "io/hash.h"
+#include "layouts/layout.h"
+#include "layouts/norm_copies.h"
+#include "pipeline/output/compare_floats.h"
+#include "pipeline/output/content.h"
+#include "pipeline/output/for_each_linear.h"
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "layouts/ascend/math/scale_bias.h"
-#include "layouts/ascend/math/static_algebra.h"
-#include "pipeline/output/float_content.h"
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
@@ -21,142 +25,166 @@ namespace {
       .hint("nothing was kept; the disk or the program is at fault, please report it");
 }
 
-void check_input(const quant::QuantizedLinear& q, const LinearResult& meant) {
-  if (!meant.input.has_value()) return;
-  if (!q.input.has_value() || q.input->scale != meant.input->scale ||
-      q.input->zero_point != meant.input->zero_point) {
-    fail(meant.name, "activation parameters differ");
-  }
+std::set<std::string> as_set(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
 }
 
-/// Weights that are written dequantized.
-void check_floats(const layout::QuantizedCheckpoint& checkpoint, const LinearResult& meant,
-                  std::uint64_t content) {
-  const auto weight = checkpoint.tensor(meant.name + ".weight");
-  if (!weight.has_value()) fail(meant.name, "not found in the files");
-  if (weight->shape != Shape{meant.out, meant.in}) fail(meant.name, "shape differs");
-  if (float_content(*weight, checkpoint.tensor(meant.name + ".bias")) != content) {
-    fail(meant.name, "weights differ");
-  }
-}
+class Verifier {
+ public:
+  Verifier(const Context& ctx, const layout::OutputPlan& plan, std::size_t index,
+           const FloatSource& floats, const std::filesystem::path& folder)
+      : ctx_(ctx), plan_(plan), index_(index), floats_(floats),
+        written_(plan.layout->open(folder)) {}
 
-void check_linear(const Plan& plan, const layout::QuantizedCheckpoint& checkpoint,
-                  const LinearResult& meant, std::uint64_t content, bool weights_only) {
-  auto stored = checkpoint.linear(meant.name);
-  if (!stored.has_value()) fail(meant.name, "not found in the files");
-  quant::QuantizedLinear& q = stored->linear;
-  // Sparse codes are int8 codes like any others to a layout that knows no grids.
-  q.scheme.grid = plan.spec.scheme.grid;
-  const bool may_clip = plan.spec.method->may_clip || plan.job.params.flag("refit_zeros");
-  if (q.out != meant.out || q.in != meant.in) fail(meant.name, "shape differs");
-  if (content_hash(q) != content) fail(meant.name, "codes or scales differ");
-  const auto finite = [](float v) { return std::isfinite(v); };
-  if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) fail(meant.name, "scale not finite");
-  if (!may_clip && meant.weight.max_abs_error > meant.error_bound) {
-    fail(meant.name, fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
-                                 meant.weight.max_abs_error, meant.error_bound));
+  /// Every declared tensor is there as declared, and nothing is taken for anything else.
+  std::size_t check_names(const ParamMap& params) const {
+    const auto stored = written_->stored();
+    const std::vector<containers::TensorInfo> declared = plan_.layout->declare(plan_, params);
+    for (const containers::TensorInfo& info : declared) {
+      const containers::TensorInfo* found = stored->find(info.name);
+      if (found == nullptr) fail(info.name, "not found in the files");
+      if (found->dtype != info.dtype || found->shape != info.shape) {
+        fail(info.name, "type or shape differs");
+      }
+    }
+    if (stored->tensors().size() != declared.size()) {
+      fail("the files",
+           fmt::format("{} tensors instead of {}", stored->tensors().size(), declared.size()));
+    }
+    if (!plan_.layout->plain_floats) check_linear_names();
+    return declared.size();
   }
-  if (!weights_only) check_input(q, meant);
-  check_derived(*stored);
-}
 
-/// Compares piece by piece and gives mapped pages back in between: tensors may be larger than memory.
-bool same_bytes(std::span<const std::byte> a, std::span<const std::byte> b,
-                const std::function<void()>& give_back) {
-  constexpr std::size_t kPiece = std::size_t{8} << 20;
-  if (a.size() != b.size()) return false;
-  for (std::size_t first = 0; first < a.size(); first += kPiece) {
-    const std::size_t size = std::min(kPiece, a.size() - first);
-    if (std::memcmp(a.data() + first, b.data() + first, size) != 0) return false;
-    give_back();
+  FloatDifference check_copies() const {
+    FloatDifference all;
+    std::mutex mutex;
+    ctx_.parallel_for(static_cast<std::int64_t>(plan_.copied.size()), [&](std::int64_t i) {
+      ctx_.check_cancelled();
+      const double moved = check_copy(plan_.copied[static_cast<std::size_t>(i)]);
+      const std::lock_guard lock(mutex);
+      if (moved > 0) ++all.tensors;
+      all.worst = std::max(all.worst, moved);
+    });
+    return all;
   }
-  return true;
-}
 
-/// A layout without the source's type holds its values in another, rounded once.
-bool same_values(const TensorView& source, const TensorView& stored,
-                 const std::function<void()>& give_back) {
-  constexpr std::int64_t kPiece = std::int64_t{1} << 20;
-  if (source.shape != stored.shape) return false;
-  std::vector<float> meant;
-  std::vector<float> found;
-  for (std::int64_t first = 0; first < source.numel(); first += kPiece) {
-    const auto size = static_cast<std::size_t>(std::min(kPiece, source.numel() - first));
-    meant.resize(size);
-    found.resize(size);
-    read_floats(source, first, meant);
-    read_floats(stored, first, found);
-    for (float& value : meant) value = round_through(value, stored.dtype);
-    if (meant != found) return false;
-    give_back();
+  void check_rewritten(const std::vector<RewrittenRecord>& expected) const {
+    for (const RewrittenRecord& tensor : expected) {
+      const auto found = written_->tensor(tensor.name);
+      if (!found.has_value()) fail(tensor.name, "not found in the files");
+      const std::vector<float> values = read_floats(*found);
+      if (io::xxh3(std::as_bytes(std::span(values))) == tensor.values) continue;
+      fail(tensor.name, "not as the transform made it");
+    }
   }
-  return true;
-}
 
-void check_copy(const Plan& plan, const layout::QuantizedCheckpoint& checkpoint,
-                const CopiedTensor& copy) {
-  const auto stored = checkpoint.tensor(copy.name);
-  if (!stored.has_value()) fail(copy.name, "not found in the files");
-  const TensorView source = plan.source->read(copy.source);
-  const auto give_back = [&] {
-    plan.source->release(copy.source);
-    checkpoint.release(copy.name);
-  };
-  const bool equal = stored->dtype == source.dtype
-                         ? same_bytes(source.data, stored->data, give_back)
-                         : same_values(source, *stored, give_back);
-  give_back();
-  if (!equal) fail(copy.name, "values differ from the source");
-}
+  void check_linears(const std::vector<LinearRecord>& records) const {
+    std::unordered_map<std::string_view, const LinearRecord*> by_name;
+    for (const LinearRecord& record : records) by_name.emplace(record.name, &record);
+    for_each_linear(ctx_, plan_, "verifying", [&](const quant::LinearHeader& planned) {
+      const auto found = by_name.find(planned.name);
+      if (found == by_name.end()) fail(planned.name, "was never written");
+      if (plan_.layout->plain_floats) {
+        check_floats(*found->second);
+      } else {
+        check_codes(planned, *found->second);
+      }
+      written_->release(planned.name);
+    });
+  }
+
+ private:
+  void check_linear_names() const {
+    std::set<std::string> linears;
+    for (const layout::OutputEntry& entry : plan_.entries) {
+      if (entry.linear.has_value()) linears.insert(entry.linear->name);
+    }
+    if (as_set(written_->linears()) != linears) fail("the files", "other linears are quantized");
+  }
+
+  /// How far a copied tensor moved.
+  double check_copy(const layout::CopiedTensor& copy) const {
+    const auto found = written_->tensor(copy.name);
+    // Readers hide the second copies of norms once they have compared them with the first.
+    if (!found.has_value() && copy.name == layout::norm_copy(copy.source)) return 0;
+    if (!found.has_value()) fail(copy.name, "not found in the files");
+    const TensorComparison comparison = compare_floats(floats_.read(copy.source), *found, [&] {
+      floats_.release(copy.source);
+      written_->release(copy.name);
+    });
+    if (!comparison.problem.empty()) fail(copy.name, comparison.problem);
+    return comparison.moved;
+  }
+
+  /// Weights that are written dequantized.
+  void check_floats(const LinearRecord& expected) const {
+    const std::string name = expected.name + ".weight";
+    const auto weight = written_->tensor(name);
+    if (!weight.has_value()) fail(expected.name, "not found in the files");
+    if (weight->shape != Shape{expected.out, expected.in}) fail(expected.name, "shape differs");
+    const auto bias = written_->tensor(expected.name + ".bias");
+    if (float_content(*weight, bias) != expected.contents[index_]) {
+      fail(name, "weights differ from what the codes stand for");
+    }
+    written_->release(name);
+  }
+
+  void check_codes(const quant::LinearHeader& planned, const LinearRecord& expected) const {
+    auto loaded = written_->linear(planned.name);
+    if (!loaded.has_value()) fail(planned.name, "not found in the files");
+    quant::QuantizedLinear& q = loaded->linear;
+    if (q.out != planned.out || q.in != planned.in) fail(planned.name, "shape differs");
+    if (q.scheme.weight_bits != planned.scheme.weight_bits ||
+        q.scheme.activations != planned.scheme.activations) {
+      fail(planned.name, "scheme differs");
+    }
+    // Sparse codes are int8 codes like any others to a layout that knows no forms.
+    q.scheme.form = planned.scheme.form;
+    if (content_hash(q) != expected.contents[index_]) {
+      fail(planned.name, "codes, scales, zeros or bias differ");
+    }
+    const auto finite = [](float v) { return std::isfinite(v); };
+    if (!std::all_of(q.scales.begin(), q.scales.end(), finite)) {
+      fail(planned.name, "scale not finite");
+    }
+    check_error_bound(expected);
+    if (q.input.has_value()) check_input(*q.input, expected);
+    if (plan_.layout->contradiction == nullptr) return;
+    const std::string contradiction = plan_.layout->contradiction(*loaded);
+    if (!contradiction.empty()) fail(planned.name, contradiction);
+  }
+
+  static void check_error_bound(const LinearRecord& expected) {
+    if (expected.weight.max_abs_error <= expected.error_bound) return;
+    fail(expected.name,
+         fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
+                     expected.weight.max_abs_error, expected.error_bound));
+  }
+
+  static void check_input(const quant::ActivationParams& found, const LinearRecord& expected) {
+    const bool same = expected.input.has_value() && found.scale == expected.input->scale &&
+                      found.zero_point == expected.input->zero_point;
+    if (!same) fail(expected.name, "activation parameters differ");
+  }
+
+  const Context& ctx_;
+  const layout::OutputPlan& plan_;
+  std::size_t index_;
+  const FloatSource& floats_;
+  std::unique_ptr<layout::QuantizedCheckpoint> written_;
+};
 
 }  // namespace
 
-void check_derived(const layout::StoredLinear& stored) {
-  const quant::QuantizedLinear& q = stored.linear;
-  if (q.input.has_value()) {
-    const std::vector<float> deq = layout::deq_scales(q);
-    const std::vector<std::int32_t> quant_bias = layout::quant_biases(q, deq);
-    // Layouts add the float bias as it is, or round it to integers.
-    const bool as_it_is =
-        q.bias.has_value() && stored.effective_bias == read_floats(q.bias->view());
-    if (!as_it_is && stored.effective_bias != layout::effective_bias(q, quant_bias, deq)) {
-      fail(q.name, "quant_bias or deq_scale differs");
-    }
-  }
-  if (stored.scale_bias.empty()) return;
-  const std::int64_t runs = static_cast<std::int64_t>(stored.scale_bias.size()) / q.out;
-  if (stored.scale_bias != layout::scale_biases(q, runs)) fail(q.name, "scale_bias differs");
-}
-
-std::size_t verify_output(const Context& ctx, const Plan& plan, std::size_t output,
-                          const std::vector<LinearResult>& meant,
-                          const std::filesystem::path& folder) {
-  const Output& written = plan.outputs[output];
-  const bool plain_floats = written.layout->plain_floats;
-  const auto checkpoint = written.layout->open(folder);
-  if (!plain_floats && checkpoint->linears().size() != meant.size()) {
-    fail("the files", fmt::format("{} quantized linears instead of {}",
-                                  checkpoint->linears().size(), meant.size()));
-  }
-  const auto linears = static_cast<std::int64_t>(meant.size());
-  const auto copies = static_cast<std::int64_t>(written.copied.size());
-  ctx.progress({.stage = "verifying", .item = {}, .done = 0, .total = linears + copies, .note = {}});
-  ctx.parallel_for(linears + copies, [&](std::int64_t i) {
-    ctx.check_cancelled();
-    if (i < linears) {
-      const LinearResult& linear = meant[static_cast<std::size_t>(i)];
-      const std::uint64_t content = linear.contents[output];
-      if (plain_floats) {
-        check_floats(*checkpoint, linear, content);
-      } else {
-        check_linear(plan, *checkpoint, linear, content, written.layout->weights_only);
-      }
-      checkpoint->release(linear.name);
-      return;
-    }
-    check_copy(plan, *checkpoint, written.copied[static_cast<std::size_t>(i - linears)]);
-  });
-  return written.layout->declare(written.plan, plan.job.params).size();
+void verify_output(const Context& ctx, const layout::OutputPlan& plan, std::size_t index,
+                   const ParamMap& params, const FloatSource& floats,
+                   const std::vector<LinearRecord>& linears, const std::filesystem::path& folder,
+                   OutputRecord& record) {
+  const Verifier verifier(ctx, plan, index, floats, folder);
+  record.verified_tensors = verifier.check_names(params);
+  record.floats = verifier.check_copies();
+  verifier.check_rewritten(record.rewritten);
+  verifier.check_linears(linears);
 }
 
 }  // namespace pare::pipeline

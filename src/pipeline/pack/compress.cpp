@@ -2,7 +2,6 @@
 
 #include "core/error.h"
 #include "core/stopwatch.h"
-#include "layouts/layout.h"
 #include "containers/npy/reader.h"
 #include "containers/packed/file.h"
 #include "containers/packed/writer.h"
@@ -11,7 +10,8 @@
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/output_dir.h"
-#include "pipeline/open/linears.h"
+#include "core/text_forms.h"
+#include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/packed_texts.h"
 #include "pipeline/pack/pseudo_sparse.h"
 
@@ -159,31 +159,6 @@ void check_patterns(const CompressJob& job, const Listing& listing) {
         .hint(near.empty() ? "`pare inspect --names` lists the tensors"
                            : fmt::format("did you mean \"{}\"?", near));
   }
-}
-
-/// Tensors that hold two 4-bit codes to a byte, as far as the layout of the folder is known. Files
-/// that contradict it are packed as plain bytes: that costs some size and nothing else.
-std::set<std::string> nibble_tensors(const fs::path& folder) {
-  std::set<std::string> names;
-  const layout::Layout* layout = layout::layout_of(folder);
-  if (layout == nullptr) return names;
-  try {
-    const auto checkpoint = layout->open(folder);
-    const auto stored = checkpoint->stored();
-    for (const std::string& module : checkpoint->linears()) {
-      const layout::LinearPlan plan = checkpoint->plan(module);
-      if (plan.scheme.weight_bits != 4) continue;
-      for (const char* ending : {".weight", ".qweight", ".weight_packed"}) {
-        const containers::TensorInfo* info = stored->find(module + ending);
-        const auto codes = static_cast<std::size_t>(plan.out * plan.in);
-        if (info != nullptr && 2 * info->nbytes() == codes) names.insert(info->name);
-      }
-    }
-  } catch (const Error& failure) {
-    if (failure.kind() != ErrorKind::bad_format && failure.kind() != ErrorKind::unsupported) throw;
-    names.clear();
-  }
-  return names;
 }
 
 unsigned mode_of(const fs::path& path) {

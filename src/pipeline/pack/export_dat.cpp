@@ -2,14 +2,13 @@
 
 #include "core/error.h"
 #include "core/stopwatch.h"
-#include "layouts/ascend/description.h"
-#include "layouts/layout.h"
 #include "containers/packed/manifest.h"
 #include "io/file.h"
 #include "io/file_writer.h"
 #include "io/json.h"
 #include "io/output_dir.h"
-#include "pipeline/open/linears.h"
+#include "core/text_forms.h"
+#include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/nz_layout.h"
 #include "pipeline/pack/pseudo_sparse.h"
 #include "pipeline/open/weight_source.h"
@@ -35,20 +34,14 @@ constexpr std::int64_t kBatchTiles = 256;
 /// 8 x 8 blocks of 16 x 32: what the original's info says before its executable sets it.
 constexpr std::int64_t kTiling = 8;
 
-/// Descriptions of 4-bit codes two to a byte have no int8 matrix to tile.
+/// 4-bit codes two to a byte are no int8 matrix to tile.
 void refuse_nibbles(const fs::path& folder) {
-  const layout::Layout* layout = layout::layout_of(folder);
-  if (layout == nullptr || layout->id != "ascend-v1") return;
-  const layout::Description description =
-      layout::read_description(folder / "quant_model_description.json");
-  for (const auto& [tensor, tag] : description.tags) {
-    const quant::NamedScheme* scheme = layout::scheme_of_type(tag);
-    if (scheme == nullptr || scheme->weight_bits == 8) continue;
-    throw Error(ErrorCode::scheme_not_supported,
-                fmt::format("{} holds 4-bit codes, two to a byte", tensor))
-        .at(folder.string())
-        .hint("blocks of 16 x 32 need one code to a byte: quantize with --format ascend or npy");
-  }
+  const std::set<std::string> tensors = nibble_tensors(folder);
+  if (tensors.empty()) return;
+  throw Error(ErrorCode::scheme_not_supported,
+              fmt::format("{} holds 4-bit codes, two to a byte", *tensors.begin()))
+      .at(folder.string())
+      .hint("blocks of 16 x 32 need one code to a byte: quantize with --format ascend or npy");
 }
 
 std::string key_of(const std::string& tensor, bool full_name) {

@@ -1,14 +1,14 @@
 #include "pipeline/quantize/calibrated_run.h"
 
 #include <algorithm>
-#include <array>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "calib/batches.h"
-#include "pipeline/output/rewritten.h"
-#include "pipeline/quantize/smoothing.h"
-#include "pipeline/quantize/source_items.h"
+#include "pipeline/quantize/inventory.h"
+#include "pipeline/quantize/linear_step.h"
+#include "pipeline/quantize/transforms.h"
 
 namespace pare::pipeline {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& model) {
   const std::span sequences(plan.calibration->sequences);
   std::vector<model::Batch> batches;
-  for (const BatchRange& range : batch_ranges(*plan.calibration)) {
+  for (const calib::BatchRange& range : calib::batch_ranges(*plan.calibration)) {
     batches.push_back(model::embed(model, sequences.subspan(range.first, range.count)));
   }
   return batches;
@@ -24,48 +24,51 @@ std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& mo
 
 class CalibratedRun {
  public:
-  CalibratedRun(const Context& ctx, const Plan& plan, OutputWriters& writers,
-                QuantizeResult& result)
-      : ctx_(ctx), plan_(plan), writers_(writers), result_(result), source_weights_(*plan.source),
+  CalibratedRun(const Context& ctx, const Plan& plan, RunOutputs& outputs)
+      : ctx_(ctx), plan_(plan), outputs_(outputs), source_weights_(*plan.source),
         weights_(source_weights_), model_{&*plan.graph, &weights_, plan.compute},
-        log_(ctx, static_cast<std::int64_t>(plan.quantized_count())) {}
+        log_(ctx, static_cast<std::int64_t>(plan.linears.quantized_count())) {}
 
-  void run() {
+  std::vector<transform::TransformedGroup> run() {
     batches_ = embed_samples(plan_, model_);
     for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i) run_block(i);
     run_head();
+    return std::move(transformed_);
   }
 
  private:
-  /// An observer for every site that a statically quantized linear of the block reads.
-  calib::StatsTap make_tap(std::int64_t index) const {
-    calib::StatsTap tap(fmt::format("block {}", index), plan_.calibration->tokens(), kSampleRows);
-    for (const LinearEntry& linear : plan_.linears) {
-      if (linear.block != index || !linear.quantized()) continue;
-      add_observer(tap.site(model::site_of(*linear.role)), linear);
+  /// Statistics for every site that a quantized linear of the list reads.
+  calib::StatsTap make_tap(const std::string& what, std::span<const model::Module> linears) const {
+    calib::StatsTap tap(ctx_, what, plan_.calibration->tokens(), kSampleRows);
+    for (const model::Module& linear : linears) {
+      if (!linear.multiplies() || !plan_.linears.quantizes(linear)) continue;
+      calib::SiteStats& stats = tap.site(site_of(linear));
+      stats.wants_gram = plan_.needs_gram();
+      if (!plan_.needs_activation_ranges() || stats.observer != nullptr) continue;
+      const auto method = static_cast<calib::ActMethod>(plan_.job.params.integer("act_method"));
+      stats.observer = calib::make_observer(method, score_of(plan_.scores, linear));
     }
     return tap;
   }
 
-  void add_observer(calib::SiteStats& stats, const LinearEntry& linear) const {
-    const bool is_static = plan_.spec.scheme.activations == quant::Activations::static_tensor;
-    if (!is_static || stats.observer != nullptr) return;
-    const auto method = static_cast<calib::ActMethod>(plan_.job.params.integer("act_method"));
-    stats.observer = calib::make_observer(method, score_of(plan_.scores, linear));
+  /// The head reads what a tap calls the first site: see model::tap_head.
+  static model::Site site_of(const model::Module& linear) {
+    return linear.site.value_or(model::Site::attention_input);
   }
 
   void run_block(std::int64_t index) {
     ctx_.check_cancelled();
     ctx_.progress({.stage = "calibrating", .item = fmt::format("block {}", index), .done = index,
                    .total = plan_.graph->config.layers, .note = {}});
+    const std::span<const model::Module> modules = plan_.graph->block(index);
     model::Block block = model::load_block(ctx_, *plan_.graph, index, weights_, plan_.compute);
-    smooth(index, block);
-    calib::StatsTap tap = make_tap(index);
+    for (const PlannedTransform& planned : plan_.transforms) transform(index, planned, block);
+    calib::StatsTap tap = make_tap(fmt::format("block {}", index), modules);
     observe(block, tap);
-    for (const LinearEntry& linear : plan_.linears) {
-      if (linear.block != index || !linear.quantized()) continue;
+    for (const model::Module& linear : modules) {
+      if (!linear.multiplies() || !plan_.linears.quantizes(linear)) continue;
       ctx_.check_cancelled();
-      replace_linear(linear, block.linear(*linear.role), tap.site(model::site_of(*linear.role)));
+      replace_linear(linear, block.linear(linear), tap.site(site_of(linear)));
     }
     for (model::Batch& batch : batches_) {
       ctx_.check_cancelled();
@@ -75,34 +78,52 @@ class CalibratedRun {
     weights_.clear();
   }
 
-  /// Smooths the block's norms in `weights_` and in the block, and writes what came of it. The
-  /// inputs are those of the quantized model so far, as everywhere; inside, the block is float.
-  void smooth(std::int64_t index, model::Block& block) {
-    const std::vector<model::Site> sites = smoothed_sites(plan_, index);
-    if (sites.empty()) return;
-    const transform::NormTap tap = observe_norms(index, block);
-    const model::BlockNames& names = plan_.graph->blocks[static_cast<std::size_t>(index)];
-    const transform::SmoothSettings settings = smooth_settings(plan_);
-    for (const model::Site site : sites) {
+  /// Changes the block in `weights_` and in memory, and writes what came of it. The inputs are those
+  /// of the quantized model so far, as everywhere; inside, the block is float.
+  void transform(std::int64_t index, const PlannedTransform& planned, model::Block& block) {
+    const std::vector<transform::ScaleGroup>& groups =
+        planned.groups[static_cast<std::size_t>(index)];
+    if (groups.empty()) return;
+    const transform::NormTap tap = observe_norms(index, planned, block);
+    const transform::TransformJob job = transform_job(plan_, planned);
+    for (const transform::ScaleGroup& group : groups) {
       ctx_.check_cancelled();
-      result_.smoothed.push_back(transform::smooth_norm(ctx_, transform::smooth_site(names, site),
-                                                        tap.at(site), settings, weights_));
+      transformed_.push_back(
+          planned.transform->apply(ctx_, group, tap.at(group.site), job, weights_));
+      reload(group.producer, block);
+      for (const model::Module& linear : group.consumers) reload(linear, block);
     }
-    block.input_norm = model::load_norm(weights_, names.input_norm);
-    block.mlp_norm = model::load_norm(weights_, names.mlp_norm);
-    for (const model::LinearRole role : model::kLinearRoles) {
-      if (std::find(sites.begin(), sites.end(), model::site_of(role)) == sites.end()) continue;
-      block.linear(role) =
-          model::pack_linear(ctx_, weights_.linear(ctx_, names.linear(role)), plan_.compute);
-    }
-    put_made_tensors(ctx_, plan_, index, weights_, writers_, result_.outputs);
+    put_rewritten(index);
   }
 
-  transform::NormTap observe_norms(std::int64_t index, const model::Block& block) {
-    const std::int64_t tokens = smooth_tokens(plan_);
-    transform::NormTap tap(fmt::format("block {}", index), tokens, smooth_rows(plan_));
+  void reload(const model::Module& module, model::Block& block) {
+    if (module.kind == model::ModuleKind::norm) {
+      block.norms.at(*module.role) = model::load_norm(weights_, module.name);
+    } else {
+      block.linear(module) =
+          model::pack_linear(ctx_, weights_.linear(ctx_, module), plan_.compute);
+    }
+  }
+
+  /// Float tensors of the block that a transform made; those of quantized linears become codes.
+  void put_rewritten(std::int64_t index) {
+    std::set<std::string> made;
+    for (const layout::OutputPlan& output : plan_.outputs) {
+      for (const layout::RewrittenTensor& tensor : output.rewritten) {
+        if (tensor.block == index) made.insert(tensor.source);
+      }
+    }
+    for (const std::string& name : made) {
+      outputs_.put_rewritten(ctx_, name, weights_.tensor(name));
+    }
+  }
+
+  transform::NormTap observe_norms(std::int64_t index, const PlannedTransform& planned,
+                                   const model::Block& block) {
+    const transform::SampleSize& samples = planned.samples;
+    transform::NormTap tap(fmt::format("block {}", index), samples.tokens, samples.rows);
     for (const model::Batch& batch : batches_) {
-      if (tap.at(model::Site::mlp_input).tokens_seen >= tokens) break;
+      if (tap.at(model::Site::mlp_input).tokens_seen >= samples.tokens) break;
       ctx_.check_cancelled();
       model::Batch copy = batch;
       model::forward_to_mlp(ctx_, plan_.graph->config, block, copy,
@@ -122,91 +143,52 @@ class CalibratedRun {
   }
 
   /// Quantizes one linear, writes it, and puts what was written in its place in the block.
-  void replace_linear(const LinearEntry& entry, model::Linear& in_block,
+  void replace_linear(const model::Module& module, model::Linear& in_block,
                       const calib::SiteStats& stats) {
-    const FloatLinear source = float_linear(plan_, entry, &weights_);
-    quant::QuantizedLinear quantized = quantize_linear(ctx_, plan_, entry, source);
-    if (stats.observer != nullptr) quantized.input = static_params(entry, *stats.observer);
-    LinearResult result = weight_result(ctx_, entry, source, quantized);
-    plan_.source->release(entry.weight_source);
-    result.contents = writers_.put_linear(quantized);
-    model::Linear replacement = pack_quantized(ctx_, quantized, plan_.compute);
-    result.output = output_distortion(ctx_, in_block, replacement, stats);
-    in_block = std::move(replacement);
-    log_.done(result);
-    result_.linears.push_back(std::move(result));
-  }
-
-  quant::ActivationParams static_params(const LinearEntry& entry,
-                                        const calib::Observer& observer) const {
-    for (const layout::Item& item : plan_.outputs.front().plan.items) {
-      if (!item.linear.has_value() || item.linear->name != entry.name) continue;
-      return activation_params(observer.range(), item.linear->activation_dtype);
+    const quant::FloatLinear source = weights_.linear(ctx_, module);
+    const quant::InputStats input{stats.gram.view(), stats.tokens_seen};
+    quant::QuantizedLinear quantized =
+        quantize_linear(ctx_, plan_, module, source, stats.wants_gram ? &input : nullptr);
+    if (stats.observer != nullptr) {
+      quantized.input = activation_params(stats.observer->range(), quantized.activation_dtype);
     }
-    return activation_params(observer.range(), plan_.model_dtype);
+    LinearRecord record = finish_linear(ctx_, plan_, source, quantized);
+    weights_.release(module);
+    model::Linear replacement = pack_quantized(ctx_, quantized, plan_.compute);
+    record.output = output_distortion(ctx_, in_block, replacement, stats);
+    in_block = std::move(replacement);
+    log_.done(record);
+    outputs_.put_linear(quantized, std::move(record));
   }
 
   /// The head reads what the last block and the final norm leave.
   void run_head() {
-    const LinearEntry& head = plan_.linears.back();
-    if (head.role.has_value() || !head.quantized()) return;
-    model::Linear linear = model::pack_linear(
-        ctx_, weights_.linear(ctx_, model::head_module(*plan_.graph, weights_)), plan_.compute);
-    calib::StatsTap tap("the head", plan_.calibration->tokens(), kSampleRows);
-    calib::SiteStats& stats = tap.site(model::Site::attention_input);
-    add_observer(stats, head);
-    const model::Norm norm = model::load_norm(weights_, plan_.graph->final_norm);
-    for (const model::Batch& batch : batches_) observe_head(batch, norm, tap);
-    replace_linear(head, linear, stats);
-  }
-
-  void observe_head(const model::Batch& batch, const model::Norm& norm,
-                    calib::StatsTap& tap) const {
-    std::int64_t row = 0;
-    for (const std::int64_t length : batch.lengths) {
-      Matrix x(length, batch.hidden.cols());
-      model::apply_norm(ctx_, norm, plan_.graph->config.rms_norm_eps,
-                        batch.hidden.view().rows_from(row, length), x.view());
-      tap.on_input(model::Site::attention_input, 0, std::as_const(x).view());
-      row += length;
-    }
+    const model::Module& head = plan_.graph->module(model::Role::head);
+    if (!plan_.linears.quantizes(head)) return;
+    model::Linear linear = model::pack_linear(ctx_, weights_.linear(ctx_, head), plan_.compute);
+    calib::StatsTap tap = make_tap("the head", {&head, 1});
+    for (const model::Batch& batch : batches_) model::tap_head(ctx_, model_, batch, tap);
+    replace_linear(head, linear, tap.site(site_of(head)));
   }
 
   const Context& ctx_;
   const Plan& plan_;
-  OutputWriters& writers_;
-  QuantizeResult& result_;
+  RunOutputs& outputs_;
   model::FloatWeights source_weights_;
   model::PatchedWeights weights_;
   model::Model model_;
   LinearLog log_;
   std::vector<model::Batch> batches_;
   model::Workspace workspace_;
+  std::vector<transform::TransformedGroup> transformed_;
 };
 
 }  // namespace
 
-void run_calibrated(const Context& ctx, const Plan& plan, OutputWriters& writers,
-                    QuantizeResult& result) {
-  CalibratedRun(ctx, plan, writers, result).run();
-}
-
-std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
-                                        OutputWriters& writers) {
-  LinearLog log(ctx, static_cast<std::int64_t>(plan.quantized_count()));
-  std::vector<LinearResult> results;
-  for (const LinearEntry& linear : plan.linears) {
-    if (!linear.quantized()) continue;
-    ctx.check_cancelled();
-    const FloatLinear source = float_linear(plan, linear);
-    const quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, source);
-    LinearResult result = weight_result(ctx, linear, source, quantized);
-    plan.source->release(linear.weight_source);
-    result.contents = writers.put_linear(quantized);
-    log.done(result);
-    results.push_back(std::move(result));
-  }
-  return results;
+std::vector<transform::TransformedGroup> quantize_block_by_block(const Context& ctx,
+                                                                 const Plan& plan,
+                                                                 RunOutputs& outputs) {
+  return CalibratedRun(ctx, plan, outputs).run();
 }
 
 }  // namespace pare::pipeline

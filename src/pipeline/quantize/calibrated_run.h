@@ -4,19 +4,16 @@
 
 #include <vector>
 
-#include "pipeline/quantize/linear_step.h"
-#include "pipeline/output/output_writers.h"
+#include "pipeline/output/run_outputs.h"
+#include "pipeline/quantize/plan.h"
 
 namespace pare::pipeline {
 
-/// Quantizes every linear of the plan that is not kept and puts it into `writers`, and so every
-/// tensor that smoothing makes. Fills linears and smoothed of the result, and made of its outputs.
+/// Gives every linear of the plan that is not kept to `outputs`, and every tensor that transforms
+/// make. Returns what was transformed.
 /// Memory: one packed block, the hidden states of all samples, one linear in hand.
-void run_calibrated(const Context& ctx, const Plan& plan, OutputWriters& writers,
-                    QuantizeResult& result);
-
-/// The same without running the model: needs no calibration data.
-std::vector<LinearResult> run_data_free(const Context& ctx, const Plan& plan,
-                                        OutputWriters& writers);
+std::vector<transform::TransformedGroup> quantize_block_by_block(const Context& ctx,
+                                                                 const Plan& plan,
+                                                                 RunOutputs& outputs);
 
 }  // namespace pare::pipeline

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/context.h"
-#include "pipeline/quantize/code_stats.h"
+#include "pipeline/output/code_stats.h"
 #include "pipeline/quantize/plan.h"
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct CodeSample {
 std::optional<CodeSample> sample_codes(const Context& ctx, const Plan& plan);
 
 /// Bytes of all codes as the output stores them: of each linear its largest tensor.
-std::size_t stored_code_bytes(const Plan& plan, const Output& output);
+std::size_t stored_code_bytes(const Plan& plan, const layout::OutputPlan& output);
 
 /// Lines for people.
 std::vector<std::string> describe_codes(const Plan& plan, const CodeSample& sample);

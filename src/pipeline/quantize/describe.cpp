@@ -3,10 +3,19 @@
 
 #include <fmt/format.h>
 
+#include "core/text_forms.h"
 #include "pipeline/quantize/plan.h"
 
 namespace pare::pipeline {
 namespace {
+
+/// Parts that few plans have.
+std::string optional_parts(const MemoryEstimate& m) {
+  std::string text;
+  if (m.transforms > 0) text += fmt::format(" + smoothing {}", human_bytes(m.transforms));
+  if (m.gram > 0) text += fmt::format(" + Gram matrices {}", human_bytes(m.gram));
+  return text;
+}
 
 std::string memory_line(const MemoryEstimate& m) {
   return fmt::format(
@@ -15,14 +24,15 @@ std::string memory_line(const MemoryEstimate& m) {
       human_bytes(m.total()), human_bytes(m.program), human_bytes(m.copy), human_bytes(m.hidden),
       human_bytes(m.block), human_bytes(m.statistics), human_bytes(m.forward),
       human_bytes(m.linear),
-      m.smoothing > 0 ? fmt::format(" + smoothing {}", human_bytes(m.smoothing)) : "");
+      optional_parts(m));
 }
 
 /// Kept linears grouped by reason, so that a long list stays readable.
 std::vector<std::string> kept_lines(const Plan& plan) {
   std::map<std::string, std::vector<std::string>> by_reason;
-  for (const LinearEntry& linear : plan.linears) {
-    if (!linear.quantized()) by_reason[linear.kept_because].push_back(linear.name);
+  for (const model::Module& linear : plan.linears.all()) {
+    const std::string& reason = plan.linears.kept_because(linear.name);
+    if (!reason.empty()) by_reason[reason].push_back(linear.name);
   }
   std::vector<std::string> lines;
   for (const auto& [reason, names] : by_reason) {
@@ -33,7 +43,7 @@ std::vector<std::string> kept_lines(const Plan& plan) {
   return lines;
 }
 
-std::string size_line(const Plan& plan, const Output& output) {
+std::string size_line(const Plan& plan, const layout::OutputPlan& output) {
   const double bits = static_cast<double>(output.bytes) * 8 / static_cast<double>(plan.parameters);
   const std::string which = output.subfolder.empty() ? "" : " as " + output.subfolder;
   return fmt::format("  size       {} -> {}{}, {:.2f} bits per parameter",
@@ -71,11 +81,11 @@ std::vector<std::string> describe(const Plan& plan) {
                               static_cast<double>(plan.parameters) / 1e6,
                               name_of(plan.model_dtype)));
   lines.push_back(fmt::format("  covers     {}/{} linears as {}, method {}, format {}",
-                              plan.quantized_count(), plan.linears.size(),
+                              plan.linears.quantized_count(), plan.linears.all().size(),
                               plan.spec.scheme.text(), plan.spec.method->id,
                               plan.spec.formats()));
   for (std::string& line : kept_lines(plan)) lines.push_back(std::move(line));
-  for (const DroppedTensor& d : plan.dropped) {
+  for (const layout::DroppedTensor& d : plan.outputs.front().dropped) {
     lines.push_back(fmt::format("  dropped    {}: {}", d.name, d.rule));
   }
   if (plan.calibration.has_value()) {
@@ -83,7 +93,7 @@ std::vector<std::string> describe(const Plan& plan) {
       lines.push_back(std::move(line));
     }
   }
-  for (const Output& output : plan.outputs) lines.push_back(size_line(plan, output));
+  for (const layout::OutputPlan& output : plan.outputs) lines.push_back(size_line(plan, output));
   lines.push_back(memory_line(plan.memory));
   std::string time = fmt::format("  time       {}", time_text(plan.seconds_estimate));
   if (plan.calibration.has_value()) {

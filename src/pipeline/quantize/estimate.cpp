@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -12,7 +13,9 @@
 #include "kernels/quantize.h"
 #include "model/block.h"
 #include "calib/batches.h"
-#include "pipeline/quantize/smoothing.h"
+#include "calib/gram.h"
+#include "layouts/layout.h"
+#include "pipeline/quantize/transforms.h"
 
 namespace pare::pipeline {
 namespace {
@@ -56,9 +59,8 @@ double probe_weights(const Context& ctx) {
 /// Tensors that are no quantized linear's weight are copied as they are.
 std::size_t largest_copy(const Plan& plan) {
   std::set<std::string_view> quantized;
-  for (const LinearEntry& linear : plan.linears) {
-    if (linear.quantized()) quantized.insert(linear.weight_source);
-  }
+  const std::vector<model::Module> linears = plan.linears.quantized();
+  for (const model::Module& linear : linears) quantized.insert(linear.source);
   std::size_t largest = 0;
   for (const containers::TensorInfo& info : plan.source->tensors()) {
     if (!quantized.contains(info.name)) largest = std::max(largest, info.nbytes());
@@ -66,17 +68,42 @@ std::size_t largest_copy(const Plan& plan) {
   return largest;
 }
 
+/// Whether an output holds linears in another form than they are made in: then there are two.
+bool copies_codes(const QuantSpec& spec) {
+  if (spec.layouts.size() > 1) return true;
+  return spec.layouts.front()->weights_only &&
+         spec.scheme.activations != quant::Activations::none;
+}
+
+/// Gram matrices of all sites of a block, and the rows being added to one of them.
+std::size_t gram_bytes(const Plan& plan) {
+  std::size_t most = 0;
+  std::map<model::Site, std::int64_t> widths;
+  for (const model::Module& module : plan.graph->block(0)) {
+    if (module.kind == model::ModuleKind::linear) widths[*module.site] = module.in();
+  }
+  std::int64_t longest = 0;
+  for (const auto& sequence : plan.calibration->sequences) {
+    longest = std::max(longest, static_cast<std::int64_t>(sequence.size()));
+  }
+  std::size_t sum = 0;
+  for (const auto& [site, in] : widths) {
+    sum += calib::gram_bytes(in);
+    most = std::max(most, calib::add_gram_bytes(in, longest));
+  }
+  return sum + most;
+}
+
 /// A linear in hand: its mapped source, codes and scales, and, when calibrating, the weight the
 /// codes stand for, in f32 and packed.
 std::size_t largest_linear(const Plan& plan) {
   std::size_t largest = 0;
-  for (const LinearEntry& linear : plan.linears) {
-    if (!linear.quantized()) continue;
+  for (const model::Module& linear : plan.linears.quantized()) {
     const auto weights = static_cast<std::size_t>(linear.weights());
-    const std::size_t copies = plan.spec.layouts.size() > 1 ? 2 : 1;  // in an output's types
-    std::size_t bytes = plan.source->find(linear.weight_source)->nbytes() + copies * weights;
+    const std::size_t copies = copies_codes(plan.spec) ? 2 : 1;
+    std::size_t bytes = weights * size_of(plan.source->find(linear.source)->dtype) + copies * weights;
     if (plan.calibration.has_value()) {
-      bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out, linear.in, plan.compute);
+      bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out(), linear.in(), plan.compute);
     }
     largest = std::max(largest, bytes);
   }
@@ -85,70 +112,8 @@ std::size_t largest_linear(const Plan& plan) {
 
 std::int64_t longest_batch(const text::Dataset& data) {
   std::int64_t longest = 0;
-  for (const BatchRange& range : batch_ranges(data)) longest = std::max(longest, range.tokens);
+  for (const calib::BatchRange& range : calib::batch_ranges(data)) longest = std::max(longest, range.tokens);
   return longest;
-}
-
-/// The linears that smoothing changes in one block, as outputs and weights per site.
-struct SmoothedSite {
-  std::int64_t out = 0;
-  std::int64_t in = 0;
-  std::size_t folded_bytes = 0;
-};
-
-std::vector<SmoothedSite> smoothed_work(const Plan& plan, std::int64_t block) {
-  std::vector<SmoothedSite> work;
-  for (const model::Site which : smoothed_sites(plan, block)) {
-    SmoothedSite site;
-    for (const LinearEntry& linear : plan.linears) {
-      if (linear.block != block || model::site_of(*linear.role) != which) continue;
-      site.out += linear.out;
-      site.in = linear.in;
-      site.folded_bytes += plan.source->find(linear.weight_source)->nbytes();
-    }
-    work.push_back(site);
-  }
-  return work;
-}
-
-/// Folded tensors of a block, rows of both norms, and the search for the larger of its sites.
-std::size_t smoothing_bytes(const Plan& plan) {
-  std::size_t most = 0;
-  const bool row_by_row = plan.spec.scheme.granularity != quant::Granularity::tensor;
-  const bool searches = !plan.job.params.given("smooth_alpha");
-  for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) {
-    std::size_t folded = 0;
-    std::size_t search = 0;
-    for (const SmoothedSite& site : smoothed_work(plan, block)) {
-      const std::int64_t rows = smooth_rows(plan);
-      folded += site.folded_bytes + static_cast<std::size_t>(rows * site.in) * sizeof(float);
-      if (!searches) continue;
-      search = std::max(search, static_cast<std::size_t>(rows * site.in) * sizeof(float) +
-                                    transform::search_bytes(rows, site.out, site.in, row_by_row));
-    }
-    most = std::max(most, folded + search);
-  }
-  return most;
-}
-
-/// Multiply-adds of the searches, and of the forward passes over attention before them.
-double smoothing_products(const Plan& plan) {
-  double products = 0;
-  const bool searches = !plan.job.params.given("smooth_alpha");
-  for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) {
-    for (const SmoothedSite& site : smoothed_work(plan, block)) {
-      const auto weights = static_cast<double>(site.out * site.in);
-      if (searches) {
-        products += weights * static_cast<double>(smooth_rows(plan)) *
-                    transform::search_products(transform::kSearchIntervals);
-      }
-    }
-    const double side = static_cast<double>(plan.graph->config.hidden_size);
-    if (!smoothed_sites(plan, block).empty()) {
-      products += 4 * side * side * static_cast<double>(smooth_tokens(plan));
-    }
-  }
-  return products;
 }
 
 }  // namespace
@@ -164,12 +129,13 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   const std::int64_t rows = longest_batch(*plan.calibration);
   const auto floats = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); };
   memory.hidden = floats(plan.calibration->tokens() * config.hidden_size);
-  memory.block = model::block_bytes(config, plan.compute);
+  memory.block = model::block_bytes(plan.graph->block(0), plan.compute);
   const std::size_t copied_batch = floats(rows * config.hidden_size);
   memory.forward = model::forward_bytes(config, rows, threads, plan.compute) + copied_batch;
   memory.statistics =
       floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
-  memory.smoothing = smoothing_bytes(plan);
+  memory.transforms = transform_bytes(plan);
+  if (plan.needs_gram()) memory.gram = gram_bytes(plan);
   return memory;
 }
 
@@ -177,15 +143,15 @@ double estimate_seconds(const Context& ctx, const Plan& plan) {
   double seconds = static_cast<double>(plan.parameters) / probe_weights(ctx);
   if (!plan.calibration.has_value()) return seconds;
   std::int64_t block_weights = 0;
-  for (const LinearEntry& linear : plan.linears) {
+  for (const model::Module& linear : plan.linears.all()) {
     block_weights += linear.block >= 0 ? linear.weights() : 0;
   }
   constexpr double kForwards = 2;        // before and after quantizing
   constexpr double kBesideProducts = 1.3;  // attention, norms, observers
   const double products = kForwards * kBesideProducts * static_cast<double>(block_weights) *
                           static_cast<double>(plan.calibration->tokens());
-  const double smoothing = smoothing_products(plan);
-  if (smoothing > 0) seconds += smoothing / probe_products(ctx, kernels::Compute::f32);
+  const double transforms = transform_products(plan);
+  if (transforms > 0) seconds += transforms / probe_products(ctx, kernels::Compute::f32);
   return seconds + products / probe_products(ctx, plan.compute);
 }
 

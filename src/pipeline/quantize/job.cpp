@@ -8,11 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "calib/stats.h"
 #include "core/error.h"
+#include "transform/transform.h"
 
 namespace pare::pipeline {
 namespace {
 
+// Options of observers and transforms stand between these two, where `--help` has them.
 constexpr std::array kJobParams = {
     ParamSpec{.name = "scheme", .type = ParamType::text,
               .help = "what to quantize to (see `pare list schemes`)"},
@@ -37,17 +40,9 @@ constexpr std::array kJobParams = {
               .help = "cut longer samples into pieces of N tokens (nothing is dropped)"},
     ParamSpec{.name = "pack", .type = ParamType::integer, .min = 2, .max = 1e6,
               .help = "join all samples and cut them into windows of N tokens"},
-    ParamSpec{.name = "act_method", .type = ParamType::integer, .default_value = "1",
-              .choices = "1|2|3",
-              .help = "range of static activations: 1 min-max, 2 histogram, 3 auto"},
-    ParamSpec{.name = "do_smooth", .type = ParamType::flag,
-              .help = "shift and scale the channels of norms so that activations quantize better; the "
-                      "linears behind them undo it"},
-    ParamSpec{.name = "smooth_samples", .type = ParamType::integer, .min = 0, .max = 1e9,
-              .help = "samples that do_smooth looks at: 1 = the first, as msModelSlim does; 0 = all "
-                      "(default: all)"},
-    ParamSpec{.name = "smooth_alpha", .type = ParamType::number, .min = 0, .max = 1,
-              .help = "strength of do_smooth, the same for all norms (default: searched for each)"},
+};
+
+constexpr std::array kCoverageParams = {
     ParamSpec{.name = "disable_names", .type = ParamType::list,
               .help = "linears to keep in float: names, or patterns with * and ?"},
     ParamSpec{.name = "disable_level", .type = ParamType::text, .default_value = "L0",
@@ -69,8 +64,19 @@ void add_params(std::vector<ParamSpec>& all, std::span<const ParamSpec> specs) {
   }
 }
 
-std::vector<ParamSpec> collect_params() {
+/// Those that every job has.
+std::vector<ParamSpec> job_params() {
   std::vector<ParamSpec> all(kJobParams.begin(), kJobParams.end());
+  add_params(all, calib::observer_params());
+  for (const transform::Transform* transform : transform::transforms()) {
+    add_params(all, transform->params);
+  }
+  add_params(all, kCoverageParams);
+  return all;
+}
+
+std::vector<ParamSpec> collect_params() {
+  std::vector<ParamSpec> all = job_params();
   for (const quant::Method* method : quant::methods()) add_params(all, method->params);
   for (const layout::Layout* layout : layout::layouts()) add_params(all, layout->params);
   return all;
@@ -130,7 +136,7 @@ QuantSpec read_quant_spec(const ParamMap& params) {
   QuantSpec spec;
   spec.scheme.weight_bits = named.weight_bits;
   spec.scheme.activations = named.activations;
-  spec.scheme.grid = named.grid;
+  spec.scheme.form = named.form;
   spec.scheme.symmetric = !params.flag("asym");
   spec.scheme.granularity = read_granularity(params);
   spec.scheme.group_size = params.integer("group_size");
@@ -162,31 +168,6 @@ std::size_t parse_level(const std::string& level) {
   return count;
 }
 
-std::size_t parse_bytes(const std::string& text) {
-  double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string unit(end, static_cast<const char*>(text.data() + text.size()));
-  std::erase(unit, ' ');
-  const std::array<std::pair<std::string_view, int>, 10> units = {
-      {{"", 0}, {"B", 0}, {"K", 10}, {"KiB", 10}, {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30},
-       {"T", 40}, {"TiB", 40}}};
-  const auto found =
-      std::find_if(units.begin(), units.end(), [&](const auto& u) { return u.first == unit; });
-  if (status != std::errc{} || found == units.end() || !(value > 0) || value > 1e15) {
-    throw Error(ErrorCode::bad_option_value, fmt::format("\"{}\" is not a size", text))
-        .hint("write it as 8GiB, 512MiB or a number of bytes");
-  }
-  return static_cast<std::size_t>(std::ldexp(value, found->second));
-}
-
-std::string human_bytes(std::size_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes >= std::size_t{1} << 30) return fmt::format("{:.2f} GiB", std::ldexp(value, -30));
-  if (bytes >= std::size_t{1} << 20) return fmt::format("{:.1f} MiB", std::ldexp(value, -20));
-  if (bytes >= std::size_t{1} << 10) return fmt::format("{:.1f} KiB", std::ldexp(value, -10));
-  return fmt::format("{} bytes", bytes);
-}
-
 void refuse_existing_output(const Job& job) {
   if (job.run.dry_run) return;
   if (job.out.empty()) {
@@ -198,7 +179,7 @@ void refuse_existing_output(const Job& job) {
 }
 
 std::vector<ParamSpec> params_of(const QuantSpec& spec) {
-  std::vector<ParamSpec> specs(kJobParams.begin(), kJobParams.end());
+  std::vector<ParamSpec> specs = job_params();
   add_params(specs, spec.method->params);
   for (const layout::Layout* layout : spec.layouts) add_params(specs, layout->params);
   return specs;

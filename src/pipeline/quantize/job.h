@@ -46,12 +46,6 @@ QuantSpec read_quant_spec(const ParamMap& params);
 /// N of a fallback level "L0", "L5", … Errors: bad_option_value.
 std::size_t parse_level(const std::string& level);
 
-/// Bytes of "8GiB", "512 MiB", "2G", "1000000". Errors: bad_option_value.
-std::size_t parse_bytes(const std::string& text);
-
-/// "1.4 GiB", "13.3 MiB".
-std::string human_bytes(std::size_t bytes);
-
 /// The parameters that mean something for this method and these formats.
 std::vector<ParamSpec> params_of(const QuantSpec& spec);
 

@@ -1,8 +1,6 @@
 #include "pipeline/quantize/linear_step.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -10,15 +8,14 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "layouts/ascend/math/static_algebra.h"
-#include "io/hash.h"
 #include "io/json.h"
-#include "pipeline/quantize/source_items.h"
+#include "pipeline/output/fit.h"
+#include "pipeline/quantize/inventory.h"
 #include "quant/affine.h"
 
 namespace pare::pipeline {
 
-void LinearLog::done(const LinearResult& result) {
+void LinearLog::done(const LinearRecord& result) {
   const double db = result.output.has_value() ? result.output->sqnr_db() : result.weight.sqnr_db();
   const std::lock_guard lock(mutex_);
   ++count_;
@@ -52,36 +49,25 @@ quant::ActivationParams activation_params(calib::Range range, DType stored) {
   return params;
 }
 
-FloatLinear float_linear(const Plan& plan, const LinearEntry& linear,
-                         const model::PatchedWeights* patches) {
-  const auto read = [&](const std::string& name) {
-    const Tensor* patch = patches != nullptr ? patches->patch(name) : nullptr;
-    return patch != nullptr ? patch->view() : plan.source->read(name);
-  };
-  const std::string bias = linear.name + ".bias";
-  FloatLinear found{.weight = read(linear.weight_source), .bias = std::nullopt};
-  const bool patched = patches != nullptr && patches->patch(bias) != nullptr;
-  if (patched || plan.source->find(bias) != nullptr) found.bias = read(bias);
-  return found;
-}
-
 quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
-                                       const LinearEntry& linear, const FloatLinear& source) {
+                                       const model::Module& linear,
+                                       const quant::FloatLinear& source,
+                                       const quant::InputStats* stats) {
   try {
+    const DType stored = scale_dtype(plan.spec, source.weight.dtype);
     quant::QuantizedLinear quantized = plan.spec.method->quantize(
-        ctx, source.weight, plan.spec.scheme,
-        scale_dtype(plan.spec, source.weight.dtype), plan.job.params);
-    quantized.name = linear.name;
+        ctx, {source.weight, plan.spec.scheme, stored, plan.job.params, stats});
+    quant::LinearHeader header = header_of(plan, linear);
+    header.scale_dtype = quantized.scale_dtype;
+    header.act_order = !quantized.group_index.empty();
+    quantized.header() = std::move(header);
     if (const auto& bias = source.bias; bias.has_value()) {
       quantized.bias = Tensor::from<std::byte>(bias->dtype, bias->shape, bias->data);
     }
-    for (const layout::Layout* layout : plan.spec.layouts) {
-      if (layout->adapt != nullptr) layout->adapt(quantized, plan.job.params);
-    }
     return quantized;
   } catch (Error& error) {
-    throw error.at(fmt::format("{} in {}", linear.weight_source,
-                               plan.source->file_of(linear.weight_source)));
+    throw error.at(
+        fmt::format("{} in {}", linear.source, plan.source->file_of(linear.source)));
   }
 }
 
@@ -101,50 +87,43 @@ double bits_per_weight(const quant::QuantizedLinear& q) {
 /// of the coarsest row, and what rounding the scale to its stored type cuts off at the ends.
 /// Means nothing for methods that clip, and for codes that are linear in a power of the weight.
 double error_bound(const quant::QuantizedLinear& q) {
-  if (q.scheme.grid != quant::CodeForm::uniform) return std::numeric_limits<double>::infinity();
+  if (q.scheme.form != quant::CodeForm::uniform) return std::numeric_limits<double>::infinity();
   const float largest = *std::max_element(q.scales.begin(), q.scales.end());
   const double cut_off = q.scale_dtype == DType::f32 ? 1e-3 : 1.0 / 128;
   const double levels = std::ldexp(1.0, q.scheme.weight_bits);
   return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
 }
 
-template <typename T>
-std::uint64_t hash_of(std::span<const T> values) {
-  return io::xxh3(std::as_bytes(values));
-}
-
-/// The scales as far as files hold them: sparse ones only in products with the input scale.
-std::vector<float> stored_scales(const quant::QuantizedLinear& q) {
-  const bool in_products = q.scheme.grid == quant::CodeForm::outliers && q.input.has_value();
-  return in_products ? layout::deq_scales(q) : q.scales;
-}
-
 }  // namespace
 
-std::uint64_t content_hash(const quant::QuantizedLinear& linear) {
-  const std::vector<float> scales = stored_scales(linear);
-  std::vector<float> bias;
-  if (linear.bias.has_value()) bias = read_floats(linear.bias->view());
-  const std::array<std::uint64_t, 7> parts = {
-      hash_of<std::int8_t>(linear.codes), hash_of<float>(scales),
-      hash_of<float>(linear.zeros),       hash_of<float>(linear.row_scales),
-      hash_of<float>(bias),               std::bit_cast<std::uint32_t>(linear.power),
-      hash_of<std::int32_t>(linear.group_index)};
-  return hash_of<std::uint64_t>(parts);
+LinearRecord finish_linear(const Context& ctx, const Plan& plan, const quant::FloatLinear& source,
+                           quant::QuantizedLinear& quantized) {
+  LinearRecord record;
+  record.fit.refitted_groups = adapt(quantized, plan.outputs, plan.job.params);
+  record.name = quantized.name;
+  record.out = quantized.out;
+  record.in = quantized.in;
+  record.weight = quant::weight_distortion(ctx, source.weight, quantized);
+  record.bits_per_weight = bits_per_weight(quantized);
+  record.codes = code_stats(count_codes(ctx, quantized.codes));
+  record.input = quantized.input;
+  const bool may_clip = plan.spec.method->may_clip || record.fit.refitted_groups > 0;
+  if (!may_clip) record.error_bound = error_bound(quantized);
+  return record;
 }
 
-LinearResult weight_result(const Context& ctx, const LinearEntry& linear, const FloatLinear& source,
-                           const quant::QuantizedLinear& quantized) {
-  LinearResult result;
-  result.name = linear.name;
-  result.out = linear.out;
-  result.in = linear.in;
-  result.weight = quant::weight_distortion(ctx, source.weight, quantized);
-  result.bits_per_weight = bits_per_weight(quantized);
-  result.codes = code_stats(count_codes(ctx, quantized.codes));
-  result.input = quantized.input;
-  result.error_bound = error_bound(quantized);
-  return result;
+void quantize_without_data(const Context& ctx, const Plan& plan, RunOutputs& outputs) {
+  const model::FloatWeights weights(*plan.source);
+  LinearLog log(ctx, static_cast<std::int64_t>(plan.linears.quantized_count()));
+  for (const model::Module& linear : plan.linears.quantized()) {
+    ctx.check_cancelled();
+    const quant::FloatLinear source = weights.linear(ctx, linear);
+    quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, source);
+    LinearRecord record = finish_linear(ctx, plan, source, quantized);
+    weights.release(linear);
+    log.done(record);
+    outputs.put_linear(quantized, std::move(record));
+  }
 }
 
 model::Linear pack_quantized(const Context& ctx, const quant::QuantizedLinear& quantized,
@@ -154,11 +133,8 @@ model::Linear pack_quantized(const Context& ctx, const quant::QuantizedLinear& q
   model::Linear linear;
   linear.weight = kernels::PackedWeight(ctx, std::as_const(weight).view(), compute);
   if (quantized.bias.has_value()) linear.bias = read_floats(quantized.bias->view());
-  linear.input.kind = quantized.scheme.activations;
-  if (quantized.input.has_value()) {
-    linear.input.scale = quantized.input->scale;
-    linear.input.zero_point = quantized.input->zero_point;
-  }
+  linear.activations = quantized.scheme.activations;
+  linear.input = quantized.input.value_or(quant::ActivationParams{});
   return linear;
 }
 

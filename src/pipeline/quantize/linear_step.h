@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "calib/stats.h"
-#include "layouts/layout.h"
 #include "model/block.h"
-#include "pipeline/quantize/quantize.h"
+#include "pipeline/output/run_outputs.h"
+#include "pipeline/quantize/plan.h"
 
 namespace pare::pipeline {
 
@@ -18,7 +18,7 @@ class LinearLog {
  public:
   LinearLog(const Context& ctx, std::int64_t total) : ctx_(ctx), total_(total) {}
   /// Threads: any.
-  void done(const LinearResult& result);
+  void done(const LinearRecord& record);
 
  private:
   const Context& ctx_;
@@ -33,23 +33,21 @@ class LinearLog {
 /// Errors: out_of_range when the scale does not fit the type.
 quant::ActivationParams activation_params(calib::Range range, DType stored);
 
-/// The float tensors a linear is quantized from: the source's, or what smoothing made of them.
-struct FloatLinear {
-  TensorView weight;
-  std::optional<TensorView> bias;
-};
-/// `patches` may be null. The views are valid as long as source and patches are.
-FloatLinear float_linear(const Plan& plan, const LinearEntry& linear,
-                         const model::PatchedWeights* patches = nullptr);
-
-/// Quantizes one linear of the plan; name and bias are filled in.
+/// Quantizes one linear of the plan; its header says what the inventory does, but for the type of
+/// the scales, which is the narrowest of all outputs. `stats` may be null.
 /// Errors: not_finite and others of the method, naming the linear.
 quant::QuantizedLinear quantize_linear(const Context& ctx, const Plan& plan,
-                                       const LinearEntry& linear, const FloatLinear& source);
+                                       const model::Module& linear,
+                                       const quant::FloatLinear& source,
+                                       const quant::InputStats* stats = nullptr);
 
-/// Everything known without running the model; distortion is against `source`.
-LinearResult weight_result(const Context& ctx, const LinearEntry& linear, const FloatLinear& source,
-                           const quant::QuantizedLinear& quantized);
+/// Lets the layouts change what they have no place for, as far as the user allows it. Returns
+/// everything known without running the model; distortion is against `source`.
+LinearRecord finish_linear(const Context& ctx, const Plan& plan, const quant::FloatLinear& source,
+                           quant::QuantizedLinear& quantized);
+
+/// Gives every linear of the plan that is not kept to `outputs`, without running the model.
+void quantize_without_data(const Context& ctx, const Plan& plan, RunOutputs& outputs);
 
 /// The linear as the output will compute it, packed.
 model::Linear pack_quantized(const Context& ctx, const quant::QuantizedLinear& quantized,

@@ -7,35 +7,26 @@
 
 #include "core/error.h"
 #include "core/stopwatch.h"
+#include "core/text_forms.h"
+#include "layouts/layout.h"
 #include "pipeline/quantize/estimate.h"
-#include "pipeline/quantize/fallback.h"
-#include "pipeline/quantize/smoothing.h"
-#include "pipeline/quantize/source_items.h"
+#include "pipeline/quantize/inventory.h"
+#include "pipeline/quantize/sensitivity.h"
+#include "pipeline/quantize/transforms.h"
 #include "text/tokenizer.h"
 
 namespace pare::pipeline {
 
-std::size_t Plan::quantized_count() const noexcept {
-  return static_cast<std::size_t>(std::count_if(
-      linears.begin(), linears.end(), [](const LinearEntry& l) { return l.quantized(); }));
-}
-
-std::int64_t Plan::quantized_weights() const noexcept {
-  std::int64_t sum = 0;
-  for (const LinearEntry& linear : linears) sum += linear.quantized() ? linear.weights() : 0;
-  return sum;
-}
-
 std::size_t Plan::output_bytes() const noexcept {
   std::size_t sum = 0;
-  for (const Output& output : outputs) sum += output.bytes;
+  for (const layout::OutputPlan& output : outputs) sum += output.bytes;
   return sum;
 }
 
 namespace {
 
-bool needs_statistics(const QuantSpec& spec) {
-  return spec.scheme.activations == quant::Activations::static_tensor;
+bool needs_calibration(const Plan& plan) noexcept {
+  return plan.needs_activation_ranges() || plan.needs_gram();
 }
 
 /// Known architectures become a graph; unknown ones go on by name when no forward is needed.
@@ -47,11 +38,10 @@ void open_model(Plan& plan) {
     plan.parameters += info.shape.numel();
   }
   const std::filesystem::path config_file = folder / "config.json";
-  const bool forward_needed =
-      needs_statistics(plan.spec) || plan.job.params.given("calib");
+  const bool forward_needed = needs_calibration(plan) || plan.job.params.given("calib");
   if (!std::filesystem::exists(config_file) && !forward_needed) {
     plan.model_label = "no config.json";
-    plan.linears = linears_by_name(*plan.source);
+    plan.linears = LinearSelection(linears_by_name(*plan.source));
     return;
   }
   const io::Json json = io::read_json(config_file);
@@ -59,21 +49,23 @@ void open_model(Plan& plan) {
   const bool known = json.is_object() && model::find_architecture(config) != nullptr;
   if (!known && json.is_object() && !forward_needed) {
     plan.model_label = model::architecture_label(config) + ", not known: weights only";
-    plan.linears = linears_by_name(*plan.source);
+    plan.linears = LinearSelection(linears_by_name(*plan.source));
     return;
   }
   plan.graph = model::read_graph(folder);
   model::check_tensors(*plan.graph, *plan.source);
   plan.model_label = plan.graph->config.class_name;
-  plan.linears = linears_of(*plan.graph, *plan.source);
+  plan.linears = LinearSelection(linears_of(*plan.graph));
 }
 
 void load_calibration(Plan& plan) {
   const ParamMap& params = plan.job.params;
   if (!params.given("calib")) {
-    if (!needs_statistics(plan.spec)) return;
+    if (!needs_calibration(plan)) return;
     throw Error(ErrorCode::calibration_needed,
-                fmt::format("scheme {} has static activations", params.text("scheme")))
+                plan.needs_activation_ranges()
+                    ? fmt::format("scheme {} has static activations", params.text("scheme"))
+                    : fmt::format("method {} looks at what linears read", plan.spec.method->id))
         .hint("add --calib FILE, or choose w8a8-dynamic, w8a16 or w4a16, which need no data");
   }
   text::DatasetOptions options;
@@ -110,14 +102,14 @@ void keep_requested(Plan& plan) {
 void check_groups(const Plan& plan) {
   if (plan.spec.scheme.granularity != quant::Granularity::group) return;
   const std::int64_t group = plan.spec.scheme.group_size;
-  for (const LinearEntry& linear : plan.linears) {
-    if (!linear.quantized() || linear.in % group == 0) continue;
+  for (const model::Module& linear : plan.linears.quantized()) {
+    if (linear.in() % group == 0) continue;
     std::string fitting;
     for (const std::int64_t size : {32, 64, 128, 256}) {
-      if (linear.in % size == 0) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
+      if (linear.in() % size == 0) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
     }
     throw Error(ErrorCode::group_does_not_divide,
-                fmt::format("group_size {} and the {} input columns of {}", group, linear.in,
+                fmt::format("group_size {} and the {} input columns of {}", group, linear.in(),
                             linear.name))
         .hint(fitting.empty() ? "keep this linear with --disable-names, or leave --group-size out"
                               : fmt::format("sizes that would work here: {}", fitting));
@@ -140,26 +132,20 @@ void check_method_params(const Context& ctx, const Plan& plan) {
 }
 
 void warn_of_formats(const Context& ctx, const Plan& plan) {
-  for (const Output& output : plan.outputs) {
-    for (const std::string& note : layout::notes_of(*output.layout, output.plan)) {
-      ctx.warning(note);
-    }
+  for (const layout::OutputPlan& output : plan.outputs) {
+    for (const std::string& note : layout::notes_of(output)) ctx.warning(note);
   }
 }
 
 void warn_of_power(const Context& ctx, const Plan& plan) {
-  const auto has_exponent = [](const layout::Item& item) {
-    return item.linear.has_value() && item.linear->has_exponent;
-  };
-  const std::vector<layout::Item>& items = plan.outputs.front().plan.items;
-  if (std::none_of(items.begin(), items.end(), has_exponent)) return;
+  if (!plan.has_exponent()) return;
   ctx.warning(
       "codes of --nonuniform are linear in a power of the weights: engines that multiply code by "
       "scale compute noise from them; only Pare reads the power (weight_power) and computes right");
 }
 
 void refuse_nothing_to_do(const Plan& plan) {
-  if (plan.quantized_count() > 0) return;
+  if (plan.linears.quantized_count() > 0) return;
   throw Error(ErrorCode::bad_usage, "no linear would be quantized")
       .at(plan.job.model.string())
       .hint("every linear is kept by --disable-names, by the fallback level, or is the last one");
@@ -184,7 +170,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   plan.spec = read_quant_spec(job.params);
   refuse_foreign_params(job.params, plan.spec);
   check_method_params(ctx, plan);
-  check_smoothing(job.params, plan.spec);
+  check_transforms(plan);
   parse_level(job.params.text("disable_level", "L0"));
   open_model(plan);
   keep_requested(plan);
@@ -193,12 +179,14 @@ Plan make_plan(const Context& ctx, const Job& job) {
   plan.model_dtype = find_model_dtype(plan);
   plan.compute = choose_compute(plan);
   load_calibration(plan);
+  plan_transforms(plan);
   plan.memory = estimate_memory(plan, ctx.threads());
   check_memory(plan);
   apply_fallback_level(ctx, plan);
   refuse_nothing_to_do(plan);
+  plan_transforms(plan);
   warn_of_split_fusions(ctx, plan);
-  fill_outputs(plan);
+  plan_outputs(plan);
   warn_of_power(ctx, plan);
   warn_of_formats(ctx, plan);
   plan.seconds_estimate = estimate_seconds(ctx, plan);

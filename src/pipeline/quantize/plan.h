@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,46 +12,22 @@
 #include "calib/sensitivity.h"
 #include "calib/stats.h"
 #include "core/context.h"
-#include "layouts/layout.h"
+#include "layouts/output_plan.h"
 #include "kernels/gemm.h"
 #include "model/architecture.h"
 #include "pipeline/quantize/job.h"
-#include "pipeline/open/linears.h"
+#include "pipeline/open/linear_selection.h"
 #include "text/datasets/dataset.h"
+#include "transform/transform.h"
 
 namespace pare::pipeline {
 
-/// A source tensor that no output holds, and the rule that says so.
-struct DroppedTensor {
-  std::string name;
-  std::string rule;
-};
-
-/// Where the bytes of one float output tensor come from.
-struct CopiedTensor {
-  std::string name;
-  std::string source;
-};
-
-/// A float output tensor that smoothing makes: tensor `patch` of its block, once that is smoothed.
-struct RewrittenTensor {
-  std::string name;
-  std::string patch;
-  std::int64_t block = 0;
-};
-
-/// One folder that the run writes. All outputs of a run hold the same codes.
-struct Output {
-  const layout::Layout* layout = nullptr;
-  std::string subfolder;  // of the job's; "" when it is the only output
-  layout::OutputPlan plan;
-  std::vector<CopiedTensor> copied;
-  std::vector<RewrittenTensor> made;
-  std::size_t bytes = 0;  // of all tensors
-
-  std::filesystem::path under(const std::filesystem::path& folder) const {
-    return subfolder.empty() ? folder : folder / subfolder;
-  }
+/// A transform of the run, and what it will change.
+struct PlannedTransform {
+  const transform::Transform* transform = nullptr;
+  bool adds_biases = false;  // every output has a place for them
+  transform::SampleSize samples;
+  std::vector<std::vector<transform::ScaleGroup>> groups;  // of each block
 };
 
 /// Peak memory by part, in bytes: the formula that --dry-run prints.
@@ -62,9 +39,10 @@ struct MemoryEstimate {
   std::size_t forward = 0;      // working memory of one batch going through it; kept in between
   std::size_t statistics = 0;   // sampled rows, histograms
   std::size_t linear = 0;       // the largest linear while it is quantized and written
-  std::size_t smoothing = 0;    // folded tensors of the block, and the search for their strength
+  std::size_t transforms = 0;   // changed tensors of the block, and searches for how to change them
+  std::size_t gram = 0;         // Gram matrices of a block's inputs, for methods that need them
   std::size_t total() const noexcept {
-    return program + std::max(copy, hidden + block + statistics + forward + linear + smoothing);
+    return program + std::max(copy, hidden + block + statistics + forward + linear + transforms + gram);
   }
 };
 
@@ -74,12 +52,14 @@ struct Plan {
   std::shared_ptr<const containers::TensorSource> source;
   std::optional<model::ModelGraph> graph;  // nullopt: unknown architecture, weights only
   std::string model_label;                 // "LlamaForCausalLM"
-  std::vector<LinearEntry> linears;
-  std::vector<DroppedTensor> dropped;
+  LinearSelection linears;
   DType model_dtype = DType::f32;
-  std::vector<Output> outputs;             // one for each format asked for
+  std::vector<PlannedTransform> transforms;
+  /// Modules that transforms change, and the block they belong to.
+  std::map<std::string, std::int64_t> rewritten;
+  std::vector<layout::OutputPlan> outputs;  // one for each format asked for; all hold the same codes
   std::optional<text::Dataset> calibration;
-  calib::SensitivityScores scores;               // empty unless ranking was needed
+  calib::SensitivityScores scores;         // empty unless ranking was needed
   kernels::Compute compute = kernels::Compute::f32;
   MemoryEstimate memory;
   std::int64_t parameters = 0;
@@ -87,8 +67,13 @@ struct Plan {
   double seconds_estimate = 0;
   double seconds_planning = 0;             // what making this plan took
 
-  std::size_t quantized_count() const noexcept;
-  std::int64_t quantized_weights() const noexcept;
+  bool needs_activation_ranges() const noexcept {
+    return spec.scheme.activations == quant::Activations::static_tensor;
+  }
+  bool needs_gram() const noexcept { return spec.method->needs == quant::Needs::gram; }
+  bool has_exponent() const {
+    return spec.method->has_exponent != nullptr && spec.method->has_exponent(job.params);
+  }
   std::size_t output_bytes() const noexcept;  // of all outputs
 };
 

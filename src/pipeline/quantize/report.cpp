@@ -7,7 +7,9 @@
 
 #include "io/file.h"
 #include "io/hash.h"
+#include "core/text_forms.h"
 #include "io/json.h"
+#include "layouts/layout.h"
 #include "pipeline/quantize/code_sample.h"
 
 namespace pare::pipeline {
@@ -31,23 +33,23 @@ io::Json codes_json(const CodeStats& codes, bool sparse) {
 }
 
 bool is_sparse(const Plan& plan) {
-  return plan.spec.scheme.grid == quant::CodeForm::outliers;
+  return plan.spec.scheme.form == quant::CodeForm::outliers;
 }
 
 CodeTotals code_totals(const QuantizeResult& result) {
   CodeTotals totals;
-  for (const LinearResult& r : result.linears) totals.add(r.codes, r.out * r.in);
+  for (const LinearRecord& r : result.run.linears) totals.add(r.codes, r.out * r.in);
   return totals;
 }
 
 /// Bytes of the weight files when their codes are compressed and all else stays as it is.
 std::size_t packed_size(const Plan& plan, const QuantizeResult& result, std::size_t output) {
-  const std::size_t bytes = result.outputs[output].bytes;
+  const std::size_t bytes = result.run.outputs[output].bytes;
   const std::size_t codes = std::min(stored_code_bytes(plan, plan.outputs[output]), bytes);
-  return bytes - codes + code_totals(result).packed_bytes(plan.quantized_weights());
+  return bytes - codes + code_totals(result).packed_bytes(plan.linears.quantized_weights());
 }
 
-io::Json linear_json(const Plan& plan, const LinearResult& r) {
+io::Json linear_json(const Plan& plan, const LinearRecord& r) {
   io::Json json = {{"name", r.name}, {"shape", {r.out, r.in}},
                    {"scheme", plan.spec.scheme.text()},
                    {"bits", std::round(r.bits_per_weight * 1e4) / 1e4},
@@ -64,9 +66,9 @@ io::Json linear_json(const Plan& plan, const LinearResult& r) {
 
 io::Json kept_json(const Plan& plan) {
   io::Json kept = io::Json::array();
-  for (const LinearEntry& linear : plan.linears) {
-    if (linear.quantized()) continue;
-    kept.push_back({{"name", linear.name}, {"because", linear.kept_because}});
+  for (const model::Module& linear : plan.linears.all()) {
+    const std::string& reason = plan.linears.kept_because(linear.name);
+    if (!reason.empty()) kept.push_back({{"name", linear.name}, {"because", reason}});
   }
   return kept;
 }
@@ -95,9 +97,9 @@ io::Json recipe_json(const ParamMap& params, std::span<const ParamSpec> specs) {
 
 io::Json smoothed_json(const QuantizeResult& result) {
   io::Json norms = io::Json::array();
-  for (const transform::SmoothedNorm& norm : result.smoothed) {
-    const double alpha = std::round(static_cast<double>(norm.alpha) * 1e4) / 1e4;
-    norms.push_back({{"norm", norm.norm}, {"alpha", alpha}});
+  for (const transform::TransformedGroup& group : result.transformed) {
+    const double alpha = std::round(static_cast<double>(group.strength) * 1e4) / 1e4;
+    norms.push_back({{"norm", group.producer}, {"alpha", alpha}});
   }
   return norms;
 }
@@ -110,19 +112,20 @@ std::string config_hash(const Plan& plan) {
 double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
 /// The measure by which linears are ranked: output error where it is known, else weight error.
-const quant::Distortion& ranked_by(const LinearResult& r) {
+const quant::Distortion& ranked_by(const LinearRecord& r) {
   return r.output.has_value() ? *r.output : r.weight;
 }
 
 /// Size and codes of one output; its name where there are several.
 std::vector<std::string> size_lines(const Plan& plan, const QuantizeResult& result,
                                     std::size_t output) {
-  const OutputResult& written = result.outputs[output];
+  const OutputRecord& written = result.run.outputs[output];
   const std::string& folder = plan.outputs[output].subfolder;
   std::vector<std::string> lines;
   lines.push_back(fmt::format("  size       {} -> {}{}, {:.2f} bits per parameter over all files",
                               human_bytes(plan.input_bytes), human_bytes(written.bytes),
-                              folder.empty() ? "" : " as " + folder, written.effective_bits));
+                              folder.empty() ? "" : " as " + folder,
+                              effective_bits(plan, written)));
   if (plan.outputs[output].layout->plain_floats) return lines;
   lines.push_back(fmt::format("  codes      {}; `pare compress` would make about {} of it",
                               code_stats_text(code_totals(result).mean(), is_sparse(plan)),
@@ -132,15 +135,15 @@ std::vector<std::string> size_lines(const Plan& plan, const QuantizeResult& resu
 
 std::vector<std::string> worst_lines(const QuantizeResult& result) {
   constexpr std::size_t kShown = 5;
-  std::vector<const LinearResult*> worst;
-  for (const LinearResult& r : result.linears) worst.push_back(&r);
+  std::vector<const LinearRecord*> worst;
+  for (const LinearRecord& r : result.run.linears) worst.push_back(&r);
   std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
     return ranked_by(*a).sqnr_db() < ranked_by(*b).sqnr_db();
   });
   worst.resize(std::min(worst.size(), kShown));
   std::vector<std::string> lines;
   lines.push_back(fmt::format("  {:<42} {:>10} {:>10}", "worst linears", "weight", "output"));
-  for (const LinearResult* r : worst) {
+  for (const LinearRecord* r : worst) {
     const std::string output =
         r->output.has_value() ? fmt::format("{:.1f} dB", r->output->sqnr_db()) : "-";
     lines.push_back(fmt::format("    {:<40} {:>10} {:>10}", r->name,
@@ -151,15 +154,15 @@ std::vector<std::string> worst_lines(const QuantizeResult& result) {
 
 std::size_t verified_tensors(const QuantizeResult& result) {
   std::size_t sum = 0;
-  for (const OutputResult& output : result.outputs) sum += output.verified_tensors;
+  for (const OutputRecord& output : result.run.outputs) sum += output.verified_tensors;
   return sum;
 }
 
 }  // namespace
 
 std::string report_json(const Plan& plan, const QuantizeResult& result, std::size_t output) {
-  const Output& planned = plan.outputs[output];
-  const OutputResult& written = result.outputs[output];
+  const layout::OutputPlan& planned = plan.outputs[output];
+  const OutputRecord& written = result.run.outputs[output];
   io::Json json;
   json["schema"] = 1;
   json["tool"] = "pare " PARE_VERSION;
@@ -168,36 +171,36 @@ std::string report_json(const Plan& plan, const QuantizeResult& result, std::siz
   json["format"] = planned.layout->id;
   json["recipe"] = recipe_json(plan.job.params, params_of(plan.spec));
   json["parameters"] = plan.parameters;
-  json["effective_bits"] = std::round(written.effective_bits * 1e4) / 1e4;
+  json["effective_bits"] = std::round(effective_bits(plan, written) * 1e4) / 1e4;
   json["size_bytes"] = {{"input", plan.input_bytes}, {"output", written.bytes}};
   if (!planned.layout->plain_floats) {
     json["size_bytes"]["packed_estimate"] = packed_size(plan, result, output);
   }
   json["codes"] = codes_json(code_totals(result).mean(), is_sparse(plan));
-  json["coverage"] = {{"linears", plan.linears.size()},
-                      {"quantized", plan.quantized_count()},
-                      {"weights_quantized", plan.quantized_weights()},
+  json["coverage"] = {{"linears", plan.linears.all().size()},
+                      {"quantized", plan.linears.quantized_count()},
+                      {"weights_quantized", plan.linears.quantized_weights()},
                       {"tensors_copied", planned.copied.size()},
-                      {"tensors_dropped", plan.dropped.size()},
+                      {"tensors_dropped", planned.dropped.size()},
                       {"tensors_verified", written.verified_tensors}};
   json["seconds"] = {{"planning", result.seconds_planning},
-                     {"quantizing", result.seconds_quantizing},
-                     {"verifying", result.seconds_verifying},
-                     {"total", result.seconds_total}};
-  json["peak_rss_bytes"] = result.peak_rss;
+                     {"quantizing", result.run.seconds_writing},
+                     {"verifying", result.run.seconds_verifying},
+                     {"total", result.seconds_total()}};
+  json["peak_rss_bytes"] = result.run.peak_rss;
   json["peak_rss_estimate_bytes"] = plan.memory.total();
   json["compute"] = plan.compute == kernels::Compute::bf16 ? "bf16" : "f32";
   json["isa"] = kernels::isa_name(kernels::current_isa());
   json["hashes"] = {{"config_sha256", config_hash(plan)}};
   if (plan.calibration.has_value()) json["calibration"] = calibration_json(*plan.calibration);
   json["kept"] = kept_json(plan);
-  if (!result.smoothed.empty()) json["smoothed"] = smoothed_json(result);
+  if (!result.transformed.empty()) json["smoothed"] = smoothed_json(result);
   json["dropped"] = io::Json::array();
-  for (const DroppedTensor& d : plan.dropped) {
+  for (const layout::DroppedTensor& d : planned.dropped) {
     json["dropped"].push_back({{"name", d.name}, {"rule", d.rule}});
   }
   json["linears"] = io::Json::array();
-  for (const LinearResult& r : result.linears) json["linears"].push_back(linear_json(plan, r));
+  for (const LinearRecord& r : result.run.linears) json["linears"].push_back(linear_json(plan, r));
   return json.dump(2) + "\n";
 }
 
@@ -206,20 +209,20 @@ std::string outputs_json(const Plan& plan, const QuantizeResult& result) {
   for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
     json["outputs"].push_back({{"format", plan.outputs[i].layout->id},
                                {"folder", plan.outputs[i].subfolder},
-                               {"bytes", result.outputs[i].bytes}});
+                               {"bytes", result.run.outputs[i].bytes}});
   }
   return json.dump(2) + "\n";
 }
 
 std::string done_json(const Plan& plan, const QuantizeResult& result) {
   io::Json json = {{"out", plan.job.out.string()},
-                   {"effective_bits", result.outputs.front().effective_bits},
-                   {"seconds", result.seconds_total},
-                   {"peak_rss_bytes", result.peak_rss}};
+                   {"effective_bits", effective_bits(plan, result.run.outputs.front())},
+                   {"seconds", result.seconds_total()},
+                   {"peak_rss_bytes", result.run.peak_rss}};
   if (plan.outputs.size() == 1) return json.dump();
   for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
     json["outputs"].push_back({{"out", plan.outputs[i].under(plan.job.out).string()},
-                               {"effective_bits", result.outputs[i].effective_bits}});
+                               {"effective_bits", effective_bits(plan, result.run.outputs[i])}});
   }
   return json.dump();
 }
@@ -231,8 +234,8 @@ std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& r
   };
   lines.push_back(fmt::format(
       "  covered    {}/{} linears, {:.1f} % of {:.2f} M parameters as {}",
-      plan.quantized_count(), plan.linears.size(),
-      percent(static_cast<double>(plan.quantized_weights()), static_cast<double>(plan.parameters)),
+      plan.linears.quantized_count(), plan.linears.all().size(),
+      percent(static_cast<double>(plan.linears.quantized_weights()), static_cast<double>(plan.parameters)),
       static_cast<double>(plan.parameters) / 1e6, plan.spec.scheme.text()));
   for (std::size_t i = 0; i < plan.outputs.size(); ++i) add(size_lines(plan, result, i));
   add(worst_lines(result));
@@ -240,9 +243,9 @@ std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& r
       "  verified   {} tensors read back: names, shapes, codes and scales as meant, no NaN or "
       "infinity; {} source tensors accounted for",
       verified_tensors(result), plan.source->tensors().size()));
-  lines.push_back(fmt::format("  took       {:.1f} s, peak memory {}", result.seconds_total,
-                              human_bytes(result.peak_rss)));
-  for (const Output& output : plan.outputs) {
+  lines.push_back(fmt::format("  took       {:.1f} s, peak memory {}", result.seconds_total(),
+                              human_bytes(result.run.peak_rss)));
+  for (const layout::OutputPlan& output : plan.outputs) {
     lines.push_back(fmt::format("  wrote      {}", output.under(plan.job.out).string()));
   }
   return lines;

@@ -29,7 +29,7 @@ constexpr std::array kParams = {
 };
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid != CodeForm::outliers) return "it makes sparse weights only: w8a8s";
+  if (scheme.form != CodeForm::outliers) return "it makes sparse weights only: w8a8s";
   if (scheme.granularity == Granularity::group) {
     return "sparse scales are per channel or per tensor: the integer sum over a row has one scale";
   }
@@ -48,8 +48,8 @@ std::string check(const ParamMap& params) {
   return fraction_warning(params);
 }
 
-QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
-                         DType scale_dtype, const ParamMap& params) {
+QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
+  const auto& [weight, scheme, scale_dtype, params, stats] = input;
   const std::string_view reason = refuses(scheme);
   if (!reason.empty()) {
     throw Error(ErrorCode::scheme_not_supported,
@@ -61,15 +61,17 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
   const OutlierOptions options = outlier_options(scheme, params);
   if (params.flag("nonuniform")) {
     const float limit = tensor_limit(ctx, weight, options.fraction);
-    q.power = find_power(ctx, weight, {limit, options.per_channel});
+    q.exponent = find_power(ctx, weight, {limit, options.per_channel});
   }
   const auto write = [&](std::int64_t row, std::span<const float> values,
                          const kernels::SplitGrid& grid) {
-    write_split_codes(values, grid, q.power, q.codes.data() + row * q.in);
+    write_split_codes(values, grid, q.exponent, q.codes.data() + row * q.in);
   };
-  keep_scales(tensor_outliers(ctx, weight, options, q.power, write), q);
+  keep_scales(tensor_outliers(ctx, weight, options, q.exponent, write), q);
   return q;
 }
+
+bool has_exponent(const ParamMap& params) { return params.flag("nonuniform"); }
 
 }  // namespace
 
@@ -78,12 +80,12 @@ constinit const Method co_sparse_method = {
     .id = "co-sparse",
     .summary = "sparse: 4-bit codes, and 8-bit ones for the largest weights of the tensor",
     .source = "docs/sparse-quantization.md, co-sparse; nonuniform: Yvinec et al., arXiv:2301.09858",
-    .needs = Needs::weights_only,
     .params = kParams,
     .refuses = refuses,
     .quantize = quantize,
     .may_clip = true,
     .check = check,
+    .has_exponent = has_exponent,
 };
 
 }  // namespace pare::quant

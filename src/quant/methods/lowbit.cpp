@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "kernels/quantize.h"
 #include "quant/method.h"
+#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/sparse/outliers.h"
 #include "quant/sparse/sparse_options.h"
 #include "quant/uniform/uniform.h"
@@ -32,8 +33,8 @@ constexpr std::array kParams = {
 };
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid == CodeForm::two_stage) return "two stages of scales are method two-stage";
-  if (scheme.grid == CodeForm::uniform) {
+  if (scheme.form == CodeForm::two_stage) return "two stages of scales are method two-stage";
+  if (scheme.form == CodeForm::uniform) {
     const std::string_view reason = refuses_uniform(scheme);
     if (!reason.empty()) return reason;
     if (scheme.granularity == Granularity::tensor && !scheme.symmetric) {
@@ -69,14 +70,14 @@ QuantizedLinear quantize_sparse(const Context& ctx, const TensorView& weight, co
   return q;
 }
 
-QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
-                         DType scale_dtype, const ParamMap& params) {
+QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
+  const auto& [weight, scheme, scale_dtype, params, stats] = input;
   const std::string_view reason = refuses(scheme);
   if (!reason.empty()) {
     throw Error(ErrorCode::scheme_not_supported,
                 fmt::format("lowbit cannot do {}: {}", scheme.text(), reason));
   }
-  if (scheme.grid == CodeForm::outliers) {
+  if (scheme.form == CodeForm::outliers) {
     return quantize_sparse(ctx, weight, scheme, scale_dtype, params);
   }
   // A row is a group as wide as the row: the range is the weights' own, not widened to hold 0.
@@ -87,6 +88,14 @@ QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Sch
   });
 }
 
+/// At 3 standard deviations whatever the options for the files are, as the reference searches.
+void fake_quantize(const Context& ctx, const Scheme& scheme, MatrixView<float> weight) {
+  LowbitOptions options;
+  options.bits = scheme.form == CodeForm::outliers ? 4 : scheme.weight_bits;
+  options.per_channel = scheme.granularity != Granularity::tensor;
+  fake_quantize_lowbit(ctx, weight, options, weight);
+}
+
 }  // namespace
 
 extern const Method lowbit_method;
@@ -94,13 +103,13 @@ constinit const Method lowbit_method = {
     .id = "lowbit",
     .summary = "sparse with outliers found row by row; plain rounding for other schemes",
     .source = "docs/sparse-quantization.md, lowbit",
-    .needs = Needs::weights_only,
     .params = kParams,
     .refuses = refuses,
     .quantize = quantize,
     .may_clip = true,
     .check = check,
     .level_by_largest_input = true,
+    .fake_quantize = fake_quantize,
 };
 
 }  // namespace pare::quant

@@ -10,8 +10,8 @@
 namespace pare::quant {
 namespace {
 
-QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
-                         DType scale_dtype, const ParamMap& /*params*/) {
+QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
+  const auto& [weight, scheme, scale_dtype, params, stats] = input;
   const std::string_view reason = refuses_uniform(scheme);
   if (!reason.empty()) {
     throw Error(ErrorCode::scheme_not_supported,

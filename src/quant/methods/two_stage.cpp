@@ -21,7 +21,7 @@ namespace {
 constexpr int kFirstBound = 119;  // (7 + 1/2) whole steps of 15 and more stay within int8
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.grid != CodeForm::two_stage)
+  if (scheme.form != CodeForm::two_stage)
     return "it makes two stages of scales only: w4a8-dynamic";
   if (scheme.granularity != Granularity::group || scheme.group_size < 1) {
     return "the second stage has a scale per group: give a group size";
@@ -77,8 +77,8 @@ void quantize_row(const TensorView& weight, std::int64_t row, RowBuffers& buffer
   }
 }
 
-QuantizedLinear quantize(const Context& ctx, const TensorView& weight, const Scheme& scheme,
-                         DType scale_dtype, const ParamMap& /*params*/) {
+QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
+  const auto& [weight, scheme, scale_dtype, params, stats] = input;
   const std::string_view reason = refuses(scheme);
   if (!reason.empty()) {
     throw Error(ErrorCode::scheme_not_supported,
@@ -108,7 +108,6 @@ constinit const Method two_stage_method = {
     .id = "two-stage",
     .summary = "int8 rows, then 4-bit groups of those integers with whole-number scales",
     .source = "docs/sparse-quantization.md, two-stage; Lin et al., arXiv:2405.04532 (the idea)",
-    .needs = Needs::weights_only,
     .params = {},
     .refuses = refuses,
     .quantize = quantize,

@@ -100,7 +100,7 @@ void quantize_with_one_scale(const Context& ctx, const Work& work) {
 }  // namespace
 
 std::string_view refuses_uniform(const Scheme& scheme) noexcept {
-  if (scheme.grid != CodeForm::uniform) return "its codes are multiples of one scale";
+  if (scheme.form != CodeForm::uniform) return "its codes are multiples of one scale";
   if (scheme.weight_bits != 4 && scheme.weight_bits != 8) {
     return "weights can have 4 or 8 bits";
   }

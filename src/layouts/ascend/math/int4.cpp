@@ -36,7 +36,7 @@ void check_packable(std::span<const std::int8_t> codes, std::int64_t out, std::i
 
 Packing packing_of(const quant::Scheme& scheme, std::int64_t in) noexcept {
   if (scheme.weight_bits != 4) return Packing::none;
-  if (scheme.grid == quant::CodeForm::two_stage) return Packing::outputs;
+  if (scheme.form == quant::CodeForm::two_stage) return Packing::outputs;
   return scheme.groups(in) > 1 ? Packing::outputs : Packing::inputs;
 }
 

@@ -1,0 +1,258 @@
+// Reads what a quantized source holds, in the order of the model.
+#include "core/error.h"
+#include "layouts/norm_copies.h"
+#include "model/architecture.h"
+#include "pipeline/convert/inventory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <string_view>
+#include <utility>
+
+namespace pare::pipeline {
+namespace {
+
+using quant::LinearHeader;
+
+
+constexpr std::string_view kBias = ".bias";
+
+/// The graph where config.json describes one; layouts are converted without it as well.
+std::optional<model::ModelGraph> find_graph(const std::filesystem::path& folder) {
+  try {
+    return model::read_graph(folder);
+  } catch (const Error& failure) {
+    const ErrorKind kind = failure.kind();
+    const bool none = kind == ErrorKind::not_found || kind == ErrorKind::unsupported;
+    if (none || failure.code() == ErrorCode::bad_config) return std::nullopt;
+    throw;
+  }
+}
+
+/// Orders names as people count: layers.2 before layers.10.
+bool natural_less(std::string_view a, std::string_view b) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (!digit(a[i]) || !digit(b[j])) {
+      if (a[i] != b[j]) return a[i] < b[j];
+      ++i;
+      ++j;
+      continue;
+    }
+    const auto end = [&](std::string_view s, std::size_t at) {
+      while (at < s.size() && digit(s[at]))
+        ++at;
+      return at;
+    };
+    const std::string_view x = a.substr(i, end(a, i) - i);
+    const std::string_view y = b.substr(j, end(b, j) - j);
+    if (x.size() != y.size()) return x.size() < y.size();
+    if (x != y) return x < y;
+    i += x.size();
+    j += y.size();
+  }
+  return a.size() - i < b.size() - j;
+}
+
+/// Orders entries like the modules of a model, with those it does not know behind them.
+class ModuleOrder {
+ public:
+  explicit ModuleOrder(const std::optional<model::ModelGraph>& graph) {
+    if (!graph.has_value()) return;
+    for (const model::Module& module : graph->modules) places_.emplace(module.name, places_.size());
+  }
+
+  bool operator()(const InventoryEntry& a, const InventoryEntry& b) const {
+    const auto [module_a, name_a] = key(a);
+    const auto [module_b, name_b] = key(b);
+    const std::size_t place_a = place(module_a);
+    const std::size_t place_b = place(module_b);
+    if (place_a != place_b) return place_a < place_b;
+    if (module_a != module_b) return natural_less(module_a, module_b);
+    const bool bias_a = name_a.ends_with(kBias);
+    const bool bias_b = name_b.ends_with(kBias);
+    return bias_a != bias_b ? bias_b : name_a < name_b;
+  }
+
+ private:
+  std::size_t place(const std::string& module) const {
+    const auto found = places_.find(module);
+    return found == places_.end() ? places_.size() : found->second;
+  }
+
+  static std::pair<std::string, std::string> key(const InventoryEntry& entry) {
+    if (entry.linear.has_value()) return {entry.linear->name, entry.linear->name};
+    return {model::module_of(entry.tensor.name), entry.tensor.name};
+  }
+
+  std::map<std::string, std::size_t> places_;
+};
+
+/// Weights of another model, or packed in another way than the files say.
+void refuse_other_shape(const model::Module& module, const LinearHeader& linear) {
+  if (linear.out == module.out() && linear.in == module.in()) return;
+  const bool half = linear.out == module.out() && linear.in * 2 == module.in();
+  throw Error(ErrorCode::tensor_mismatch,
+              fmt::format("{} has {} outputs and {} inputs, config.json asks for {} and {}",
+                          linear.name, linear.out, linear.in, module.out(), module.in()))
+      .hint(half ? "the weights may be packed two codes to a byte: such files have \"version\": "
+                   "\"1.0.0\" in their quant_model_description.json"
+                 : "weights, description and config.json must come from one run: copy the folder "
+                   "again whole");
+}
+
+/// The stored tensor behind a name; a norm may be there as its copy alone.
+const containers::TensorInfo& stored_info(const containers::TensorSource& stored,
+                                       const std::string& name) {
+  const containers::TensorInfo* info = stored.find(name);
+  return info != nullptr ? *info : *stored.find(layout::norm_copy(name));
+}
+
+/// Static linears may hold their bias in quant_bias alone; then it is found by adding codes up.
+void find_hidden_bias(const layout::QuantizedCheckpoint& checkpoint, LinearHeader& linear) {
+  if (linear.bias_dtype.has_value()) return;
+  if (linear.scheme.activations != quant::Activations::static_tensor) return;
+  const auto stored = checkpoint.linear(linear.name);
+  if (stored.has_value() && !stored->effective_bias.empty()) linear.bias_dtype = DType::f32;
+}
+
+/// Layouts that state one scheme for all linears must not fail over zeros that happen to be 0, nor
+/// over a linear so narrow that its one group is the whole row.
+void unify(std::vector<InventoryEntry>& items) {
+  bool asymmetric = false;
+  bool shifted_inputs = false;
+  std::set<std::int64_t> sizes;
+  const auto weight_only = [](const LinearHeader& linear) {
+    return linear.scheme.activations == quant::Activations::none &&
+           linear.scheme.form == quant::CodeForm::uniform;
+  };
+  for (const InventoryEntry& entry : items) {
+    if (!entry.linear.has_value()) continue;
+    const LinearHeader& linear = *entry.linear;
+    asymmetric = asymmetric || (weight_only(linear) && !linear.scheme.symmetric);
+    shifted_inputs = shifted_inputs || !linear.symmetric_input;
+    if (linear.scheme.granularity == quant::Granularity::group) {
+      sizes.insert(linear.scheme.group_size);
+    }
+  }
+  for (InventoryEntry& entry : items) {
+    if (!entry.linear.has_value()) continue;
+    LinearHeader& linear = *entry.linear;
+    if (shifted_inputs) linear.symmetric_input = false;
+    if (!weight_only(linear)) continue;
+    if (asymmetric) linear.scheme.symmetric = false;
+    const bool one_group = linear.scheme.granularity == quant::Granularity::channel &&
+                           sizes.size() == 1 && *sizes.begin() == linear.in;
+    if (!one_group) continue;
+    linear.scheme.granularity = quant::Granularity::group;
+    linear.scheme.group_size = linear.in;
+  }
+}
+
+DType dtype_of_model(const std::optional<model::ModelGraph>& graph, const Inventory& inventory) {
+  if (graph.has_value() && graph->config.dtype.has_value()) return *graph->config.dtype;
+  for (const InventoryEntry& entry : inventory.entries) {
+    if (!entry.linear.has_value() && is_weight_float(entry.tensor.dtype)) return entry.tensor.dtype;
+  }
+  return DType::f32;
+}
+
+/// The type most linears have.
+std::string tag_of_model(const Inventory& inventory) {
+  std::map<std::string, std::size_t> counts;
+  for (const InventoryEntry& entry : inventory.entries) {
+    if (entry.linear.has_value()) ++counts[std::string(quant::scheme_tag_of(entry.linear->scheme))];
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? "" : most->first;
+}
+
+/// The size that all groups share, 0 when there is none.
+std::int64_t group_size_of_model(const Inventory& inventory) {
+  std::set<std::int64_t> sizes;
+  for (const InventoryEntry& entry : inventory.entries) {
+    if (entry.linear.has_value()) sizes.insert(entry.linear->scheme.group_size);
+  }
+  return sizes.size() == 1 ? *sizes.begin() : 0;
+}
+
+class InventoryReader {
+ public:
+  InventoryReader(const ConvertSource& source, const std::optional<model::ModelGraph>& graph)
+      : checkpoint_(*source.checkpoint), stored_(checkpoint_.stored()), knows_model_(graph) {
+    if (graph.has_value()) modules_ = model::index_modules(*graph);
+  }
+
+  void add_tensor(const std::string& name, Inventory& inventory) const {
+    const containers::TensorInfo& info = stored_info(*stored_, name);
+    inventory.entries.push_back({std::nullopt, {name, info.dtype, info.shape}, name});
+    if (!name.ends_with(kBias)) return;
+    const std::string module = model::module_of(name);
+    const model::Module* known = find(module);
+    const bool norm = known != nullptr && (known->kind == model::ModuleKind::norm ||
+                                           known->kind == model::ModuleKind::head_norm);
+    if (!norm && stored_->find(layout::norm_copy(name)) == nullptr) return;
+    inventory.norm_biases.insert(name);
+    inventory.folded_norms.insert(module);
+  }
+
+  void add_linear(const std::string& name, Inventory& inventory) const {
+    LinearHeader linear = checkpoint_.header(name);
+    const model::Module* known = find(name);
+    if (known != nullptr) {
+      refuse_other_shape(*known, linear);
+      linear.row_parallel = known->row_parallel;
+    }
+    const bool bias_possible =
+        !knows_model_ || !inventory.norm_biases.empty() || (known != nullptr && known->bias);
+    if (bias_possible) find_hidden_bias(checkpoint_, linear);
+    checkpoint_.release(name);
+    inventory.entries.push_back({std::move(linear), {}, ""});
+  }
+
+ private:
+  const model::Module* find(const std::string& module) const {
+    const auto found = modules_.find(module);
+    return found == modules_.end() ? nullptr : found->second;
+  }
+
+  const layout::QuantizedCheckpoint& checkpoint_;
+  std::shared_ptr<const containers::TensorSource> stored_;
+  bool knows_model_;
+  model::ModuleIndex modules_;
+};
+
+}  // namespace
+
+Inventory read_inventory(const Context& ctx, const ConvertSource& source) {
+  const std::optional<model::ModelGraph> graph = find_graph(source.folder);
+  const InventoryReader reader(source, graph);
+  Inventory inventory;
+  inventory.folder = source.folder;
+  for (const std::string& name : source.checkpoint->tensors()) reader.add_tensor(name, inventory);
+  for (const std::string& name : source.checkpoint->linears()) {
+    ctx.check_cancelled();
+    reader.add_linear(name, inventory);
+  }
+  unify(inventory.entries);
+  std::sort(inventory.entries.begin(), inventory.entries.end(), ModuleOrder(graph));
+  inventory.model_dtype = dtype_of_model(graph, inventory);
+  inventory.scheme_tag = tag_of_model(inventory);
+  inventory.group_size = group_size_of_model(inventory);
+  return inventory;
+}
+
+FloatSource float_source(const layout::QuantizedCheckpoint& checkpoint) {
+  return {[&](const std::string& name) { return *checkpoint.tensor(name); },
+          [&](const std::string& name) { checkpoint.release(name); },
+          [](const std::string& name) { return name; }};
+}
+
+}  // namespace pare::pipeline

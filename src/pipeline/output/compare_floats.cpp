@@ -1,0 +1,75 @@
+#include "pipeline/output/compare_floats.h"
+
+#include "kernels/quantize.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace pare::pipeline {
+namespace {
+
+constexpr std::int64_t kPiece = std::int64_t{1} << 20;
+
+/// `count` elements from `first` on.
+struct Piece {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+
+  std::span<const std::byte> of(const TensorView& tensor) const {
+    const std::size_t width = size_of(tensor.dtype);
+    return tensor.data.subspan(static_cast<std::size_t>(first) * width,
+                               static_cast<std::size_t>(count) * width);
+  }
+};
+
+bool same_bytes(const TensorView& a, const TensorView& b, const Piece& piece) {
+  const std::span<const std::byte> x = piece.of(a);
+  return std::memcmp(x.data(), piece.of(b).data(), x.size()) == 0;
+}
+
+std::vector<float> widen(const TensorView& tensor, const Piece& piece) {
+  std::vector<float> values(static_cast<std::size_t>(piece.count));
+  kernels::widen_row(tensor.dtype, piece.of(tensor).data(), piece.count, values.data());
+  return values;
+}
+
+/// Largest change, or -1 where one is not what rounding to `dtype` explains.
+double change_by_rounding(const std::vector<float>& source, const std::vector<float>& found,
+                          DType dtype) {
+  double largest = 0;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (source[i] == found[i]) continue;
+    if (round_through(source[i], dtype) != found[i]) return -1;
+    largest = std::max(largest, std::abs(static_cast<double>(source[i] - found[i])));
+  }
+  return largest;
+}
+
+}  // namespace
+
+TensorComparison compare_floats(const TensorView& source, const TensorView& found,
+                                const std::function<void()>& give_back) {
+  if (source.shape != found.shape) return {"shape differs"};
+  const bool same_type = source.dtype == found.dtype;
+  if (!same_type && !(is_weight_float(source.dtype) && is_weight_float(found.dtype))) {
+    return {"type differs"};
+  }
+  TensorComparison result;
+  for (Piece piece; piece.first < source.numel(); piece.first += piece.count) {
+    piece.count = std::min(kPiece, source.numel() - piece.first);
+    if (same_type && !same_bytes(source, found, piece)) return {"values differ from the source"};
+    if (!same_type) {
+      const double moved =
+          change_by_rounding(widen(source, piece), widen(found, piece), found.dtype);
+      if (moved < 0) return {"values differ from the source"};
+      result.moved = std::max(result.moved, moved);
+    }
+    give_back();
+  }
+  return result;
+}
+
+}  // namespace pare::pipeline
