@@ -18,8 +18,9 @@ function(pare_apply_isa_flags out_sources)
       if(PARE_SCALAR_ONLY OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
         continue()
       endif()
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-                                  "-O3;${pare_isa_flags_${isa}}")
+      set_source_files_properties(${source} PROPERTIES
+                                  COMPILE_OPTIONS "-O3;${pare_isa_flags_${isa}}"
+                                  SKIP_PRECOMPILE_HEADERS ON)
     endif()
     list(APPEND kept ${source})
   endforeach()

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Configures (only when needed) and builds one preset: build.sh [dev|release|asan-ubsan|tsan|scalar|bench]
+# Configures (only when needed) and builds: build.sh [PRESET [TARGET...]]
+# PRESET is release (which nothing given means), dev, asan-ubsan, tsan, scalar or bench. Without a
+# target everything of the preset is built; `build.sh release pare` builds the program alone.
 # The program is build/<preset>/bin/pare afterwards.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 preset=${1:-release}
-if [ $# -gt 1 ] || [[ $preset == -* ]]; then
-  echo "usage: build.sh [dev|release|asan-ubsan|tsan|scalar|bench]" >&2
-  exit 2
-fi
+targets=("${@:2}")
+for word in "$preset" "${targets[@]}"; do
+  if [[ $word == -* ]]; then
+    echo "usage: build.sh [release|dev|asan-ubsan|tsan|scalar|bench [TARGET...]]" >&2
+    exit 2
+  fi
+done
 tree=$root/build/$preset
 
 "$root/scripts/setup.sh"
@@ -21,4 +26,8 @@ if [ ! -f "$tree/build.ninja" ] || [ CMakePresets.json -nt "$tree/build.ninja" ]
   fi
   cmake --preset "$preset"
 fi
-cmake --build "$tree" --parallel "$(nproc)"
+# What ccache asks for before it handles precompiled headers.
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_mtime,include_file_ctime}
+build=(cmake --build "$tree" --parallel "$(nproc)")
+if [ ${#targets[@]} -gt 0 ]; then build+=(--target "${targets[@]}"); fi
+"${build[@]}"

@@ -49,7 +49,7 @@ sample() {
 }
 
 "$root/scripts/setup.sh"
-"$root/scripts/build.sh" release
+"$root/scripts/build.sh" release pare
 rm -rf "$out"
 mkdir -p "$out"
 
