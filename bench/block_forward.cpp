@@ -18,7 +18,6 @@ namespace pare::bench {
 namespace {
 
 using kernels::Compute;
-using model::LinearRole;
 
 constexpr std::int64_t kHidden = 4096;
 constexpr std::int64_t kInner = 11008;
@@ -39,31 +38,33 @@ model::ModelConfig config_7b() {
 class Bench {
  public:
   Bench(const Context& ctx, std::int64_t tokens)
-      : ctx_(ctx), config_(config_7b()), start_(tokens, kHidden), wide_(tokens, kInner),
+      : ctx_(ctx), graph_(model::llama_graph(config_7b())), start_(tokens, kHidden), wide_(tokens, kInner),
         narrow_out_(tokens, kHidden), wide_out_(tokens, kInner) {
     fill(start_, 8);
     fill(wide_, 9);
-    for (const LinearRole role : model::kLinearRoles) {
-      const model::LinearShape shape = model::linear_shape(config_, role);
-      Matrix w(shape.out, shape.in);
-      fill(w, static_cast<std::uint64_t>(role) + 1, 1 / std::sqrt(static_cast<float>(shape.in)));
-      block_.linear(role).weight =
+    std::uint64_t seed = 1;
+    for (const model::Module& module : graph_.block(0)) {
+      if (module.kind != model::ModuleKind::linear) {
+        block_.norms[*module.role].weight.assign(static_cast<std::size_t>(kHidden), 1.0F);
+        continue;
+      }
+      Matrix w(module.out(), module.in());
+      fill(w, seed++, 1 / std::sqrt(static_cast<float>(module.in())));
+      block_.linears[{*module.role, module.expert}].weight =
           kernels::PackedWeight(ctx, std::as_const(w).view(), Compute::bf16);
     }
-    block_.input_norm.weight.assign(static_cast<std::size_t>(kHidden), 1.0F);
-    block_.mlp_norm = block_.input_norm;
     batch_.lengths = {tokens};
   }
 
   void forward() {
     batch_.hidden = start_;
-    model::forward_block(ctx_, config_, block_, batch_, {.compute = Compute::bf16}, workspace_);
+    model::forward_block(ctx_, graph_.config, block_, batch_, {.compute = Compute::bf16}, workspace_);
   }
 
   /// The seven products alone, each from plain f32 activations.
   void plain_products() {
-    for (const LinearRole role : model::kLinearRoles) {
-      const kernels::PackedWeight& w = block_.linear(role).weight;
+    for (const auto& [role, linear] : block_.linears) {
+      const kernels::PackedWeight& w = linear.weight;
       const Matrix& x = w.in() == kHidden ? start_ : wide_;
       Matrix& y = w.out() == kHidden ? narrow_out_ : wide_out_;
       kernels::matmul(ctx_, x.view(), w, y.view());
@@ -72,7 +73,7 @@ class Bench {
 
  private:
   const Context& ctx_;
-  model::ModelConfig config_;
+  model::ModelGraph graph_;
   model::Block block_;
   model::Batch batch_;
   model::Workspace workspace_;

@@ -39,21 +39,21 @@ void keep_freed_memory() {
 
 io::Json done_event(const pipeline::ConvertSource& source, const pipeline::ConvertJob& job,
                     const pipeline::ConvertResult& result) {
-  const pipeline::ConvertVerdict& proof = result.proof;
+  const pipeline::OutputRecord& output = result.output();
   return {{"out", job.out.string()},
           {"from", source.layout},
           {"to", job.to->id},
-          {"linears", result.linears},
-          {"tensors_verified", proof.tensors},
-          {"scales", proof.fitting.scales.scales},
-          {"scales_rounded", proof.fitting.scales.changed},
-          {"worst_scale_change", proof.fitting.scales.worst},
-          {"refitted_groups", proof.fitting.refitted_groups},
-          {"max_weight_difference", proof.weight_difference},
-          {"max_float_difference", proof.floats.worst},
-          {"seconds", result.seconds_total},
-          {"seconds_verifying", result.seconds_verifying},
-          {"peak_rss_bytes", result.peak_rss}};
+          {"linears", result.run.linears.size()},
+          {"tensors_verified", output.verified_tensors},
+          {"scales", result.fit.scales.scales},
+          {"scales_rounded", result.fit.scales.changed},
+          {"worst_scale_change", result.fit.scales.worst},
+          {"refitted_groups", result.fit.refitted_groups},
+          {"max_weight_difference", result.weight_difference},
+          {"max_float_difference", output.floats.worst},
+          {"seconds", result.run.seconds_total},
+          {"seconds_verifying", result.run.seconds_verifying},
+          {"peak_rss_bytes", result.run.peak_rss}};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // pare compress: the weights of a folder, smaller and without loss.
 #include "codec_options.h"
+#include "core/text_forms.h"
 #include "param_options.h"
 #include "pipeline/pack/compress.h"
 #include "pipeline/quantize/job.h"
@@ -46,7 +47,7 @@ int run(Session& session, Options& options) {
                                      result.tensors.size()));
   session.console.result(fmt::format(
       "  folder     {} to {}, {:.1f} s, peak {:.0f} MiB",
-      pipeline::human_bytes(result.folder_bytes), pipeline::human_bytes(result.packed_folder_bytes),
+      human_bytes(result.folder_bytes), human_bytes(result.packed_folder_bytes),
       result.seconds, static_cast<double>(result.peak_rss) / 0x1p20));
   session.console.result(fmt::format("  final ratio {:.4f} (from {} to {} bytes)", result.ratio(),
                                      result.weight_bytes, result.packed_bytes));

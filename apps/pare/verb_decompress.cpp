@@ -1,5 +1,6 @@
 // pare decompress: every original file of a packed folder.
 #include "pipeline/pack/compress.h"
+#include "core/text_forms.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"
 
@@ -21,7 +22,7 @@ int run(Session& session, const pipeline::DecompressJob& job) {
   }
   session.console.result(
       fmt::format("  restored   {} files, {}, every SHA-256 as recorded, {:.1f} s, peak {:.0f} MiB",
-                  result.files, pipeline::human_bytes(result.bytes), result.seconds,
+                  result.files, human_bytes(result.bytes), result.seconds,
                   static_cast<double>(result.peak_rss) / 0x1p20));
   session.ctx.event("done", io::Json{{"out", job.out.string()},
                                      {"files", result.files},

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/inspect/inspect.h"
+#include "core/text_forms.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"
 
@@ -74,8 +75,8 @@ void show_packed(Console& console, const Inspection& in) {
   const auto from = static_cast<double>(in.packed->original_bytes);
   const auto to = static_cast<double>(in.packed->packed_bytes);
   console.result(fmt::format("  packed     {} instead of {}, {:.1f} % saved; sizes below are unpacked",
-                             pipeline::human_bytes(in.packed->packed_bytes),
-                             pipeline::human_bytes(in.packed->original_bytes),
+                             human_bytes(in.packed->packed_bytes),
+                             human_bytes(in.packed->original_bytes),
                              from > 0 ? 100 * (1 - to / from) : 0));
 }
 
@@ -88,17 +89,17 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
   }
   std::string types;
   for (const auto& [type, sum] : by_type) {
-    types += fmt::format(", {} x {} ({})", sum.first, type, pipeline::human_bytes(sum.second));
+    types += fmt::format(", {} x {} ({})", sum.first, type, human_bytes(sum.second));
   }
   console.result(fmt::format("  tensors    {} in {}{}", in.source->tensors().size(),
                              counted(in.source->files().size(), "file"), types));
   if (in.quantized.empty()) {
     console.result(fmt::format("  parameters {:.2f} M, {}",
                                static_cast<double>(in.parameters) / 1e6,
-                               pipeline::human_bytes(in.bytes)));
+                               human_bytes(in.bytes)));
     console.result(fmt::format("  linears    {} could be quantized", in.linears.size()));
   } else {
-    console.result(fmt::format("  quantized  {}, {}", in.quantized, pipeline::human_bytes(in.bytes)));
+    console.result(fmt::format("  quantized  {}, {}", in.quantized, human_bytes(in.bytes)));
   }
   if (!names) return;
   for (const containers::TensorInfo& t : in.source->tensors()) {
@@ -114,7 +115,7 @@ void show_sizes(Console& console, const Inspection& in) {
     const std::string name =
         size.group_size > 0 ? fmt::format("{} g{}", size.scheme, size.group_size) : size.scheme;
     console.result(fmt::format("    {:<22} {:>8} {:>12} {:>10.2f}  {}", name, size.linears,
-                               pipeline::human_bytes(size.bytes), size.bits, size.format));
+                               human_bytes(size.bytes), size.bits, size.format));
   }
 }
 

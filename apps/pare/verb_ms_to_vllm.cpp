@@ -63,7 +63,7 @@ int run(Session& session, Options& options) {
   options.job.to = &layout::find_layout(awq ? "autoawq" : "gptq");
   refuse_params_of_others(options.job.params, *options.job.to);
   const pipeline::ConvertSource source =
-      pipeline::open_ascend_files(options.model, options.description);
+      pipeline::open_described_files(options.model, options.description);
   check_bits(options, *source.checkpoint);
   return run_conversion(session, source, options.job);
 }

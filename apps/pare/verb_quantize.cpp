@@ -3,6 +3,7 @@
 #include <string>
 
 #include "param_options.h"
+#include "core/text_forms.h"
 #include "pipeline/quantize/code_sample.h"
 #include "pipeline/quantize/plan.h"
 #include "pipeline/quantize/quantize.h"
@@ -22,8 +23,8 @@ struct Options {
 io::Json plan_event(const pipeline::Plan& plan) {
   io::Json event = {{"model", plan.model_label},
                     {"scheme", plan.spec.scheme.text()},
-                    {"linears", plan.linears.size()},
-                    {"quantized", plan.quantized_count()},
+                    {"linears", plan.linears.all().size()},
+                    {"quantized", plan.linears.quantized_count()},
                     {"input_bytes", plan.input_bytes},
                     {"output_bytes", plan.output_bytes()},
                     {"memory_bytes", plan.memory.total()},
@@ -54,7 +55,7 @@ void show_code_sample(Session& session, const pipeline::Plan& plan) {
 int run(Session& session, Options& options) {
   pipeline::Job& job = options.job;
   if (!options.recipe.empty()) pipeline::read_recipe(options.recipe, job.params);
-  if (!options.max_memory.empty()) job.run.max_memory = pipeline::parse_bytes(options.max_memory);
+  if (!options.max_memory.empty()) job.run.max_memory = parse_bytes(options.max_memory);
   pipeline::refuse_existing_output(job);
   const pipeline::Plan plan = pipeline::make_plan(session.ctx, job);
   session.ctx.event("plan", plan_event(plan).dump());

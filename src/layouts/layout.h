@@ -87,8 +87,9 @@ struct Layout {
   /// Errors: output_not_writable.
   std::unique_ptr<Writer> (*create)(const OutputPlan& plan, const std::filesystem::path& folder,
                                     const ParamMap& params);
-  /// Keys to put into (or, when null, to remove from) config.json.
-  std::string (*config_patch)(const OutputPlan& plan);  // JSON object as text; "{}" = unchanged
+  /// Keys to put into config.json, as the text of a JSON object; null = none. What an earlier
+  /// quantization left there is gone before.
+  std::string (*config_patch)(const OutputPlan& plan);
   /// Whether a folder holds this layout; looks at file names and, where these say too little, at
   /// the configuration beside the weights.
   bool (*probe)(const std::filesystem::path& folder) noexcept;

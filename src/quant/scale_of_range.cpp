@@ -101,7 +101,7 @@ float stored_scale(float scale, float min, float max, DType dtype) {
       .hint("keep this layer in float, or store scales as F32");
 }
 
-AffineParams weight_params(const Scheme& scheme, float min, float max, DType scale_dtype) {
+AffineParams scale_of_range(const Scheme& scheme, float min, float max, DType scale_dtype) {
   if (min == 0 && max == 0) return {1.0F, 0.0F};
   if (scheme.granularity == Granularity::group) return group_params(scheme, min, max, scale_dtype);
   return widened_params(scheme, min, max, scale_dtype);

@@ -35,7 +35,7 @@ void check_row_finite(const TensorView& weight, std::int64_t row, std::int64_t f
 ///       is the smallest positive value of scale_dtype. The zero point of a range that holds 0 is
 ///       clamped to a code, which matters only among the smallest numbers of scale_dtype.
 /// Errors: out_of_range when the scale is infinite in scale_dtype.
-AffineParams weight_params(const Scheme& scheme, float min, float max, DType scale_dtype);
+AffineParams scale_of_range(const Scheme& scheme, float min, float max, DType scale_dtype);
 
 /// `scale` as scale_dtype will hold it: the smallest positive value where it would round to 0.
 /// min and max are the weights it was made for, named in the error.

@@ -68,7 +68,7 @@ class MethodContract : public testing::TestWithParam<Case> {
     const Context ctx(threads);
     ParamMap params;
     params.fill_defaults(GetParam().method->params);
-    return GetParam().method->quantize(ctx, weight.view(), scheme(), scale_dtype, params);
+    return GetParam().method->quantize(ctx, {weight.view(), scheme(), scale_dtype, params});
   }
 };
 
@@ -344,7 +344,7 @@ TEST(MethodTable, RefusedSchemesAreRefusedByQuantizeToo) {
       if (method->refuses(scheme).empty()) continue;
       ++refused;
       try {
-        method->quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});
+        method->quantize(ctx, {weight.view(), scheme, DType::f32, ParamMap{}});
         ADD_FAILURE() << method->id << " took " << scheme.text();
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::scheme_not_supported);

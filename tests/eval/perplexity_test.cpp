@@ -48,7 +48,7 @@ double nll_by_definition(const TinyModel& tiny, const Windows& windows) {
 
 TEST(Perplexity, OfAModelThatKnowsNothingIsTheVocabulary) {
   TinyModel tiny;
-  tiny.weights.fill(tiny.graph.head + ".weight", 0);
+  tiny.weights.fill(tiny.graph.module(model::Role::head).weight_name(), 0);
   const Perplexity p = perplexity(Context(2), tiny.model(), some_windows("gptq"));
   EXPECT_NEAR(p.perplexity, 32, 1e-12);
   EXPECT_NEAR(p.stderr_, 0, 1e-12);
@@ -88,7 +88,7 @@ TEST(Perplexity, HasTheSameBitsForAnyThreadsAndGroups) {
 
 TEST(Perplexity, RefusesLogitsThatAreNotFinite) {
   TinyModel tiny;
-  tiny.weights.fill(tiny.graph.head + ".weight", std::numeric_limits<float>::quiet_NaN());
+  tiny.weights.fill(tiny.graph.module(model::Role::head).weight_name(), std::numeric_limits<float>::quiet_NaN());
   try {
     perplexity(Context(2), tiny.model(), some_windows("gptq"));
     FAIL() << "NaN passed";

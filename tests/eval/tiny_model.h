@@ -19,28 +19,21 @@ class TinyWeights final : public model::WeightSource {
  public:
   /// `noise` is added to every weight of the linears: two models that differ a little.
   TinyWeights(const model::ModelGraph& graph, std::uint64_t seed, float noise) : rng_(seed) {
-    const model::ModelConfig& config = graph.config;
-    add(graph.embedding + ".weight", {config.vocab_size, config.hidden_size}, 1, 0);
-    for (const model::BlockNames& block : graph.blocks) {
-      for (const model::LinearRole role : model::kLinearRoles) {
-        const model::LinearShape shape = model::linear_shape(config, role);
-        add(block.linear(role) + ".weight", {shape.out, shape.in}, 0.4F, noise);
-      }
-      add(block.input_norm + ".weight", {config.hidden_size}, 1, 0);
-      add(block.mlp_norm + ".weight", {config.hidden_size}, 1, 0);
+    for (const model::Module& module : graph.modules) {
+      const bool linear = module.kind == model::ModuleKind::linear;
+      add(module.weight_name(), module.shape, linear ? 0.4F : 1, linear ? noise : 0);
     }
-    add(graph.final_norm + ".weight", {config.hidden_size}, 1, 0);
-    add(graph.head + ".weight", {config.vocab_size, config.hidden_size}, 1, 0);
   }
 
-  model::LinearWeights linear(const Context&, const std::string& module) const override {
-    model::LinearWeights weights;
-    weights.weight = tensor(module + ".weight");
-    return weights;
+  quant::FloatLinear linear(const Context&, const model::Module& module) const override {
+    quant::FloatLinear linear;
+    linear.weight = tensor(module.source);
+    return linear;
   }
   TensorView tensor(const std::string& name) const override { return tensors_.at(name).view(); }
   bool has(const std::string& name) const override { return tensors_.contains(name); }
   void release(const std::string&) const noexcept override {}
+  void release(const model::Module&) const noexcept override {}
 
   void fill(const std::string& name, float value) {
     const Shape shape = tensors_.at(name).shape();

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -69,7 +70,8 @@ TEST_F(HowTo, ArchitectureHasItsDefaults) {
   EXPECT_EQ(graph.config.attention.head_dim, 128);
   EXPECT_TRUE(graph.config.attention.qkv_bias);
   EXPECT_FALSE(graph.config.attention.output_bias);
-  EXPECT_EQ(graph.blocks.at(63).linear(model::LinearRole::o), "model.layers.63.self_attn.o_proj");
+  EXPECT_EQ(model::find_role(graph.block(63), model::Role::o)->name,
+            "model.layers.63.self_attn.o_proj");
 }
 
 TEST_F(HowTo, ArchitectureReadsItsOwnKeys) {
@@ -141,10 +143,17 @@ Tensor weight_with_outliers(std::int64_t out, std::int64_t in) {
   return store_floats(values, DType::f32, {out, in});
 }
 
+float equal_inputs(std::int64_t /*column*/) { return 1; }
+
 quant::QuantizedLinear quantize_with(std::string_view method, const Tensor& weight,
-                                     const quant::Scheme& scheme, int threads = 2) {
+                                     const quant::Scheme& scheme, int threads = 2,
+                                     float (*first_input)(std::int64_t) = equal_inputs) {
   const Context ctx(threads);
-  return quant::find_method(method).quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});
+  Matrix gram(weight.shape()[1], weight.shape()[1]);
+  for (std::int64_t i = 0; i < gram.rows(); ++i) gram.view().row(i)[i] = first_input(i);
+  const quant::InputStats stats{std::as_const(gram).view(), 1};
+  return quant::find_method(method).quantize(
+      ctx, {weight.view(), scheme, DType::f32, ParamMap{}, &stats});
 }
 
 constexpr quant::Scheme kW4 = {.weight_bits = 4};
@@ -176,6 +185,21 @@ TEST_F(HowTo, MethodIsNeverWorseThanPlainRoundingAndBetterWithOutliers) {
   EXPECT_LE(noise("mse_clip", quant::Scheme{}), noise("minmax", quant::Scheme{}));
   EXPECT_LE(noise("mse_clip", kW4G32), noise("minmax", kW4G32));
   EXPECT_LT(noise("mse_clip", kW4), noise("minmax", kW4));
+}
+
+// One row of 7 and 0.4: with a scale of 1 the small one becomes 0. When nothing but its input ever
+// moves, the range that rounds it best wins, and the 7 is clipped.
+TEST_F(HowTo, MethodLooksAtWhatTheLinearReads) {
+  const Tensor weight = store_floats(std::vector<float>{7, 0.4F}, DType::f32, {1, 2});
+  const quant::QuantizedLinear alike = quantize_with("mse_clip", weight, kW4);
+  EXPECT_EQ(alike.scales, std::vector<float>{1});
+  const quant::QuantizedLinear second =
+      quantize_with("mse_clip", weight, kW4, 1, [](std::int64_t column) {
+        return column == 0 ? 0.0F : 1.0F;
+      });
+  const float found = static_cast<float>(second.codes[1]) * second.scales[0];
+  EXPECT_LT(std::abs(found - 0.4F), 0.2F);
+  EXPECT_LT(second.scales[0], 1);
 }
 
 // One row of 7, 1, -1: clipping 7 to less would cost more than it gains, so the scale is 7 / 7.
@@ -238,25 +262,86 @@ pipeline::Job job_for(const fs::path& model, const fs::path& out,
   return job;
 }
 
-TEST_F(HowTo, ExporterReadsBackWhatItWrote) {
+/// Token ids that the golden model was run with.
+std::string calib(const std::string& model) { return (kModels / model / "input_ids.jsonl").string(); }
+
+TEST_F(HowTo, MethodThatNeedsInputsAsksForDataAndPlansItsMemory) {
+  auto job = job_for(kModels / "llama-mha", folder_ / "out",
+                     {{"scheme", "w4a16"}, {"method", "mse_clip"}});
+  try {
+    pipeline::make_plan(Context(1), job);
+    ADD_FAILURE() << "planned without data";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::calibration_needed);
+  }
+  const std::string data = calib("llama-mha");
+  const auto with = [&](const char* method) {
+    return pipeline::make_plan(Context(1), job_for(kModels / "llama-mha", folder_ / "out",
+                                                   {{"scheme", "w4a16"},
+                                                    {"method", method},
+                                                    {"calib", data.c_str()}}))
+        .memory;
+  };
+  EXPECT_EQ(with("minmax").gram, 0U);
+  EXPECT_GT(with("mse_clip").gram, 0U);
+  EXPECT_EQ(with("mse_clip").total() - with("minmax").total(), with("mse_clip").gram);
+}
+
+TEST_F(HowTo, TransformKeepsTheModelAndIsWrittenOnce) {
+  const std::string data = calib("llama-mha");
+  const auto run = [&](const char* name, const std::vector<Option>& more) {
+    std::vector<Option> options = {{"scheme", "w8a8"}, {"calib", data.c_str()}, {"compute", "f32"}};
+    options.insert(options.end(), more.begin(), more.end());
+    const Context ctx(2);
+    const pipeline::Plan plan =
+        pipeline::make_plan(ctx, job_for(kModels / "llama-mha", folder_ / name, options));
+    return pipeline::run_plan(ctx, plan).transformed;
+  };
+  EXPECT_TRUE(run("plain", {}).empty());
+  const auto transformed = run("halved", {{"do_halve", "true"}});
+  const auto layers = model::read_graph(kModels / "llama-mha").config.layers;
+  EXPECT_EQ(transformed.size(), static_cast<std::size_t>(2 * layers));
+  const auto files = layout::find_layout("ascend").open(folder_ / "halved");
+  const auto plain = layout::find_layout("ascend").open(folder_ / "plain");
+  bool changed = false;
+  for (const auto& group : transformed) {
+    const std::vector<float> before = read_floats(*plain->tensor(group.producer + ".weight"));
+    const std::vector<float> after = read_floats(*files->tensor(group.producer + ".weight"));
+    for (std::size_t c = 0; c < before.size(); ++c) {
+      const float factor = before[c] / after[c];
+      EXPECT_EQ(std::exp2(std::round(std::log2(factor))), factor);
+      EXPECT_LE(factor, group.strength);
+      changed = changed || factor > 1;
+    }
+  }
+  EXPECT_TRUE(changed);
+}
+
+TEST_F(HowTo, TransformRefusesWhatItIsNotFor) {
+  const auto job = job_for(kModels / "llama-mha", folder_ / "out",
+                           {{"scheme", "w8a16"}, {"do_halve", "true"}});
+  EXPECT_THROW(pipeline::make_plan(Context(1), job), Error);
+}
+
+TEST_F(HowTo, LayoutReadsBackWhatItWrote) {
   const Context ctx(2);
   const auto job = job_for(kModels / "llama-mqa-bias", folder_ / "out",
                            {{"scheme", "w8a16"}, {"format", "plain"}});
   const pipeline::Plan plan = pipeline::make_plan(ctx, job);
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, plan);  // verifies by itself
-  EXPECT_EQ(result.outputs.front().files, std::vector<std::string>{"plain.safetensors"});
+  EXPECT_EQ(result.run.outputs.front().files, std::vector<std::string>{"plain.safetensors"});
 
   const layout::Layout* layout = layout::layout_of(folder_ / "out");
   ASSERT_NE(layout, nullptr);
   EXPECT_EQ(layout->id, "plain");
   const auto files = layout->open(folder_ / "out");
-  ASSERT_EQ(files->linears().size(), plan.quantized_count());
-  for (const pipeline::LinearResult& meant : result.linears) {
+  ASSERT_EQ(files->linears().size(), plan.linears.quantized_count());
+  for (const pipeline::LinearRecord& meant : result.run.linears) {
     const auto stored = files->linear(meant.name);
     ASSERT_TRUE(stored.has_value()) << meant.name;
     const quant::QuantizedLinear q =
-        quant::find_method("minmax").quantize(ctx, plan.source->read(meant.name + ".weight"),
-                                              plan.spec.scheme, stored->linear.scale_dtype, {});
+        quant::find_method("minmax").quantize(ctx, {plan.source->read(meant.name + ".weight"),
+                                              plan.spec.scheme, stored->linear.scale_dtype, {}});
     EXPECT_EQ(stored->linear.codes, q.codes) << meant.name;
     EXPECT_EQ(stored->linear.scales, q.scales) << meant.name;
     EXPECT_EQ(stored->linear.zeros, q.zeros) << meant.name;
@@ -271,11 +356,12 @@ TEST_F(HowTo, ExporterReadsBackWhatItWrote) {
 TEST_F(HowTo, MethodsClippedWeightsPassTheCheckAfterWriting) {
   const Context ctx(2);
   const auto job = job_for(kModels / "llama-mha", folder_ / "out",
-                           {{"scheme", "w4a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}});
+                           {{"scheme", "w4a16"}, {"method", "mse_clip"}, {"clip_steps", "8"},
+                            {"calib", calib("llama-mha").c_str()}});
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
   const auto files = layout::find_layout("ascend").open(folder_ / "out");
   bool clipped = false;
-  for (const pipeline::LinearResult& linear : result.linears) {
+  for (const pipeline::LinearRecord& linear : result.run.linears) {
     const std::vector<float> scales = files->linear(linear.name)->linear.scales;
     const float step = *std::max_element(scales.begin(), scales.end());
     clipped = clipped || linear.weight.max_abs_error > 0.6 * static_cast<double>(step);
@@ -283,7 +369,7 @@ TEST_F(HowTo, MethodsClippedWeightsPassTheCheckAfterWriting) {
   EXPECT_TRUE(clipped);
 }
 
-TEST_F(HowTo, ExporterRefusesActivationsInThePlan) {
+TEST_F(HowTo, LayoutRefusesActivationsInThePlan) {
   const auto job = job_for(kModels / "llama-mha", folder_ / "out",
                            {{"scheme", "w8a8-dynamic"}, {"format", "plain"}});
   try {
@@ -308,7 +394,7 @@ std::unique_ptr<layout::QuantizedCheckpoint> plain_with_scales(const fs::path& f
   return layout::find_layout("plain").open(folder);
 }
 
-TEST_F(HowTo, ExporterRefusesScalesThatDoNotFitTheCodes) {
+TEST_F(HowTo, LayoutRefusesScalesThatDoNotFitTheCodes) {
   EXPECT_TRUE(plain_with_scales(folder_ / "two", 2)->linear("m").has_value());
   const auto three = plain_with_scales(folder_ / "three", 3);
   EXPECT_THROW(three->linear("m"), Error);
@@ -319,7 +405,8 @@ TEST_F(HowTo, AllThreeTogetherMakeAModelThatRuns) {
   const fs::path model = model_with("qwen2-tied", {{"model_type", "seed_oss"}, {"head_dim", 8}});
   const auto job = job_for(
       model, folder_ / "out",
-      {{"scheme", "w8a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}, {"format", "plain"}});
+      {{"scheme", "w8a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}, {"format", "plain"},
+       {"calib", calib("qwen2-tied").c_str()}});
   pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
   const pipeline::OpenModel open(folder_ / "out", kernels::Compute::f32);
   EXPECT_EQ(open.kind(), "plain");

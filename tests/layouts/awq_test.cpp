@@ -100,8 +100,8 @@ TEST(Awq, Config) {
   const auto patch = [&] {
     return io::parse_json(find_layout("autoawq").config_patch(model.plan), "patch");
   };
-  EXPECT_EQ(patch(), io::parse_json(R"({"torch_dtype": "float16", "quantize": null,
-      "compression_config": null, "quantization_config": {"quant_method": "awq",
+  EXPECT_EQ(patch(), io::parse_json(R"({"torch_dtype": "float16",
+      "quantization_config": {"quant_method": "awq",
       "version": "gemm", "bits": 4, "group_size": 32, "zero_point": true,
       "modules_to_not_convert": ["model.layers.0.mlp.kept", "lm_head"]}})",
                                     "expected"));

@@ -61,7 +61,7 @@ TEST(Dequantized, IsAFloatModelLikeAnyOther) {
   const auto checkpoint = find_layout("dequantized").open(folder.path());
   EXPECT_THAT(checkpoint->tensors(), ElementsAre("a.weight"));
   EXPECT_FALSE(checkpoint->linear("a").has_value());
-  EXPECT_THROW(checkpoint->plan("a"), Error);
+  EXPECT_THROW(checkpoint->header("a"), Error);
 }
 
 TEST(Dequantized, RefusesOverflow) {

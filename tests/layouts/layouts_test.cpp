@@ -51,7 +51,7 @@ std::vector<int> bytes_at(const TensorView& view, std::size_t count) {
 test::MadeUpModel ramp_model(const quant::Scheme& scheme) {
   Rng rng(1);
   test::MadeUpModel model;
-  model.plan.model_type = "W4A16";
+  model.plan.scheme_tag = "W4A16";
   model.plan.group_size = scheme.group_size;
   quant::QuantizedLinear q = test::made_up_linear(rng, "a", scheme, 8, 8, DType::f32, false);
   for (std::size_t o = 0; o < 8; ++o) {
@@ -214,8 +214,9 @@ TEST(NpyLayout, DeclaresWhatTheValuesBecome) {
   torch.set(npy.params[0], "torch", "test");
   EXPECT_EQ(npy.declare(model.plan, test::defaults_of(npy))[0].dtype, DType::f32);
   EXPECT_EQ(npy.declare(model.plan, torch)[0].dtype, DType::bf16);
-  EXPECT_GT(output_bytes(npy, model.plan, test::defaults_of(npy)),
-            output_bytes(npy, model.plan, torch));
+  OutputPlan plan = model.plan;
+  plan.layout = &npy;
+  EXPECT_GT(output_bytes(plan, test::defaults_of(npy)), output_bytes(plan, torch));
   ParamMap wrong;
   EXPECT_THROW(wrong.set(npy.params[0], "jax", "test"), Error);
 }
@@ -276,7 +277,7 @@ TEST(Refusals, Schemes) {
 
 OutputPlan plan_of_shape(const quant::Scheme& scheme, std::int64_t out, std::int64_t in) {
   OutputPlan plan;
-  plan.model_type = quant::scheme_tag_of(scheme);
+  plan.scheme_tag = quant::scheme_tag_of(scheme);
   quant::LinearHeader linear;
   linear.name = "model.odd_proj";
   linear.scheme = scheme;

@@ -27,22 +27,60 @@ ErrorCode failure_of(const std::string& text) {
   return ErrorCode::internal;
 }
 
+Module of(const ModelGraph& graph, std::int64_t block, Role role) {
+  return *find_role(graph.block(block), role);
+}
+
+/// The order in which modules are written and read again.
+TEST(Modules, StandInTheOrderOfRegistration) {
+  const ModelGraph g = read(R"({"model_type": "qwen3", "num_hidden_layers": 2})");
+  std::vector<std::string> names;
+  for (const Module& module : g.block(1)) names.push_back(module.name.substr(15));
+  EXPECT_EQ(names, (std::vector<std::string>{
+                       "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                       "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj",
+                       "mlp.up_proj", "mlp.down_proj", "input_layernorm",
+                       "post_attention_layernorm"}));
+  EXPECT_EQ(g.modules.front().role, Role::embedding);
+  EXPECT_EQ(g.modules.back().role, Role::head);
+  EXPECT_TRUE(g.block(2).empty());
+}
+
+TEST(Modules, SayWhoReadsWhatAndWhoIsSplitAmongDevices) {
+  const ModelGraph g = read(R"({"model_type": "llama", "num_hidden_layers": 1})");
+  for (const Module& module : g.block(0)) {
+    if (module.kind != ModuleKind::linear) continue;
+    const bool down = module.role == Role::o || module.role == Role::down;
+    EXPECT_EQ(module.row_parallel, down) << module.name;
+  }
+  EXPECT_EQ(of(g, 0, Role::input_norm).site, of(g, 0, Role::v).site);
+  EXPECT_EQ(of(g, 0, Role::mlp_norm).site, of(g, 0, Role::up).site);
+  EXPECT_NE(of(g, 0, Role::o).site, of(g, 0, Role::v).site);
+}
+
+TEST(Modules, ATiedHeadComesFromTheEmbedding) {
+  const ModelGraph tied = read(R"({"model_type": "llama", "tie_word_embeddings": true})");
+  EXPECT_EQ(tied.module(Role::head).source, "model.embed_tokens.weight");
+  const ModelGraph own = read(R"({"model_type": "llama"})");
+  EXPECT_EQ(own.module(Role::head).source, "lm_head.weight");
+}
+
 TEST(Config, LlamaDefaultsAreThoseOfTheClass) {
   const ModelGraph g = read(R"({"model_type": "llama"})");
   EXPECT_EQ(g.config.hidden_size, 4096);
   EXPECT_EQ(g.config.attention.kv_heads, 32);
   EXPECT_EQ(g.config.attention.head_dim, 128);
-  EXPECT_EQ(g.blocks.size(), 32U);
+  EXPECT_EQ(g.modules.size(), 32U * 9 + 3);
   EXPECT_FLOAT_EQ(g.config.rms_norm_eps, 1e-6F);
-  EXPECT_EQ(g.blocks[31].linear(LinearRole::down), "model.layers.31.mlp.down_proj");
+  EXPECT_EQ(of(g, 31, Role::down).name, "model.layers.31.mlp.down_proj");
 }
 
 TEST(Config, AttentionBiasCoversTheOutputInLlamaButNotInQwen2) {
   const ModelGraph llama = read(R"({"model_type": "llama", "attention_bias": true})");
-  EXPECT_TRUE(linear_shape(llama.config, LinearRole::o).bias);
+  EXPECT_TRUE(of(llama, 0, Role::o).bias);
   const ModelGraph qwen = read(R"({"model_type": "qwen2"})");
-  EXPECT_TRUE(linear_shape(qwen.config, LinearRole::k).bias);
-  EXPECT_FALSE(linear_shape(qwen.config, LinearRole::o).bias);
+  EXPECT_TRUE(of(qwen, 0, Role::k).bias);
+  EXPECT_FALSE(of(qwen, 0, Role::o).bias);
 }
 
 TEST(Config, NewAndOldRotaryKeysGiveTheSame) {
@@ -76,9 +114,9 @@ TEST(Config, QwenWindowStartsAtItsLayer) {
 TEST(Config, HeadDimMayBeExplicit) {
   const ModelGraph g = read(R"({"model_type": "qwen3", "hidden_size": 64,
       "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32})");
-  EXPECT_EQ(linear_shape(g.config, LinearRole::q).out, 128);
-  EXPECT_EQ(linear_shape(g.config, LinearRole::o).in, 128);
-  EXPECT_EQ(g.blocks[0].q_norm, "model.layers.0.self_attn.q_norm");
+  EXPECT_EQ(of(g, 0, Role::q).out(), 128);
+  EXPECT_EQ(of(g, 0, Role::o).in(), 128);
+  EXPECT_EQ(of(g, 0, Role::q_norm).name, "model.layers.0.self_attn.q_norm");
 }
 
 TEST(Config, WhatCannotBeIsRefused) {
@@ -96,7 +134,7 @@ TEST(Config, WhatCannotBeIsRefused) {
 
 TEST(Config, SizesWhoseProductWouldOverflowAreRefused) {
   const std::string largest = R"({"model_type": "llama", "head_dim": 2147483646})";
-  EXPECT_GT(linear_shape(read(largest).config, LinearRole::q).out, 0);
+  EXPECT_GT(of(read(largest), 0, Role::q).out(), 0);
   EXPECT_EQ(failure_of(R"({"model_type": "llama", "head_dim": 2147483648})"),
             ErrorCode::bad_config);
 }

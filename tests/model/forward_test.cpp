@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include <gtest/gtest.h>
 
@@ -38,6 +39,54 @@ TEST(Forward, SequencesInOneBatchDoNotSeeEachOther) {
   EXPECT_TRUE(std::equal(second.begin(), second.end(), both.begin() + 5 * 32));
 }
 
+/// Makes q, k and v of block 0 come from one tensor, as some checkpoints have them.
+void fuse_qkv(Tiny& tiny) {
+  std::vector<float> rows;
+  for (Module& module : tiny.graph.modules) {
+    const bool part = module.block == 0 && module.kind == ModuleKind::linear &&
+                      module.site == Site::attention_input;
+    if (!part) continue;
+    const std::vector<float> own = read_floats(tiny.source->at(module.source).view());
+    tiny.source->remove(module.source);
+    module.source = "fused.weight";
+    module.first_row = static_cast<std::int64_t>(rows.size()) / 32;
+    rows.insert(rows.end(), own.begin(), own.end());
+  }
+  const auto count = static_cast<std::int64_t>(rows.size()) / 32;
+  tiny.source->put("fused.weight", store_floats(rows, DType::f32, {count, 32}));
+}
+
+TEST(Forward, ModulesMayBeRowsOfATensorThatTheyShare) {
+  Tiny fused;
+  fuse_qkv(fused);
+  EXPECT_NO_THROW(check_tensors(fused.graph, *fused.source));
+  const Sequences sequences = {{1, 2, 3, 4, 5}};
+  EXPECT_EQ(hidden_of(fused, sequences, 1), hidden_of(Tiny{}, sequences, 1));
+  fused.source->put("fused.weight", Tensor(DType::f32, {63, 32}));
+  EXPECT_THROW(check_tensors(fused.graph, *fused.source), Error);
+}
+
+TEST(Forward, OtherKindsOfBlocksAreRefusedByName) {
+  const auto refusal = [](const std::function<void(BlockSpec&)>& change) {
+    Tiny tiny;
+    change(tiny.graph.spec);
+    try {
+      load_block(Context(1), tiny.graph, 0, tiny.weights, kernels::Compute::f32);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::feature_not_supported);
+      return error.detail();
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refusal([](BlockSpec&) {}), "accepted");
+  EXPECT_EQ(refusal([](BlockSpec& s) { s.norm = NormKind::layer; }),
+            "running blocks with LayerNorm");
+  EXPECT_NE(refusal([](BlockSpec& s) { s.residual = ResidualOrder::parallel; }), "accepted");
+  EXPECT_NE(refusal([](BlockSpec& s) { s.mlp = MlpKind::plain; }), "accepted");
+  EXPECT_NE(refusal([](BlockSpec& s) { s.mlp = MlpKind::experts; }), "accepted");
+  EXPECT_NE(refusal([](BlockSpec& s) { s.fused_qkv = true; }), "accepted");
+}
+
 TEST(Forward, SameBytesForAnyThreadCount) {
   const Tiny tiny;
   const std::vector<float> one = hidden_of(tiny, {{1, 2, 3, 4, 5}, {9, 8, 7}}, 1);
@@ -48,10 +97,9 @@ TEST(Forward, SameBytesForAnyThreadCount) {
 TEST(Forward, ANormWithABiasOfZerosChangesNoBit) {
   const Tiny plain;
   Tiny zeros;
-  for (const BlockNames& names : zeros.graph.blocks) {
-    for (const std::string& norm : {names.input_norm, names.mlp_norm}) {
-      zeros.source->put(norm + ".bias", Tensor(DType::f32, {32}));
-    }
+  for (const Module& module : zeros.graph.modules) {
+    if (module.kind != ModuleKind::norm || module.block == kNoBlock) continue;
+    zeros.source->put(module.bias_name(), Tensor(DType::f32, {32}));
   }
   const Sequences sequences = {{1, 2, 3, 4, 5}};
   EXPECT_EQ(hidden_of(plain, sequences, 1), hidden_of(zeros, sequences, 1));
@@ -64,19 +112,15 @@ TEST(Forward, ANormBiasIsWhatTheLinearsBehindItCouldAdd) {
   Rng rng(5);
   const Tensor bias = testing::random_tensor(rng, {32}, 0.5);
   const std::vector<float> b = read_floats(bias.view());
-  const BlockNames& names = shifted.graph.blocks[1];
-  for (const bool mlp : {false, true}) {
-    const std::string& norm = mlp ? names.mlp_norm : names.input_norm;
-    shifted.source->put(norm + ".bias", bias);
-    for (const LinearRole role : kLinearRoles) {
-      if (site_of(role) != (mlp ? Site::mlp_input : Site::attention_input)) continue;
-      const Tensor& w = folded.source->at(names.linear(role) + ".weight");
-      const std::vector<float> weight = read_floats(w.view());
-      std::vector<float> sums(weight.size() / 32);
-      for (std::size_t i = 0; i < weight.size(); ++i) sums[i / 32] += weight[i] * b[i % 32];
-      const auto out = static_cast<std::int64_t>(sums.size());
-      folded.source->put(names.linear(role) + ".bias", store_floats(sums, DType::f32, {out}));
-    }
+  for (const Module& module : shifted.graph.block(1)) {
+    if (module.kind == ModuleKind::norm) shifted.source->put(module.bias_name(), bias);
+    const bool behind_norm = module.kind == ModuleKind::linear &&
+                             (module.site == Site::attention_input || module.site == Site::mlp_input);
+    if (!behind_norm) continue;
+    const std::vector<float> weight = read_floats(folded.source->at(module.weight_name()).view());
+    std::vector<float> sums(weight.size() / 32);
+    for (std::size_t i = 0; i < weight.size(); ++i) sums[i / 32] += weight[i] * b[i % 32];
+    folded.source->put(module.bias_name(), store_floats(sums, DType::f32, {module.out()}));
   }
   const Sequences sequences = {{1, 2, 3, 4, 5}};
   const std::vector<float> one = hidden_of(shifted, sequences, 1);
@@ -87,9 +131,9 @@ TEST(Forward, ANormBiasIsWhatTheLinearsBehindItCouldAdd) {
 
 TEST(CheckTensors, ANormMayHaveABiasOfItsShape) {
   const Tiny tiny;
-  tiny.source->put(tiny.graph.final_norm + ".bias", Tensor(DType::f32, {32}));
+  tiny.source->put(tiny.graph.module(Role::final_norm).bias_name(), Tensor(DType::f32, {32}));
   EXPECT_NO_THROW(check_tensors(tiny.graph, *tiny.source));
-  tiny.source->put(tiny.graph.final_norm + ".bias", Tensor(DType::f32, {31}));
+  tiny.source->put(tiny.graph.module(Role::final_norm).bias_name(), Tensor(DType::f32, {31}));
   EXPECT_THROW(check_tensors(tiny.graph, *tiny.source), Error);
 }
 
@@ -99,10 +143,10 @@ TEST(Head, AppliesTheBiasOfTheFinalNorm) {
   Matrix hidden(1, 32), before(1, 50), after(1, 50);
   hidden.values()[3] = 1;
   Head(ctx, tiny.model).logits(ctx, std::as_const(hidden).view(), before.view());
-  tiny.source->put(tiny.graph.final_norm + ".bias",
+  tiny.source->put(tiny.graph.module(Role::final_norm).bias_name(),
                    store_floats(std::vector<float>(32, 1.0F), DType::f32, {32}));
   Head(ctx, tiny.model).logits(ctx, std::as_const(hidden).view(), after.view());
-  const std::vector<float> weight = read_floats(tiny.source->at(tiny.graph.head + ".weight").view());
+  const std::vector<float> weight = read_floats(tiny.source->at(tiny.graph.module(Role::head).weight_name()).view());
   double sum = 0;
   for (std::size_t c = 0; c < 32; ++c) sum += static_cast<double>(weight[c]);
   EXPECT_NEAR(after.values()[0] - before.values()[0], sum, 1e-5);
@@ -166,7 +210,8 @@ TEST(Forward, RoundedInputsAreRoundedOncePerLinear) {
   const std::vector<float> identity = {1, 0, 0, 1};
   linear.weight = kernels::PackedWeight(
       ctx, MatrixView<const float>(identity.data(), 2, 2), kernels::Compute::f32);
-  linear.input = {.kind = quant::Activations::static_tensor, .scale = 0.5F, .zero_point = 10};
+  linear.activations = quant::Activations::static_tensor;
+  linear.input = {.scale = 0.5F, .zero_point = 10};
   const std::vector<float> x = {0.7F, 200.0F};
   Matrix y(1, 2);
   apply_linear(ctx, linear, MatrixView<const float>(x.data(), 1, 2), y.view());
@@ -179,9 +224,9 @@ TEST(Forward, LinearsThatShareAnInputRoundIt) {
   const Context ctx(1);
   Block block = load_block(ctx, tiny.graph, 0, tiny.weights, kernels::Compute::f32);
   // Every input rounds to 0 at this scale: nothing is attended to, the MLP gives 0, x stays as it is.
-  for (const LinearRole role : {LinearRole::q, LinearRole::k, LinearRole::v, LinearRole::gate,
-                                LinearRole::up}) {
-    block.linear(role).input = {.kind = quant::Activations::static_tensor, .scale = 1000};
+  for (const Role role : {Role::q, Role::k, Role::v, Role::gate, Role::up}) {
+    block.linear(role).activations = quant::Activations::static_tensor;
+    block.linear(role).input = {.scale = 1000};
   }
   Batch batch = embed(tiny.model, Sequences{{1, 2, 3, 4, 5, 6}});
   const std::vector<float> before = batch.hidden.values();

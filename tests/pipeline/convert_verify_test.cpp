@@ -1,5 +1,7 @@
 // The proof of a conversion: it accepts what was meant and finds every kind of number that differs.
 #include "core/error.h"
+#include "pipeline/convert/plan.h"
+#include "pipeline/output/verify.h"
 #include "support/converted.h"
 #include "support/hf_folder.h"
 
@@ -30,22 +32,19 @@ class Conversion {
       : to_(layout::find_layout(to)), params_(test::params_of(to_, false)) {
     test::write_folder(layout::find_layout("ascend"),
                        test::made_up_model(scheme, DType::f16, {.q_out = 8, .up_out = 16}), from_);
-    test::convert_folder(from_, to_, out_);
+    linears_ = test::convert_folder(from_, to_, out_).run.linears;
   }
 
   /// "" when the proof accepts the folder, else what it found.
   std::string finding() const {
     const Context ctx{1};
     const ConvertSource source = open_quantized(from_);
-    const SourceInventory inventory = read_inventory(ctx, source);
-    const ConvertPlan plan = plan_conversion(inventory, *source.checkpoint, to_);
-    ExpectedLinears meant;
-    for (const layout::OutputEntry& entry : plan.output.entries) {
-      if (!entry.linear.has_value()) continue;
-      prepare_linear(*source.checkpoint, *entry.linear, to_, params_, meant[entry.linear->name]);
-    }
+    const layout::OutputPlan plan =
+        plan_conversion(read_inventory(ctx, source), source, to_);
     try {
-      verify_conversion(ctx, source, plan, params_, meant, out_);
+      OutputRecord record;
+      verify_output(ctx, plan, 0, params_, float_source(*source.checkpoint), linears_, out_,
+                    record);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::verify_failed) << error.what();
       return error.detail();
@@ -63,6 +62,7 @@ class Conversion {
   test::TemporaryFolder dir_;
   fs::path from_ = dir_.path() / "from";
   fs::path out_ = dir_.path() / "out";
+  std::vector<LinearRecord> linears_;
 };
 
 void flip_lowest_bit(Tensor& tensor, std::size_t byte) {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/text_forms.h"
 #include "pipeline/open/linear_selection.h"
 #include "pipeline/quantize/recipe.h"
 
@@ -46,16 +47,22 @@ TEST(Pattern, StarsAndQuestionMarks) {
   EXPECT_FALSE(matches_pattern("*a*bc*", "aab"));
 }
 
-std::vector<LinearEntry> two_linears() {
-  return {{.name = "model.layers.0.mlp.down_proj", .out = 4, .in = 8, .weight_source = "w0"},
-          {.name = "lm_head", .out = 8, .in = 4, .weight_source = "w1"}};
+model::Module linear(const char* name, std::optional<model::Site> site = std::nullopt) {
+  model::Module module;
+  module.name = name;
+  module.block = 2;
+  module.shape = {4, 4};
+  module.site = site;
+  return module;
 }
 
 TEST(Keep, APatternThatMatchesNothingSuggestsOne) {
-  std::vector<LinearEntry> linears = two_linears();
+  LinearSelection linears({linear("model.layers.0.mlp.down_proj"), linear("lm_head")});
   keep_by_pattern(linears, {"*.mlp.*"});
-  EXPECT_FALSE(linears[0].quantized());
-  EXPECT_TRUE(linears[1].quantized());
+  EXPECT_EQ(linears.kept_because("model.layers.0.mlp.down_proj"), "disable_names \"*.mlp.*\"");
+  EXPECT_EQ(linears.kept_because("lm_head"), "");
+  EXPECT_EQ(linears.quantized_count(), 1U);
+  EXPECT_EQ(linears.quantized_weights(), 16);
   try {
     keep_by_pattern(linears, {"model.layer.*.down_prj"});
     FAIL() << "no error";
@@ -66,14 +73,15 @@ TEST(Keep, APatternThatMatchesNothingSuggestsOne) {
 }
 
 TEST(SplitFusions, OnlyHalfKeptSetsAreNamed) {
-  const auto linear = [](const char* name, model::LinearRole role, const char* kept) {
-    return LinearEntry{.name = name, .out = 4, .in = 4, .weight_source = name, .block = 2,
-                       .role = role, .kept_because = kept};
-  };
-  const std::vector<LinearEntry> linears = {
-      linear("a.q_proj", model::LinearRole::q, "level"), linear("a.k_proj", model::LinearRole::k, ""),
-      linear("a.v_proj", model::LinearRole::v, ""), linear("a.gate_proj", model::LinearRole::gate, ""),
-      linear("a.up_proj", model::LinearRole::up, ""), linear("a.down_proj", model::LinearRole::down, "x")};
+  using model::Site;
+  LinearSelection linears({linear("a.q_proj", Site::attention_input),
+                           linear("a.k_proj", Site::attention_input),
+                           linear("a.v_proj", Site::attention_input),
+                           linear("a.gate_proj", Site::mlp_input),
+                           linear("a.up_proj", Site::mlp_input),
+                           linear("a.down_proj", Site::mlp_hidden)});
+  linears.keep("a.q_proj", "level");
+  linears.keep("a.down_proj", "x");
   EXPECT_EQ(split_fusions(linears),
             std::vector<std::string>{
                 "block 2: k_proj and v_proj quantized, q_proj kept in float"});

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "pipeline/open/linear_selection.h"
+#include "pipeline/output/content.h"
 #include "support/memory_source.h"
 
 namespace pare::pipeline {
@@ -45,7 +47,7 @@ TEST(LinearsByName, TakesMatricesAndLeavesEmbeddingsNormsAndVectors) {
   source.put("transformer.h.2.ln_1.weight", Tensor(DType::f32, {4}));
   source.put("a_head.lm_head.weight", Tensor(DType::f32, {10, 4}));
   source.put("transformer.h.2.table.weight", Tensor(DType::i32, {4, 4}));
-  const std::vector<LinearEntry> linears = linears_by_name(source);
+  const std::vector<model::Module> linears = linears_by_name(source);
   ASSERT_EQ(linears.size(), 3U);
   EXPECT_EQ(linears[0].name, "transformer.h.2.attn.dense");  // by block number, not by letters
   EXPECT_EQ(linears[1].name, "transformer.h.10.attn.dense");

@@ -2,6 +2,7 @@
 #include "pipeline/output/verify.h"
 
 #include "core/error.h"
+#include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/quantize.h"
 #include "support/temp_dir.h"
 
@@ -19,6 +20,14 @@
 namespace pare::pipeline {
 namespace {
 
+/// Tensors that were checked. Errors: verify_failed.
+std::size_t verify(const Context& ctx, const Plan& plan, const QuantizeResult& result) {
+  OutputRecord record;
+  verify_output(ctx, plan.outputs.front(), 0, plan.job.params, float_source(plan),
+                result.run.linears, plan.job.out, record);
+  return record.verified_tensors;
+}
+
 /// A golden model quantized to w8a16, with everything verification is held against.
 class Verify : public ::testing::Test {
  protected:
@@ -34,7 +43,7 @@ class Verify : public ::testing::Test {
 
   ErrorCode failure() const {
     try {
-      verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out);
+      verify(ctx_, plan_, result_);
     } catch (const Error& error) {
       return error.code();
     }
@@ -59,7 +68,7 @@ class Verify : public ::testing::Test {
 };
 
 TEST_F(Verify, AcceptsWhatWasMeant) {
-  EXPECT_GT(verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out), 0U);
+  EXPECT_GT(verify(ctx_, plan_, result_), 0U);
 }
 
 TEST_F(Verify, FindsAFlippedBitOfACode) {
@@ -69,7 +78,7 @@ TEST_F(Verify, FindsAFlippedBitOfACode) {
 
 TEST_F(Verify, FindsAFlippedBitOfACopiedTensor) {
   std::size_t codes = 0;
-  for (const LinearResult& linear : result_.linears) {
+  for (const LinearRecord& linear : result_.run.linears) {
     codes += static_cast<std::size_t>(linear.out * linear.in);
   }
   flip_bit_from_end(static_cast<std::streamoff>(codes) + 4);  // the last F32 tensor is a copied norm
@@ -77,17 +86,17 @@ TEST_F(Verify, FindsAFlippedBitOfACopiedTensor) {
 }
 
 TEST_F(Verify, FindsOtherCodesThanMeant) {
-  result_.linears.front().contents.front() ^= 1;
+  result_.run.linears.front().contents.front() ^= 1;
   EXPECT_EQ(failure(), ErrorCode::verify_failed);
 }
 
 TEST_F(Verify, FindsAMissingLinear) {
-  result_.linears.pop_back();
+  result_.run.linears.pop_back();
   EXPECT_EQ(failure(), ErrorCode::verify_failed);
 }
 
 TEST_F(Verify, FindsAWeightFartherOffThanItsStep) {
-  LinearResult& linear = result_.linears.front();
+  LinearRecord& linear = result_.run.linears.front();
   EXPECT_LE(linear.weight.max_abs_error, linear.error_bound);
   linear.weight.max_abs_error = std::nextafter(linear.error_bound, 1e9);
   EXPECT_EQ(failure(), ErrorCode::verify_failed);
@@ -147,10 +156,10 @@ void flip_lowest_bit(const std::filesystem::path& folder, const std::string& par
 }
 
 TEST_P(VerifyDerived, FindsTheLowestBitOfWhatFollowsFromCodesAndScales) {
-  EXPECT_GT(verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out), 0U);
+  EXPECT_GT(verify(ctx_, plan_, result_), 0U);
   flip_lowest_bit(plan_.job.out, GetParam().second);
   try {
-    verify_output(ctx_, plan_, 0, result_.linears, plan_.job.out);
+    verify(ctx_, plan_, result_);
     FAIL() << "accepted a flipped bit of " << GetParam().second;
   } catch (const Error& error) {
     // Codes that contradict scale_bias are refused by the reader already.

@@ -37,7 +37,7 @@ TEST(Golden, MinMaxWeights) {
     const Shape shape(one.at("shape").get<std::vector<std::int64_t>>());
     const Tensor weight = store_floats(test::floats_of(one.at("weight")), dtype, shape);
     const QuantizedLinear q =
-        find_method("minmax").quantize(ctx, weight.view(), scheme, scale_dtype, ParamMap{});
+        find_method("minmax").quantize(ctx, {weight.view(), scheme, scale_dtype, ParamMap{}});
     EXPECT_EQ(q.codes, one.at("codes").get<std::vector<std::int8_t>>());
     EXPECT_EQ(q.scales, test::floats_of(one.at("scales")));
     EXPECT_EQ(q.zeros, test::floats_of(one.at("zeros")));

@@ -13,7 +13,7 @@ namespace {
 QuantizedLinear minmax(const std::vector<float>& values, Shape shape, const Scheme& scheme) {
   const Context ctx(2);
   const Tensor weight = store_floats(values, DType::f32, std::move(shape));
-  return find_method("minmax").quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});
+  return find_method("minmax").quantize(ctx, {weight.view(), scheme, DType::f32, ParamMap{}});
 }
 
 TEST(MinMax, SymmetricPerRow) {
@@ -77,7 +77,7 @@ TEST(MinMax, ScaleThatDoesNotFitSaysWhere) {
   const Tensor weight = store_floats(std::vector<float>{1, 1, 1, 9e6F}, DType::f32, {2, 2});
   const Scheme scheme{8, true, Granularity::channel, 0, Activations::none};
   try {
-    find_method("minmax").quantize(ctx, weight.view(), scheme, DType::f16, ParamMap{});
+    find_method("minmax").quantize(ctx, {weight.view(), scheme, DType::f16, ParamMap{}});
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::out_of_range);

@@ -83,7 +83,7 @@ void expect_equal(Oracle& oracle, const json& one, const NpyArray& weight, const
   const Context ctx(1);
   const Tensor w = test::to_tensor(weight);
   const QuantizedLinear q =
-      find_method("minmax").quantize(ctx, w.view(), scheme, DType::f32, ParamMap{});
+      find_method("minmax").quantize(ctx, {w.view(), scheme, DType::f32, ParamMap{}});
   const std::vector<float> codes(q.codes.begin(), q.codes.end());
   EXPECT_EQ(codes, stored_codes(oracle.array(one, "q")));
   EXPECT_EQ(q.scales, to_floats(oracle.array(one, "scale")));

@@ -110,7 +110,7 @@ TEST(SparseOracle, CoSparse) {
     params.set(find_method("co-sparse").params[0], std::to_string(options.fraction), "test");
     const QuantizedLinear q =
         find_method("co-sparse")
-            .quantize(ctx, weight.view(), sparse_scheme(options.per_channel), DType::f16, params);
+            .quantize(ctx, {weight.view(), sparse_scheme(options.per_channel), DType::f16, params});
     EXPECT_EQ(q.codes, result.codes);
     EXPECT_EQ(q.scales.size(), options.per_channel ? static_cast<std::size_t>(q.out) : 1U);
     for (std::size_t row = 0; row < q.scales.size(); ++row)
@@ -210,7 +210,7 @@ TEST(SparseOracle, Lowbit) {
     params.set(method.params[1], std::to_string(rule.sigma_factor), "test");
     params.set(method.params[2], std::to_string(options.fraction), "test");
     const QuantizedLinear q =
-        method.quantize(ctx, weight.view(), sparse_scheme(options.per_channel), DType::f16, params);
+        method.quantize(ctx, {weight.view(), sparse_scheme(options.per_channel), DType::f16, params});
     const std::vector<std::int8_t> codes = exported(oracle, one, q.in);
     const std::vector<float> scales = to_floats(oracle.array(one, "scale"));
     for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -268,7 +268,7 @@ TEST(SparseOracle, TwoStages) {
     scheme.form = CodeForm::two_stage;
     const Tensor weight = test::to_tensor(oracle.input(one.at("inputs").at(0)));
     const QuantizedLinear q =
-        find_method("two-stage").quantize(ctx, weight.view(), scheme, DType::f32, ParamMap{});
+        find_method("two-stage").quantize(ctx, {weight.view(), scheme, DType::f32, ParamMap{}});
     EXPECT_EQ(q.codes, codes_of(oracle.array(one, "q")));
     EXPECT_EQ(q.row_scales, to_floats(oracle.array(one, "scale1")));
     EXPECT_EQ(q.scales, to_floats(oracle.array(one, "scale2")));

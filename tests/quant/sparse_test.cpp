@@ -59,7 +59,7 @@ QuantizedLinear run(const char* id, const std::vector<float>& values, std::int64
   const Method& method = find_method(id);
   const auto columns = static_cast<std::int64_t>(values.size()) / rows;
   const Tensor weight = store_floats(values, DType::f32, {rows, columns});
-  return method.quantize(Context(2), weight.view(), scheme, DType::f32, params_of(method, given));
+  return method.quantize(Context(2), {weight.view(), scheme, DType::f32, params_of(method, given)});
 }
 
 /// 1, 2, … 7 in the first row, 14 and 70 among small ones in the second.

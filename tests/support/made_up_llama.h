@@ -43,7 +43,7 @@ inline MadeUpModel made_up_llama(const quant::Scheme& scheme, DType dtype,
   const DType of_linears = options.linear_dtype.value_or(dtype);
   Rng rng(7);
   MadeUpModel model;
-  model.plan.model_type = quant::scheme_tag_of(scheme);
+  model.plan.scheme_tag = quant::scheme_tag_of(scheme);
   model.plan.model_dtype = dtype;
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/rng.h"
+#include "layouts/checked_writer.h"
 #include "layouts/layout.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -110,18 +111,10 @@ struct MadeUpModel {
   }
 
   void add_linear(quant::QuantizedLinear q) {
-    quant::LinearHeader item;
-    item.name = q.name;
-    item.scheme = q.scheme;
-    item.out = q.out;
-    item.in = q.in;
-    item.scale_dtype = q.scale_dtype;
-    if (q.input.has_value()) item.activation_dtype = q.input->stored_dtype;
-    if (q.bias.has_value()) item.bias_dtype = q.bias->dtype();
-    item.row_parallel = q.name.ends_with("o_proj");
-    item.has_exponent = q.exponent != 1;
-    item.act_order = !q.group_index.empty();
-    plan.entries.push_back({.linear = std::move(item), .tensor = {}});
+    quant::describe_parts(q);
+    q.symmetric_input = false;  // a plan does not know zero points
+    q.row_parallel = q.name.ends_with("o_proj");
+    plan.entries.push_back({.linear = q.header(), .tensor = {}});
     linears[q.name] = std::move(q);
   }
 };
@@ -138,7 +131,7 @@ inline MadeUpModel made_up_model(const quant::Scheme& scheme, DType dtype,
   const DType of_linears = options.linear_dtype.value_or(dtype);
   Rng rng(7);
   MadeUpModel model;
-  model.plan.model_type = quant::scheme_tag_of(scheme);
+  model.plan.scheme_tag = quant::scheme_tag_of(scheme);
   model.plan.model_dtype = dtype;
   model.plan.group_size = scheme.group_size;
   const std::string block = "model.layers.0.";
@@ -167,9 +160,9 @@ inline void write_config(const layout::Layout& layout, const layout::OutputPlan&
                          const std::filesystem::path& folder) {
   io::Json config = io::Json::object();
   if (!plan.source.empty()) config = io::read_json(plan.source / "config.json");
-  const io::Json patch = io::parse_json(layout.config_patch(plan), "config patch");
-  for (const auto& [key, value] : patch.items()) {
-    if (!value.is_null()) config[key] = value;
+  if (layout.config_patch != nullptr) {
+    const io::Json patch = io::parse_json(layout.config_patch(plan), "config patch");
+    for (const auto& [key, value] : patch.items()) config[key] = value;
   }
   io::write_text(folder / "config.json", config.dump(2));
 }
@@ -179,13 +172,15 @@ inline std::vector<std::string> write_model(const layout::Layout& layout,
                                             const MadeUpModel& model,
                                             const std::filesystem::path& folder,
                                             const ParamMap& params) {
-  const auto writer = layout.create(model.plan, folder, params);
+  layout::OutputPlan plan = model.plan;
+  plan.layout = &layout;
+  layout::CheckedWriter writer(plan, folder, params);
   for (const auto& [name, tensor] : model.tensors)
-    writer->put_tensor(name, tensor.view());
+    writer.put_tensor(name, tensor.view());
   for (const auto& [name, linear] : model.linears)
-    writer->put_linear(linear);
+    writer.put_linear(linear);
   write_config(layout, model.plan, folder);
-  return writer->finish();
+  return writer.finish();
 }
 
 inline std::vector<std::byte> bytes_of(const TensorView& view) {

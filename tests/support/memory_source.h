@@ -62,25 +62,27 @@ inline std::unique_ptr<MemorySource> random_weights(const model::ModelGraph& gra
                                                     std::uint64_t seed) {
   auto source = std::make_unique<MemorySource>();
   Rng rng(seed);
-  const model::ModelConfig& c = graph.config;
-  const auto norm = [&](const std::string& name, std::int64_t size) {
-    if (!name.empty()) source->put(name + ".weight", random_tensor(rng, {size}, 0.3, 1.0));
-  };
-  source->put(graph.embedding + ".weight", random_tensor(rng, {c.vocab_size, c.hidden_size}, 1));
-  for (const model::BlockNames& names : graph.blocks) {
-    for (const model::LinearRole role : model::kLinearRoles) {
-      const model::LinearShape s = model::linear_shape(c, role);
-      const double amplitude = 1.5 / std::sqrt(static_cast<double>(s.in));
-      source->put(names.linear(role) + ".weight", random_tensor(rng, {s.out, s.in}, amplitude));
-      if (s.bias) source->put(names.linear(role) + ".bias", random_tensor(rng, {s.out}, 0.2));
+  for (const model::Module& module : graph.modules) {
+    if (module.source != module.weight_name()) continue;  // a tied head
+    const double in = module.shape.rank() == 2 ? static_cast<double>(module.in()) : 0;
+    switch (module.kind) {
+      case model::ModuleKind::norm:
+      case model::ModuleKind::head_norm:
+        source->put(module.source, random_tensor(rng, module.shape, 0.3, 1.0));
+        break;
+      case model::ModuleKind::embedding:
+        source->put(module.source, random_tensor(rng, module.shape, 1));
+        break;
+      case model::ModuleKind::head:
+        source->put(module.source, random_tensor(rng, module.shape, 0.5));
+        break;
+      case model::ModuleKind::linear:
+        source->put(module.source, random_tensor(rng, module.shape, 1.5 / std::sqrt(in)));
+        if (!module.bias) break;
+        source->put(module.bias_name(), random_tensor(rng, {module.out()}, 0.2));
+        break;
     }
-    norm(names.input_norm, c.hidden_size);
-    norm(names.mlp_norm, c.hidden_size);
-    norm(names.q_norm, c.attention.head_dim);
-    norm(names.k_norm, c.attention.head_dim);
   }
-  norm(graph.final_norm, c.hidden_size);
-  source->put(graph.head + ".weight", random_tensor(rng, {c.vocab_size, c.hidden_size}, 0.5));
   return source;
 }
 

@@ -155,10 +155,10 @@ TEST(SmoothOracle, FoldsToTheSameTensors) {
     const FoldedGroup folded = fold(ctx, group, map);
     expect_close(read_floats(folded.norm_weight.view()), floats("out_norm_weight"), "norm weight");
     expect_close(read_floats(folded.norm_bias->view()), floats("out_norm_bias"), "norm bias");
-    expect_close(read_floats(folded.linears[0].weight.view()), floats("out_w0"), "w0");
-    expect_close(read_floats(folded.linears[1].weight.view()), floats("out_w1"), "w1");
-    expect_close(read_floats(folded.linears[0].bias->view()), floats("out_bias0"), "bias 0");
-    expect_close(read_floats(folded.linears[1].bias->view()), floats("out_bias1"), "bias 1");
+    expect_close(read_floats(folded.weights[0].view()), floats("out_w0"), "w0");
+    expect_close(read_floats(folded.weights[1].view()), floats("out_w1"), "w1");
+    expect_close(read_floats(folded.biases[0]->view()), floats("out_bias0"), "bias 0");
+    expect_close(read_floats(folded.biases[1]->view()), floats("out_bias1"), "bias 1");
     ++ran;
   }
   EXPECT_EQ(ran, 8);

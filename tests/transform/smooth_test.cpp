@@ -55,8 +55,8 @@ TEST(Smooth, FoldsByHand) {
   EXPECT_THAT(read_floats(folded.norm_weight.view()), ElementsAre(2, 2));
   EXPECT_THAT(read_floats(folded.norm_bias->view()), ElementsAre(1, 4));
   // Columns times 4 and 0.5; 10 + 1*1 + 2*(-2) = 7, 20 + 3*1 + 4*(-2) = 15, with the old weight.
-  EXPECT_THAT(read_floats(folded.linears[0].weight.view()), ElementsAre(4, 1, 12, 2));
-  EXPECT_THAT(read_floats(folded.linears[0].bias->view()), ElementsAre(7, 15));
+  EXPECT_THAT(read_floats(folded.weights[0].view()), ElementsAre(4, 1, 12, 2));
+  EXPECT_THAT(read_floats(folded.biases[0]->view()), ElementsAre(7, 15));
 }
 
 TEST(Smooth, WithoutAShiftNoBiasAppears) {
@@ -65,7 +65,7 @@ TEST(Smooth, WithoutAShiftNoBiasAppears) {
       fold(Context(1), {norm.view(), std::nullopt, {{weight.view(), std::nullopt}}},
            {.shift = {}, .scale = {2}});
   EXPECT_FALSE(folded.norm_bias.has_value());
-  EXPECT_FALSE(folded.linears[0].bias.has_value());
+  EXPECT_FALSE(folded.biases[0].has_value());
   EXPECT_THAT(read_floats(folded.norm_weight.view()), ElementsAre(4));
 }
 
@@ -79,8 +79,8 @@ TEST(Smooth, TheShiftIsTheOneThatTheStoredBiasStandsFor) {
       fold(Context(1), {norm.view(), std::nullopt, {{weight.view(), bias.view()}}},
            {.shift = {1.003F}, .scale = {1}});
   EXPECT_EQ(folded.norm_bias->dtype(), DType::bf16);
-  EXPECT_EQ(folded.linears[0].bias->dtype(), DType::bf16);
-  EXPECT_THAT(read_floats(folded.linears[0].bias->view()), ElementsAre(0));
+  EXPECT_EQ(folded.biases[0]->dtype(), DType::bf16);
+  EXPECT_THAT(read_floats(folded.biases[0]->view()), ElementsAre(0));
 }
 
 TEST(Smooth, AValueThatDoesNotFitItsTypeIsRefused) {
@@ -225,12 +225,13 @@ TEST(NormTap, RefusesInfinity) {
 /// Weights that come from nowhere but the patches.
 class NoWeights final : public model::WeightSource {
  public:
-  model::LinearWeights linear(const Context&, const std::string&) const override { return {}; }
+  quant::FloatLinear linear(const Context&, const model::Module&) const override { return {}; }
   TensorView tensor(const std::string& name) const override {
     throw Error(ErrorCode::tensor_missing, name);
   }
   bool has(const std::string&) const override { return false; }
   void release(const std::string&) const noexcept override {}
+  void release(const model::Module&) const noexcept override {}
 };
 
 TEST(SmoothNorm, KeepsTheFunction) {
@@ -265,10 +266,15 @@ TEST(SmoothNorm, KeepsTheFunction) {
   const Matrix before = run(normed);
   NormTap tap("block", kTokens, kTokens);
   tap.on_input(model::Site::attention_input, 0, std::as_const(normed).view());
-  const SmoothedNorm done =
-      smooth_norm(ctx, {"n", {"a"}}, tap.at(model::Site::attention_input),
-                  {.shift = true, .alpha = {}, .row_by_row = true, .fake_quantize = kExact}, weights);
-  EXPECT_GT(done.alpha, 0);
+  ScaleGroup group;
+  group.producer.name = "n";
+  group.consumers.emplace_back().name = "a";
+  const quant::Scheme scheme;
+  const ParamMap params;
+  const TransformJob job{scheme, params, true, kExact};
+  const TransformedGroup done = transforms().front()->apply(
+      ctx, group, tap.at(model::Site::attention_input), job, weights);
+  EXPECT_GT(done.strength, 0);
   const Matrix after = run(smoothed);
   for (std::size_t i = 0; i < before.values().size(); ++i) {
     EXPECT_NEAR(after.values()[i], before.values()[i], 8 * 4 * 1.2e-7 * 8) << i;

@@ -30,8 +30,6 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                              {folder / kDescriptionName, std::move(description)});
 }
 
-std::string config_patch(const OutputPlan& /*plan*/) { return R"({"quantization_config": null})"; }
-
 bool probe(const fs::path& folder) noexcept {
   std::error_code unreadable;
   return fs::exists(folder / kDescriptionName, unreadable) && holds_weights(folder);
@@ -63,7 +61,7 @@ constinit const Layout layout_ascend_v1 = {
     .check = check,
     .declare = declare,
     .create = create,
-    .config_patch = config_patch,
+    .config_patch = nullptr,
     .probe = probe,
     .open = open,
     .norm_bias = NormBias::plain,

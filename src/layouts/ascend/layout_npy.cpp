@@ -123,8 +123,6 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                              {path, describe(plan, tensors)});
 }
 
-std::string config_patch(const OutputPlan& /*plan*/) { return "{}"; }
-
 bool probe(const fs::path& folder) noexcept {
   return containers::npy_dict_exists(folder / "quant_weight.npy");
 }
@@ -152,7 +150,7 @@ constinit const Layout layout_npy = {
     .check = check,
     .declare = declare,
     .create = create,
-    .config_patch = config_patch,
+    .config_patch = nullptr,
     .probe = probe,
     .open = open,
     .open_weights = open_npy_folder,

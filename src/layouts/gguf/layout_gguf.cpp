@@ -158,10 +158,6 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
   return make_gguf_writer(plan, GgufModel(plan.source), folder, params);
 }
 
-std::string config_patch(const OutputPlan& /*plan*/) {
-  return R"({"quantization_config": null, "compression_config": null, "quantize": null})";
-}
-
 bool probe(const fs::path& folder) noexcept {
   try {
     return !gguf_files(folder).empty();
@@ -188,7 +184,7 @@ constinit const Layout layout_gguf = {
     .check = check,
     .declare = declare,
     .create = create,
-    .config_patch = config_patch,
+    .config_patch = nullptr,
     .probe = probe,
     .open = open_gguf,
     .norm_bias = NormBias::none,

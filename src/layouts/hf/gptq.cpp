@@ -150,8 +150,6 @@ std::unique_ptr<Writer> create_gptq(const OutputPlan& plan, GptqVersion version,
 std::string gptq_config_patch(const OutputPlan& plan, GptqVersion version) {
   io::Json patch;
   patch_dtype(patch, plan, "float16");
-  patch["quantize"] = nullptr;
-  patch["compression_config"] = nullptr;
   patch["quantization_config"] = quantization_config(plan, version);
   return patch.dump();
 }

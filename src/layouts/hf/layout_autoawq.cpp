@@ -121,8 +121,6 @@ std::string config_patch(const OutputPlan& plan) {
   io::Json patch;
   patch_dtype(patch, plan, "float16");
   const quant::LinearHeader* linear = first_linear(plan);
-  patch["quantize"] = nullptr;
-  patch["compression_config"] = nullptr;
   patch["quantization_config"] = {
       {"quant_method", "awq"},
       {"version", "gemm"},

@@ -169,10 +169,7 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
 }
 
 std::string config_patch(const OutputPlan& plan) {
-  const io::Json patch = {{"quantize", nullptr},
-                          {"compression_config", nullptr},
-                          {"quantization_config", ct_config(plan)}};
-  return patch.dump();
+  return io::Json{{"quantization_config", ct_config(plan)}}.dump();
 }
 
 bool probe(const fs::path& folder) noexcept {

@@ -59,10 +59,6 @@ std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
   return make_hf_writer(plan, layout_of(plan), folder, params, {});
 }
 
-std::string config_patch(const OutputPlan& /*plan*/) {
-  return R"({"quantization_config": null, "compression_config": null, "quantize": null})";
-}
-
 /// A float model like any other: nothing tells it apart.
 bool probe(const fs::path& /*folder*/) noexcept { return false; }
 
@@ -110,7 +106,7 @@ constinit const Layout layout_dequantized = {
     .check = check,
     .declare = declare,
     .create = create,
-    .config_patch = config_patch,
+    .config_patch = nullptr,
     .probe = probe,
     .open = open,
     .norm_bias = NormBias::none,

@@ -32,13 +32,9 @@ void write_config(const ModelFiles& from, const fs::path& folder) {
   config.erase("compression_config");
   config.erase("quantize");
   const layout::Layout& layout = *from.output->layout;
-  const io::Json patch = io::parse_json(layout.config_patch(*from.output), "layout's config");
-  for (const auto& [key, value] : patch.items()) {
-    if (value.is_null()) {
-      config.erase(key);
-    } else {
-      config[key] = value;
-    }
+  if (layout.config_patch != nullptr) {
+    const io::Json patch = io::parse_json(layout.config_patch(*from.output), "layout's config");
+    for (const auto& [key, value] : patch.items()) config[key] = value;
   }
   // The head is a tensor of its own now; loaders must not tie it to the float embedding again.
   if (from.untie_head) config["tie_word_embeddings"] = false;

@@ -84,7 +84,7 @@ QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
   Scheme range_scheme = scheme;
   range_scheme.granularity = Granularity::group;
   return quantize_uniform(ctx, weight, scheme, scale_dtype, [&](float min, float max) {
-    return weight_params(range_scheme, min, max, scale_dtype);
+    return scale_of_range(range_scheme, min, max, scale_dtype);
   });
 }
 

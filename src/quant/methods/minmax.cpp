@@ -18,7 +18,7 @@ QuantizedLinear quantize(const Context& ctx, const MethodInput& input) {
                 fmt::format("minmax cannot do {}: {}", scheme.text(), reason));
   }
   return quantize_uniform(ctx, weight, scheme, scale_dtype, [&](float min, float max) {
-    return weight_params(scheme, min, max, scale_dtype);
+    return scale_of_range(scheme, min, max, scale_dtype);
   });
 }
 

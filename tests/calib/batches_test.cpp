@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace pare::pipeline {
+namespace pare::calib {
 namespace {
 
 std::vector<std::int64_t> batch_tokens(const std::vector<std::size_t>& lengths) {
@@ -27,4 +27,4 @@ TEST(Batches, WholeSequencesUpToTheLimit) {
 }
 
 }  // namespace
-}  // namespace pare::pipeline
+}  // namespace pare::calib
