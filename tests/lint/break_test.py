@@ -36,12 +36,12 @@ class Broken(unittest.TestCase):
         with open(self.root / file, "a") as stream:
             stream.write(text)
 
-    def expect(self, check, complaint, *build):
+    def expect(self, check, complaint, *build, code=1):
         script = self.root / f"tests/lint/check_{check}.py"
         run = subprocess.run([sys.executable, "-B", script, self.root, *build],
                              capture_output=True, text=True, check=False)
         self.assertIn(complaint, run.stdout + run.stderr)
-        self.assertEqual(run.returncode, 1)
+        self.assertEqual(run.returncode, code)
 
 
 class Layers(Broken):
@@ -110,10 +110,26 @@ class Sizes(Broken):
         self.append("src/core/error.cpp", f"void too_deep() {{ {blocks} }}\n")
         self.expect("sizes", "void too_deep(): 5 nested blocks, the limit is 4")
 
+    def test_many_parameters(self):
+        self.append("src/core/error.cpp", "void wide(int a, pair<int, int> b, int c = f(1, 2), "
+                    "int d = {}, std::function<int(int, int)> e, int f, int g) {}\n")
+        self.expect("sizes", "7 parameters, the limit is 6")
+
+    def test_full_folder(self):
+        for number in range(26):
+            (self.root / f"src/core/more_{number}.h").write_text("// more\n")
+        self.expect("sizes", "code files, the limit is 25")
+
     def test_exception_not_needed(self):
+        self.expect_unneeded("src/core/error.cpp", "lines")
+
+    def test_folder_exception_not_needed(self):
+        self.expect_unneeded("src/core", "code files")
+
+    def expect_unneeded(self, name, what):
         self.replace("tests/lint/check_sizes.py", "EXCEPTIONS = {\n",
-                     'EXCEPTIONS = {\n    "src/core/error.cpp": "none",\n')
-        self.expect("sizes", "src/core/error.cpp needs no exception any more")
+                     f'EXCEPTIONS = {{\n    ("{name}", "{what}"): "none",\n')
+        self.expect("sizes", f"{name} needs no exception for its {what} any more")
 
 
 class Texts(Broken):
