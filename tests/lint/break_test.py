@@ -3,6 +3,7 @@
     break_test.py SOURCE_DIR
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,63 @@ class Texts(Broken):
     def test_code_never_used(self):
         self.append("src/core/errors.def", 'PARE_ERROR(nobody, 998, usage, "unused")\n')
         self.expect("texts", "nobody is never used")
+
+
+class Commits(Broken):
+    def git(self, *words):
+        run = subprocess.run(
+            ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false",
+             "-C", self.root, *words], capture_output=True, text=True, check=True)
+        return run.stdout.strip()
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("git"):
+            self.skipTest("git is not installed")
+        self.git("init", "--quiet")
+        self.commit("wip of long ago, which the check does not see.")
+        script = self.root / "tests/lint/check_commits.py"
+        base = self.git("rev-parse", "HEAD")
+        script.write_text(re.sub('BASE = "[0-9a-f]{40}"', f'BASE = "{base}"', script.read_text()))
+
+    def commit(self, subject):
+        self.git("commit", "--quiet", "--no-verify", "--allow-empty", "-m", subject)
+
+    def test_long_subject(self):
+        self.commit("A" * 73)
+        self.expect("commits", "73 characters, the limit is 72")
+
+    def test_small_letter(self):
+        self.commit("add what was missing")
+        self.expect("commits", "add what was missing: does not begin with a capital letter")
+
+    def test_full_stop(self):
+        self.commit("Add what was missing.")
+        self.expect("commits", "ends with a full stop")
+
+    def test_unfinished(self):
+        for subject in ("WIP", "fixup! Add it", "Reader of GGUF, not yet tested"):
+            self.commit(subject)
+        self.expect("commits", ", 4 problems")
+
+    def test_an_older_commit_of_a_merged_branch(self):
+        self.git("checkout", "--quiet", "-b", "side")
+        self.commit("bad one")
+        self.git("checkout", "--quiet", "-")
+        self.commit("A good one")
+        self.git("merge", "--quiet", "--no-ff", "-m", "merge: says what git says.", "side")
+        self.expect("commits", "bad one: does not begin")
+        self.expect("commits", ", 1 problems")
+
+    def test_good_subjects_pass(self):
+        self.commit("B" * 72)
+        self.expect("commits", "2 checked, 0 problems", code=0)
+
+    def test_without_history_it_skips(self):
+        self.replace("tests/lint/check_commits.py", 'BASE = "', 'BASE = "0')
+        self.expect("commits", "skipped: the history does not reach back", code=77)
+        shutil.rmtree(self.root / ".git")
+        self.expect("commits", "skipped: the source folder is no git repository", code=77)
 
 
 if __name__ == "__main__":
