@@ -167,6 +167,48 @@ class Texts(Broken):
         self.expect("texts", "nobody is never used")
 
 
+class Ids(Broken):
+    def expect_found(self, code, name, file="src/core/error.cpp"):
+        self.append(file, code + "\n")
+        self.expect("ids", f'{file}:{self.lines_of(file)}: the id "{name}" decides')
+
+    def lines_of(self, file):
+        return (self.root / file).read_text().count("\n")
+
+    def test_comparison(self):
+        self.expect_found('bool a = exporter->id != "gptq-v2";', "gptq-v2")
+
+    def test_comparison_turned_round(self):
+        self.expect_found('bool a = "minmax" == intent(b).methods[0]->id;', "minmax")
+
+    def test_comparison_by_function(self):
+        self.expect_found('bool a = std::string(reader.id()) == "safetensors";', "safetensors")
+
+    def test_comparison_with_constant(self):
+        self.append("src/core/rng.h", 'inline constexpr std::string_view kQwen = "qwen3";\n')
+        self.expect_found("bool a = arch.id == kQwen;", "qwen3", "apps/pare/verb_list.cpp")
+
+    def test_lookup(self):
+        self.expect_found('auto& a = find_exporter(awq() ? "other" : "gguf");', "gguf")
+
+    def test_row_of_a_table(self):
+        self.expect_found('bool a = named.id == "w8a8s";', "w8a8s")
+
+    def test_exception_not_needed(self):
+        self.replace("tests/lint/check_ids.py", "EXCEPTIONS = {\n",
+                     'EXCEPTIONS = {\n    ("src/core/error.cpp", "minmax"): "none",\n')
+        self.expect("ids", 'src/core/error.cpp needs no exception for "minmax" any more')
+
+    def test_ids_not_recognised(self):
+        self.replace("src/quant/method.h", "std::string_view id;", "std::string_view name;")
+        self.expect("ids", "src/quant/methods: no entry with an id was found")
+
+    def test_words_of_files_and_the_defining_file_are_free(self):
+        self.append("src/core/error.cpp", 'bool a = quant_method == "gptq";  // id == "gptq"\n')
+        self.append("src/quant/methods/minmax.cpp", 'bool a = method.id == "minmax";\n')
+        self.expect("ids", ", 0 problems", code=0)
+
+
 class Commits(Broken):
     def git(self, *words):
         run = subprocess.run(
