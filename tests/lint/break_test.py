@@ -3,6 +3,7 @@
     break_test.py SOURCE_DIR
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import unittest
 from pathlib import Path
 
 SOURCE = Path(sys.argv.pop(1)).resolve()
-COPIED = ["src", "apps", "cmake", "docs", "tests/lint", "CMakeLists.txt", "README.md"]
+COPIED = ["src", "apps", "cmake", "docs", "scripts", "tests/lint", "CMakeLists.txt", "LICENSE",
+          "README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 
 class Broken(unittest.TestCase):
@@ -36,12 +38,12 @@ class Broken(unittest.TestCase):
         with open(self.root / file, "a") as stream:
             stream.write(text)
 
-    def expect(self, check, complaint, *build):
+    def expect(self, check, complaint, *build, code=1):
         script = self.root / f"tests/lint/check_{check}.py"
         run = subprocess.run([sys.executable, "-B", script, self.root, *build],
                              capture_output=True, text=True, check=False)
         self.assertIn(complaint, run.stdout + run.stderr)
-        self.assertEqual(run.returncode, 1)
+        self.assertEqual(run.returncode, code)
 
 
 class Layers(Broken):
@@ -110,10 +112,26 @@ class Sizes(Broken):
         self.append("src/core/error.cpp", f"void too_deep() {{ {blocks} }}\n")
         self.expect("sizes", "void too_deep(): 5 nested blocks, the limit is 4")
 
+    def test_many_parameters(self):
+        self.append("src/core/error.cpp", "void wide(int a, pair<int, int> b, int c = f(1, 2), "
+                    "int d = {}, std::function<int(int, int)> e, int f, int g) {}\n")
+        self.expect("sizes", "7 parameters, the limit is 6")
+
+    def test_full_folder(self):
+        for number in range(26):
+            (self.root / f"src/core/more_{number}.h").write_text("// more\n")
+        self.expect("sizes", "code files, the limit is 25")
+
     def test_exception_not_needed(self):
+        self.expect_unneeded("src/core/error.cpp", "lines")
+
+    def test_folder_exception_not_needed(self):
+        self.expect_unneeded("src/core", "code files")
+
+    def expect_unneeded(self, name, what):
         self.replace("tests/lint/check_sizes.py", "EXCEPTIONS = {\n",
-                     'EXCEPTIONS = {\n    "src/core/error.cpp": "none",\n')
-        self.expect("sizes", "src/core/error.cpp needs no exception any more")
+                     f'EXCEPTIONS = {{\n    ("{name}", "{what}"): "none",\n')
+        self.expect("sizes", f"{name} needs no exception for its {what} any more")
 
 
 class Texts(Broken):
@@ -137,6 +155,20 @@ class Texts(Broken):
         self.append("README.md", "[more](docs/ARCHITECTURE.md#cellar)\n")
         self.expect("texts", "docs/ARCHITECTURE.md#cellar has no such heading")
 
+    def test_wide_line(self):
+        self.append("README.md", "word " * 24 + "w\n")
+        self.expect("texts", ": 121 columns, the limit is 120")
+
+    def test_wide_tables_code_and_addresses_are_free(self):
+        wide = "word " * 30
+        self.append("README.md", f"| {wide} |\n```\n{wide}\n```\n- https://a.b/{'c' * 120}\n")
+        self.expect("texts", ", 0 problems", code=0)
+
+    def test_wide_page_that_is_narrow(self):
+        self.replace("tests/lint/check_texts.py", "WIDE_PAGES = {\n",
+                     'WIDE_PAGES = {\n    "README.md",\n')
+        self.expect("texts", "README.md needs no exception for its width any more")
+
     def test_no_first_line(self):
         self.replace("src/model/archs/llama.cpp", "// ", "")
         self.expect("texts", "src/model/archs/llama.cpp: the first line is no comment")
@@ -148,6 +180,105 @@ class Texts(Broken):
     def test_code_never_used(self):
         self.append("src/core/errors.def", 'PARE_ERROR(nobody, 998, usage, "unused")\n')
         self.expect("texts", "nobody is never used")
+
+
+class Ids(Broken):
+    def expect_found(self, code, name, file="src/core/error.cpp"):
+        self.append(file, code + "\n")
+        self.expect("ids", f'{file}:{self.lines_of(file)}: the id "{name}" decides')
+
+    def lines_of(self, file):
+        return (self.root / file).read_text().count("\n")
+
+    def test_comparison(self):
+        self.expect_found('bool a = exporter->id != "gptq-v2";', "gptq-v2")
+
+    def test_comparison_turned_round(self):
+        self.expect_found('bool a = "minmax" == intent(b).methods[0]->id;', "minmax")
+
+    def test_comparison_by_function(self):
+        self.expect_found('bool a = std::string(reader.id()) == "safetensors";', "safetensors")
+
+    def test_comparison_with_constant(self):
+        self.append("src/core/rng.h", 'inline constexpr std::string_view kQwen = "qwen3";\n')
+        self.expect_found("bool a = arch.id == kQwen;", "qwen3", "apps/pare/verb_list.cpp")
+
+    def test_lookup(self):
+        self.expect_found('auto& a = find_exporter(awq() ? "other" : "gguf");', "gguf")
+
+    def test_row_of_a_table(self):
+        self.expect_found('bool a = named.id == "w8a8s";', "w8a8s")
+
+    def test_exception_not_needed(self):
+        self.replace("tests/lint/check_ids.py", "EXCEPTIONS = {\n",
+                     'EXCEPTIONS = {\n    ("src/core/error.cpp", "minmax"): "none",\n')
+        self.expect("ids", 'src/core/error.cpp needs no exception for "minmax" any more')
+
+    def test_ids_not_recognised(self):
+        self.replace("src/quant/method.h", "std::string_view id;", "std::string_view name;")
+        self.expect("ids", "src/quant/methods: no entry with an id was found")
+
+    def test_words_of_files_and_the_defining_file_are_free(self):
+        self.append("src/core/error.cpp", 'bool a = quant_method == "gptq";  // id == "gptq"\n')
+        self.append("src/quant/methods/minmax.cpp", 'bool a = method.id == "minmax";\n')
+        self.expect("ids", ", 0 problems", code=0)
+
+
+class Commits(Broken):
+    def git(self, *words):
+        run = subprocess.run(
+            ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false",
+             "-C", self.root, *words], capture_output=True, text=True, check=True)
+        return run.stdout.strip()
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("git"):
+            self.skipTest("git is not installed")
+        self.git("init", "--quiet")
+        self.commit("wip of long ago, which the check does not see.")
+        script = self.root / "tests/lint/check_commits.py"
+        base = self.git("rev-parse", "HEAD")
+        script.write_text(re.sub('BASE = "[0-9a-f]{40}"', f'BASE = "{base}"', script.read_text()))
+
+    def commit(self, subject):
+        self.git("commit", "--quiet", "--no-verify", "--allow-empty", "-m", subject)
+
+    def test_long_subject(self):
+        self.commit("A" * 73)
+        self.expect("commits", "73 characters, the limit is 72")
+
+    def test_small_letter(self):
+        self.commit("add what was missing")
+        self.expect("commits", "add what was missing: does not begin with a capital letter")
+
+    def test_full_stop(self):
+        self.commit("Add what was missing.")
+        self.expect("commits", "ends with a full stop")
+
+    def test_unfinished(self):
+        for subject in ("WIP", "fixup! Add it", "Reader of GGUF, not yet tested"):
+            self.commit(subject)
+        self.expect("commits", ", 4 problems")
+
+    def test_an_older_commit_of_a_merged_branch(self):
+        self.git("checkout", "--quiet", "-b", "side")
+        self.commit("bad one")
+        self.git("checkout", "--quiet", "-")
+        self.commit("A good one")
+        self.git("merge", "--quiet", "--no-ff", "-m", "merge: says what git says.", "side")
+        self.expect("commits", "bad one: does not begin")
+        self.expect("commits", ", 1 problems")
+
+    def test_good_subjects_pass(self):
+        self.commit("B" * 72)
+        self.expect("commits", "2 checked, 0 problems", code=0)
+
+    def test_without_history_it_skips(self):
+        self.replace("tests/lint/check_commits.py", 'BASE = "', 'BASE = "0')
+        self.expect("commits", "skipped: the history does not reach back", code=77)
+        shutil.rmtree(self.root / ".git")
+        self.expect("commits", "skipped: the source folder is no git repository", code=77)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ BLANKED = re.compile(
     re.DOTALL | re.MULTILINE)
 DIGIT_MARK = re.compile(r"(?<=[0-9A-Fa-f])'(?=[0-9A-Fa-f])")
 TYPE_HEAD = re.compile(r"\b(class|struct|union|enum)\b[^()=]*$")
+MEMBER_INITIALISER = re.compile(r"\)\s*(noexcept\s*)?:\s.*\w$", re.DOTALL)
 BLOCK_HEAD = re.compile(r"(\)|\belse|\bdo|\btry|\]|:)$|\)\s*(noexcept|mutable|->[^;{}]*)+$")
 
 
@@ -22,6 +23,10 @@ class Function:
     first_line: int
     lines: int = 0
     nesting: int = 0  # blocks inside blocks; 0 = straight code
+
+    @property
+    def parameters(self):
+        return count_parameters(self.head)
 
 
 def blank(text):
@@ -43,6 +48,31 @@ def kind_of(head, inside_function):
     return "value"
 
 
+def without_comments(text):
+    """The text with comments and preprocessor lines as spaces; literals and lines stay."""
+    return BLANKED.sub(lambda m: m.group() if m.group()[0] in "\"'R"
+                       else re.sub(r"[^\n]", " ", m.group()), text)
+
+
+def in_head(head):
+    """Whether a brace behind this text is a default value or a member's initialiser."""
+    return not head.endswith((")", "]")) and (
+        head.count("(") > head.count(")") or MEMBER_INITIALISER.search(head))
+
+
+def count_parameters(head):
+    """The parameters of a function, by the text before its brace: commas at the top of its list."""
+    head = re.sub(r"__attribute__\s*\(\(.*?\)\)|(?<=operator)\(\)|->", "", head)
+    depth, commas, empty = 1, 0, True
+    for mark in head.partition("(")[2]:
+        depth += (mark in "([{<") - (mark in ")]}>")
+        if depth == 0:
+            break
+        commas += mark == "," and depth == 1
+        empty = empty and mark.isspace()
+    return 0 if empty else commas + 1
+
+
 def functions(text):
     """Every function of a file, in order."""
     text = blank(text)
@@ -54,6 +84,9 @@ def functions(text):
         head = text[head_start:at].strip()
         if mark == "{":
             inside = next((f for kind, f in reversed(stack) if f), None)
+            if inside is None and in_head(head):
+                stack.append(("head", None))
+                continue
             kind = kind_of(head, inside is not None)
             if kind == "function":
                 begin = at - len(text[head_start:at].lstrip())
@@ -65,6 +98,8 @@ def functions(text):
                 inside.nesting = max(inside.nesting, depth)
         elif mark == "}" and stack:
             kind, function = stack.pop()
+            if kind == "head":
+                continue
             if kind == "function":
                 function.lines = text.count("\n", 0, at) + 2 - function.first_line
         head_start = at + 1
