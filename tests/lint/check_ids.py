@@ -2,13 +2,13 @@
 between entries is a field of their descriptor, which the next entry fills in, too.
 
 An entry is a constant in src/ of a type whose declaration begins with `std::string_view id`
-(Method, Exporter, Target, Protocol, ...), and its first value is its id. In src/ and apps/ three
+(Method, Layout, Target, Protocol, ...), and its first value is its id. In src/ and apps/ three
 things are found, and nothing else:
 
-- `exporter->id == "npy"`: `==` or `!=` between a literal that is the id of an entry and something
+- `layout->id == "npy"`: `==` or `!=` between a literal that is the id of an entry and something
   that ends in `id` or `id()`, either way round
 - the same with a constant (`kNpy`) whose value is such a literal
-- `find_exporter("gptq")`: such a literal or constant among the arguments of a function that a
+- `find_layout("gptq")`: such a literal or constant among the arguments of a function that a
   header of src/ declares as `find_...(std::string_view id)`
 
 Words that stand in files (`quant_method == "gptq"`, model types, classes) are no ids: what they
@@ -36,9 +36,6 @@ EXCEPTIONS = {
     ("apps/pare/verb_ms_to_vllm.cpp", "gptq"): "the verb's own flags name these two",
     ("src/check/rules/awq.cpp", "vllm"): DOOR,
     ("src/check/rules/gptq_values.cpp", "gptqmodel"): DOOR,
-    ("src/pipeline/export_dat.cpp", "ascend-v1"): DOOR,
-    ("src/pipeline/smoothing.cpp", "lowbit"): DOOR,
-    ("src/pipeline/weight_source.cpp", "npy"): DOOR,
 }
 
 

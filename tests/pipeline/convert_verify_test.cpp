@@ -43,8 +43,11 @@ class Conversion {
         plan_conversion(read_inventory(ctx, source), source, to_);
     try {
       OutputRecord record;
-      verify_output(ctx, plan, 0, params_, float_source(*source.checkpoint), linears_, out_,
-                    record);
+      const RunPlan run{.out = out_,
+                        .outputs = {&plan, 1},
+                        .params = &params_,
+                        .floats = float_source(*source.checkpoint)};
+      verify_output(ctx, run, 0, linears_, out_, record);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::verify_failed) << error.what();
       return error.detail();

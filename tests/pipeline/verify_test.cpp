@@ -23,8 +23,11 @@ namespace {
 /// Tensors that were checked. Errors: verify_failed.
 std::size_t verify(const Context& ctx, const Plan& plan, const QuantizeResult& result) {
   OutputRecord record;
-  verify_output(ctx, plan.outputs.front(), 0, plan.job.params, float_source(plan),
-                result.run.linears, plan.job.out, record);
+  const RunPlan run{.out = plan.job.out,
+                    .outputs = plan.outputs,
+                    .params = &plan.job.params,
+                    .floats = float_source(plan)};
+  verify_output(ctx, run, 0, result.run.linears, plan.job.out, record);
   return record.verified_tensors;
 }
 

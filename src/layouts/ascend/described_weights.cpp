@@ -1,3 +1,4 @@
+// Ascend's descriptions say what the tensors of weight files are, whatever the files are called.
 #include "layouts/described_weights.h"
 
 #include "core/error.h"

@@ -2,7 +2,7 @@
 // in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
-#include "layouts/ascend/contradiction.h"
+#include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
 #include "io/json.h"

@@ -2,7 +2,7 @@
 // description beside them. Source: docs/formats/ascend.md
 #include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
-#include "layouts/ascend/contradiction.h"
+#include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/npy_folder.h"
 #include "layouts/ascend/npy_names.h"
 #include "layouts/ascend/writer.h"

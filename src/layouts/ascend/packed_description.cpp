@@ -1,3 +1,4 @@
+// Types of coded tensors, as Ascend's descriptions state types.
 #include "layouts/packed_description.h"
 
 #include "containers/packed/manifest.h"

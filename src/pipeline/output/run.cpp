@@ -35,7 +35,7 @@ void complete_output(const Context& ctx, const RunPlan& plan, std::size_t index,
   const layout::OutputPlan& output = plan.outputs[index];
   OutputRecord& record = result.outputs[index];
   write_model_files({plan.model, &output, plan.untie_head}, folder);
-  verify_output(ctx, output, index, *plan.params, plan.floats, result.linears, folder, record);
+  verify_output(ctx, plan, index, result.linears, folder, record);
   record.bytes = weight_bytes(folder, record.files);
 }
 

@@ -2,23 +2,12 @@
 #pragma once
 
 #include "pipeline/output/run_outputs.h"
+#include "pipeline/output/run_plan.h"
 
 #include <filesystem>
 #include <functional>
-#include <span>
 
 namespace pare::pipeline {
-
-/// What a run makes, and from what. Holds references; their owner outlives the run.
-struct RunPlan {
-  std::filesystem::path out;
-  bool overwrite = false;
-  std::filesystem::path model;  // config.json, tokenizer and other files come from here
-  bool untie_head = false;      // the head became a tensor of its own
-  std::span<const layout::OutputPlan> outputs;
-  const ParamMap* params = nullptr;  // of the layouts; defaults filled in
-  FloatSource floats;
-};
 
 /// Gives every linear and every rewritten tensor of the plan to the outputs.
 using Producer = std::function<void(RunOutputs&)>;

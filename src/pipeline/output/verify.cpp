@@ -31,10 +31,10 @@ std::set<std::string> as_set(const std::vector<std::string>& names) {
 
 class Verifier {
  public:
-  Verifier(const Context& ctx, const layout::OutputPlan& plan, std::size_t index,
-           const FloatSource& floats, const std::filesystem::path& folder)
-      : ctx_(ctx), plan_(plan), index_(index), floats_(floats),
-        written_(plan.layout->open(folder)) {}
+  Verifier(const Context& ctx, const RunPlan& run, std::size_t index,
+           const std::filesystem::path& folder)
+      : ctx_(ctx), plan_(run.outputs[index]), index_(index), floats_(run.floats),
+        written_(plan_.layout->open(folder)) {}
 
   /// Every declared tensor is there as declared, and nothing is taken for anything else.
   std::size_t check_names(const ParamMap& params) const {
@@ -176,12 +176,11 @@ class Verifier {
 
 }  // namespace
 
-void verify_output(const Context& ctx, const layout::OutputPlan& plan, std::size_t index,
-                   const ParamMap& params, const FloatSource& floats,
+void verify_output(const Context& ctx, const RunPlan& plan, std::size_t index,
                    const std::vector<LinearRecord>& linears, const std::filesystem::path& folder,
                    OutputRecord& record) {
-  const Verifier verifier(ctx, plan, index, floats, folder);
-  record.verified_tensors = verifier.check_names(params);
+  const Verifier verifier(ctx, plan, index, folder);
+  record.verified_tensors = verifier.check_names(*plan.params);
   record.floats = verifier.check_copies();
   verifier.check_rewritten(record.rewritten);
   verifier.check_linears(linears);

@@ -1,9 +1,9 @@
 // Reads an output folder back and holds it against what was meant.
 #pragma once
 
-#include "core/params.h"
-#include "pipeline/output/inventory.h"
+#include "core/context.h"
 #include "pipeline/output/record.h"
+#include "pipeline/output/run_plan.h"
 
 #include <cstddef>
 #include <filesystem>
@@ -17,8 +17,7 @@ namespace pare::pipeline {
 /// follows from them (quant_bias, deq_scale, scale_bias); scales are finite; each weight lies within
 /// its error bound. Fills `record` with what was found.
 /// Errors: verify_failed naming tensor and difference.
-void verify_output(const Context& ctx, const layout::OutputPlan& plan, std::size_t index,
-                   const ParamMap& params, const FloatSource& floats,
+void verify_output(const Context& ctx, const RunPlan& plan, std::size_t index,
                    const std::vector<LinearRecord>& linears, const std::filesystem::path& folder,
                    OutputRecord& record);
 

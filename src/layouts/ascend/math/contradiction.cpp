@@ -1,4 +1,4 @@
-#include "layouts/ascend/contradiction.h"
+#include "layouts/ascend/math/contradiction.h"
 
 #include "layouts/ascend/math/scale_bias.h"
 #include "layouts/ascend/math/static_algebra.h"
