@@ -45,7 +45,7 @@ io::Json to_json(const Inspection& in) {
     json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
                                {"shape", t.shape.dims()}});
   }
-  for (const pipeline::LinearEntry& linear : in.linears) json["linears"].push_back(linear.name);
+  for (const model::Module& linear : in.linears) json["linears"].push_back(linear.name);
   for (const pipeline::SchemeSize& size : in.sizes) json["schemes"].push_back(scheme_json(size));
   if (in.scanned) {
     json["findings"] = io::Json::array();

@@ -28,7 +28,7 @@ struct Entry {
   std::string_view id;
   std::string_view summary;
   std::span<const ParamSpec> params = {};
-  std::string_view source = {};
+  std::string_view paper = {};  // of methods
   std::string_view source = {};
   std::span<const std::string_view> layouts = {};
   std::span<const std::string_view> targets = {};
@@ -145,7 +145,7 @@ io::Json as_json(const Entries& entries) {
   io::Json list = io::Json::array();
   for (const Entry& entry : entries) {
     io::Json object = {{"id", entry.id}, {"summary", entry.summary}};
-    if (!entry.source.empty()) object["paper"] = entry.source;
+    if (!entry.paper.empty()) object["paper"] = entry.paper;
     if (!entry.source.empty()) object["source"] = entry.source;
     if (!entry.layouts.empty()) object["layouts"] = entry.layouts;
     if (!entry.targets.empty()) object["targets"] = entry.targets;

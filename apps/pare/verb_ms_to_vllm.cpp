@@ -46,7 +46,7 @@ void check_bits(const Options& options, const layout::QuantizedCheckpoint& check
   if (!options.values.given("w_bit")) return;
   const auto asked = static_cast<int>(options.values.integer("w_bit"));
   for (const std::string& name : checkpoint.linears()) {
-    const int bits = checkpoint.plan(name).scheme.weight_bits;
+    const int bits = checkpoint.header(name).scheme.weight_bits;
     checkpoint.release(name);
     if (bits == asked) continue;
     throw Error(

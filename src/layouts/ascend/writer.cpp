@@ -95,7 +95,7 @@ std::string refuse_linear(const quant::LinearHeader& linear, Int4 int4) {
         "gptq, gptq-v2 or compressed-tensors",
         linear.name);
   }
-  if (int4 == Int4::unpacked) return "";
+  if (int4 == Int4::unpaired) return "";
   const std::string odd = refuse_packing(linear);
   return odd.empty() ? refuse_runs(linear) : odd;
 }

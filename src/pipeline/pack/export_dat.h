@@ -3,7 +3,7 @@
 
 #include "codec/codec.h"
 #include "core/context.h"
-#include "pipeline/pack/packed_folder.h"
+#include "pipeline/pack/compressed_folder.h"
 
 #include <cstddef>
 #include <cstdint>
