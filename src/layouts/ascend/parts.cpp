@@ -24,10 +24,6 @@ constexpr std::array<std::string_view, kPartCount> kPartNames = {"weight",
                                                                  "deq_scale",
                                                                  "weight_power"};
 
-bool is_static(const quant::Scheme& scheme) noexcept {
-  return scheme.activations == quant::Activations::static_tensor;
-}
-
 Packing packing_in(const quant::LinearHeader& linear, Int4 int4) noexcept {
   return int4 == Int4::paired ? packing_of(linear.scheme, linear.in) : Packing::none;
 }

@@ -21,6 +21,8 @@ class PlannedWriter final : public Writer {
         sink_(std::move(sink)),
         description_(std::move(description)) {}
 
+  bool concurrent() const noexcept override { return sink_->concurrent(); }
+
   void put_tensor(const std::string& name, const TensorView& tensor) override {
     sink_->put({.info = {name, tensor.dtype, tensor.shape}, .tag = std::string(kFloatTag)}, tensor);
   }
