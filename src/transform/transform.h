@@ -72,6 +72,8 @@ struct Transform {
   float (*largest_input)(const Context& ctx, const ScaleGroup& group, const ChannelStats& stats,
                          const TransformJob& job, const model::WeightSource& weights);
   TransformCost (*cost)(const GroupSize& size, const SampleSize& samples, const TransformJob& job);
+  /// Gives norms and linears biases where the job allows it; then every one of its modules has one.
+  bool adds_biases = false;
 };
 
 std::span<const Transform* const> transforms() noexcept;

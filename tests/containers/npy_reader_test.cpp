@@ -2,7 +2,7 @@
 #include "containers/npy/reader.h"
 
 #include "containers/npy/writer.h"
-#include "formats/safetensors_files.h"
+#include "containers/safetensors_files.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 

@@ -5,7 +5,7 @@
 #include "containers/npy/reader.h"
 #include "containers/npy/writer.h"
 #include "containers/packed/writer.h"
-#include "formats/safetensors_files.h"
+#include "containers/safetensors_files.h"
 #include "containers/safetensors/header.h"
 #include "containers/packed/weight_ranges.h"
 #include "support/expect_error.h"

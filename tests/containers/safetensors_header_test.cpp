@@ -1,7 +1,7 @@
 // The header's rules, one by one, on bytes made by hand.
 #include "containers/safetensors/header.h"
 
-#include "formats/safetensors_files.h"
+#include "containers/safetensors_files.h"
 #include "support/expect_error.h"
 
 #include <gmock/gmock.h>

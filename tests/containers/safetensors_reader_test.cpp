@@ -1,5 +1,5 @@
 // Opening checkpoints: single files, shards with and without index, and everything that disagrees.
-#include "formats/safetensors_files.h"
+#include "containers/safetensors_files.h"
 #include "containers/tensor_source.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"

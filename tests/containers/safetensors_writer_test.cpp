@@ -1,7 +1,7 @@
 // What the writer puts on disk, byte for byte, and what it refuses.
 #include "containers/safetensors/writer.h"
 
-#include "formats/safetensors_files.h"
+#include "containers/safetensors_files.h"
 #include "io/json.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"

@@ -32,7 +32,7 @@ std::vector<quant::Scheme> all_schemes() {
       quant::Scheme scheme{.weight_bits = named.weight_bits,
                            .symmetric = symmetric,
                            .activations = named.activations,
-                           .grid = named.form};
+                           .form = named.form};
       schemes.push_back(scheme);
       scheme.granularity = quant::Granularity::tensor;
       schemes.push_back(scheme);

@@ -198,7 +198,7 @@ TEST_P(MethodContract, EveryWeightAndScaleType) {
                    std::string(name_of(scale_dtype)));
       const Tensor weight = weight_of(gaussian_like(1), weight_dtype);
       const QuantizedLinear q = quantize(weight, scale_dtype);
-      const bool sparse = scheme().grid == CodeForm::outliers;  // its files hold no weight scale
+      const bool sparse = scheme().form == CodeForm::outliers;  // its files hold no weight scale
       EXPECT_EQ(q.scale_dtype, sparse ? DType::f32 : scale_dtype);
       expect_faithful(q, scheme(), weight);
     }
@@ -286,7 +286,7 @@ TEST_P(MethodContract, RaggedGroupIsRefused) {
 
 TEST_P(MethodContract, QuantizedWeightsKeepTheirCodes) {
   // Rounding moves weights across the limit of outliers; a second limit may be another one.
-  if (scheme().grid != CodeForm::uniform) return;
+  if (scheme().form != CodeForm::uniform) return;
   std::vector<float> values = gaussian_like(7);
   if (!scheme().symmetric) {
     // Every group's ends lie on the grid: -min and max are whole numbers of steps of 1/64.

@@ -2,10 +2,10 @@
 // agree with each other, and answer a cut file with an error that names it. What single changed
 // bytes do is tested in tests/formats.
 #include "core/error.h"
-#include "containers/packed_writer.h"
+#include "containers/packed/writer.h"
 #include "containers/safetensors_files.h"
 #include "containers/tensor_source.h"
-#include "containers/weight_ranges.h"
+#include "containers/packed/weight_ranges.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 

@@ -5,7 +5,7 @@
 #include "support/temp_dir.h"
 #include "text/token_table.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -161,7 +161,7 @@ TEST(Ct, Refusals) {
   const Layout& ct = find_layout("compressed-tensors");
   EXPECT_THAT(ct.refuses({.weight_bits = 4,
                           .activations = quant::Activations::dynamic_token,
-                          .grid = quant::CodeForm::two_stage}),
+                          .form = quant::CodeForm::two_stage}),
               HasSubstr("second stage"));
   EXPECT_THAT(ct.refuses({.granularity = quant::Granularity::tensor}), HasSubstr("mm-tensor"));
   quant::Scheme asymmetric = kStatic;

@@ -34,7 +34,7 @@ void expect_refused(const std::string& text, ErrorCode code, const std::string& 
 TEST(Description, Text) {
   Description description;
   description.version = kVersion;
-  description.model_type = "W4A16";
+  description.scheme_tag = "W4A16";
   description.group_size = 64;
   description.tags = {{"b.weight", "W4A16"}, {"a \"quoted\".weight", "FLOAT"}};
   EXPECT_EQ(description_text(description), R"({
@@ -47,14 +47,14 @@ TEST(Description, Text) {
 )");
   const Description again = read_text(description_text(description));
   EXPECT_EQ(again.version, "1.0.0");
-  EXPECT_EQ(again.model_type, "W4A16");
+  EXPECT_EQ(again.scheme_tag, "W4A16");
   EXPECT_EQ(again.group_size, 64);
   EXPECT_EQ(again.tags, description.tags);
 }
 
 TEST(Description, HeaderWithoutVersion) {
   Description description;
-  description.model_type = "W8A8";
+  description.scheme_tag = "W8A8";
   EXPECT_EQ(description_text(description), "{\n  \"model_quant_type\": \"W8A8\"\n}\n");
 }
 

@@ -162,7 +162,7 @@ std::vector<GoldenCase> cases() {
 
 test::MadeUpModel model_of(const GoldenCase& c) {
   test::MadeUpModel model = test::one_linear(linear_of(c));
-  model.plan.model_type = "W4A16";
+  model.plan.scheme_tag = "W4A16";
   model.plan.group_size = c.group_size;
   return model;
 }

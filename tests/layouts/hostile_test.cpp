@@ -246,7 +246,7 @@ TEST(Hostile, StaticActivationsWithWeightZeros) {
 
 TEST(Hostile, SparseLinears) {
   const quant::Scheme sparse{.activations = quant::Activations::static_tensor,
-                             .grid = quant::CodeForm::outliers};
+                             .form = quant::CodeForm::outliers};
   Files(sparse).expect_accepted();
   for (const Shape& shape : {Shape{1, 6}, Shape{5}, Shape{6, 1}, Shape{}, Shape{0}}) {
     Files files(sparse);
@@ -276,7 +276,7 @@ TEST(Hostile, TwoStages) {
                                 .granularity = quant::Granularity::group,
                                 .group_size = 32,
                                 .activations = quant::Activations::dynamic_token,
-                                .grid = quant::CodeForm::two_stage};
+                                .form = quant::CodeForm::two_stage};
   Files(two_stage, "ascend-v1").expect_accepted();
   const auto refused = [&](const std::string& part, const Tensor& tensor, ErrorCode code,
                            const std::string& word) {

@@ -20,7 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 const quant::Scheme kSparse{.activations = quant::Activations::static_tensor,
-                            .grid = quant::CodeForm::outliers};
+                            .form = quant::CodeForm::outliers};
 const std::string kLinear = "model.layers.0.self_attn.q_proj";
 
 /// fl(input_scale * fl(deq / input_scale)) must be deq for every product deq.
@@ -94,7 +94,7 @@ TEST(Sparse, TheEffectiveBiasComesFromTheStoredProducts) {
 
 TEST(Sparse, APowerIsATensorOfItsOwn) {
   test::MadeUpModel model;
-  model.plan.model_type = "W8A8S";
+  model.plan.scheme_tag = "W8A8S";
   Rng rng(5);
   quant::QuantizedLinear q = test::made_up_linear(rng, "a", kSparse, 4, 8, DType::f32, false);
   q.exponent = 0.7F;

@@ -21,7 +21,7 @@ const quant::Scheme kTwoStage{.weight_bits = 4,
                               .granularity = quant::Granularity::group,
                               .group_size = 32,
                               .activations = quant::Activations::dynamic_token,
-                              .grid = quant::CodeForm::two_stage};
+                              .form = quant::CodeForm::two_stage};
 const std::string kAttention = "model.layers.0.self_attn.";
 
 /// [2, 32] in groups of 16: codes of a row are 1 in the first group and 2 in the second.
@@ -125,7 +125,7 @@ TEST(TwoStage, AGroupAsWideAsTheRow) {
   Rng rng(3);
   for (const std::string_view format : {"ascend", "ascend-v1"}) {
     test::MadeUpModel model;
-    model.plan.model_type = "W4A8_DYNAMIC";
+    model.plan.scheme_tag = "W4A8_DYNAMIC";
     model.plan.group_size = 64;
     model.add_linear(test::made_up_linear(rng, "a", scheme, 4, 64, DType::f32, false));
     const Written written(format, model);
@@ -139,7 +139,7 @@ TEST(TwoStage, AGroupAsWideAsTheRow) {
 OutputPlan plan_of(const quant::Scheme& scheme, std::int64_t out, std::int64_t in,
                    bool row_parallel) {
   OutputPlan plan;
-  plan.model_type = "W4A8_DYNAMIC";
+  plan.scheme_tag = "W4A8_DYNAMIC";
   quant::LinearHeader linear;
   linear.name = "model.o_proj";
   linear.scheme = scheme;

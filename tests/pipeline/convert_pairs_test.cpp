@@ -51,14 +51,14 @@ std::vector<Variant> variants() {
   const quant::Scheme fixed{.activations = Activations::static_tensor};
   const quant::Scheme dynamic{.activations = Activations::dynamic_token};
   quant::Scheme sparse = fixed;
-  sparse.grid = CodeForm::outliers;
+  sparse.form = CodeForm::outliers;
   quant::Scheme one_scale = fixed;
   one_scale.granularity = Granularity::tensor;
   const quant::Scheme two_stage{.weight_bits = 4,
                                 .granularity = Granularity::group,
                                 .group_size = 32,
                                 .activations = Activations::dynamic_token,
-                                .grid = CodeForm::two_stage};
+                                .form = CodeForm::two_stage};
   return {{"w4_groups", weights(4, true, 32), kAll},
           {"w4_groups_zeros", weights(4, false, 32), kAll},
           {"w4_one_group_in_some", weights(4, true, 64), kAll},
@@ -157,9 +157,9 @@ class EveryPair : public testing::TestWithParam<Variant> {
     const fs::path there = new_folder();
     const fs::path back = new_folder();
     const ConvertResult result = test::convert_folder(from, b, there, sharded);
-    EXPECT_EQ(result.proof.weight_difference, 0);
-    EXPECT_EQ(result.proof.fitting.scales.changed, 0);
-    EXPECT_EQ(result.proof.floats.tensors, 0U);
+    EXPECT_EQ(result.weight_difference, 0);
+    EXPECT_EQ(result.fit.scales.changed, 0);
+    EXPECT_EQ(result.output().floats.tensors, 0U);
     const test::Contents meant(from);
     test::expect_same_contents(meant, test::Contents(there));
     test::convert_folder(there, a, back, sharded);
@@ -190,7 +190,7 @@ class EveryPair : public testing::TestWithParam<Variant> {
       const Layout& other = layout::find_layout(name);
       offered.insert(other.id);
       const ConvertResult result = test::convert_folder(from, other, new_folder());
-      EXPECT_EQ(result.proof.weight_difference, 0);
+      EXPECT_EQ(result.weight_difference, 0);
     }
     const std::string own = open_quantized(from).layout;
     for (const std::string_view id : variant().exact)
@@ -238,7 +238,7 @@ TEST_P(EveryPair, OtherLayoutsRefuseOrSayWhatTheyDid) {
     const fs::path there = new_folder();
     try {
       const ConvertResult result = test::convert_folder(from, *b, there);
-      if (result.proof.weight_difference != 0 || b->plain_floats) continue;
+      if (result.weight_difference != 0 || b->plain_floats) continue;
       const test::Contents meant(from);
       const test::Contents found(there);
       EXPECT_EQ(found.linears.size(), meant.linears.size());
@@ -274,7 +274,7 @@ TEST_P(EveryPair, FloatsAreWhatTheCodesStandFor) {
       }
     }
   }
-  EXPECT_EQ(result.proof.weight_difference, worst);
+  EXPECT_EQ(result.weight_difference, worst);
 }
 
 std::string name_of_case(const testing::TestParamInfo<Variant>& info) { return info.param.name; }

@@ -48,7 +48,7 @@ std::vector<std::int64_t> sample_lengths(const Plan& plan) {
 PlannedTransform plan_transform(Plan& plan, const transform::Transform& transform) {
   PlannedTransform planned;
   planned.transform = &transform;
-  planned.adds_biases = norm_biases_have_a_place(plan.spec);
+  planned.adds_biases = transform.adds_biases && norm_biases_have_a_place(plan.spec);
   planned.samples = transform.samples(plan.job.params, sample_lengths(plan));
   for (std::int64_t block = 0; block < plan.graph->config.layers; ++block) {
     std::vector<transform::ScaleGroup> groups = transform.groups(*plan.graph, block);

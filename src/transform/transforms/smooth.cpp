@@ -168,6 +168,7 @@ constinit const Transform transform_smooth = {
     .apply = apply,
     .largest_input = largest_input,
     .cost = cost,
+    .adds_biases = true,
 };
 
 }  // namespace pare::transform
