@@ -1,6 +1,6 @@
 #include "codec_options.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

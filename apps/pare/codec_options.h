@@ -1,8 +1,8 @@
 // Options that compress and export-dat share: how weights are coded, and which.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/params.h"
+#include "pare/codec.h"
+#include "pare/job.h"
 #include "pipeline/pack/pseudo_sparse.h"
 #include "verb.h"
 

@@ -1,9 +1,9 @@
 // What the program shows: results, messages, live progress, and JSON for programs.
 #pragma once
 
-#include "core/context.h"
-#include "core/error.h"
 #include "io/json.h"
+#include "pare/context.h"
+#include "pare/error.h"
 
 #include <chrono>
 #include <cstdint>

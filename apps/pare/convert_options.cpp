@@ -1,6 +1,6 @@
 #include "convert_options.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <malloc.h>

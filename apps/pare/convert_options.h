@@ -1,7 +1,7 @@
 // What the verbs that convert share: the options of the target layout, running, and showing it.
 #pragma once
 
-#include "core/params.h"
+#include "pare/job.h"
 #include "pipeline/convert/convert.h"
 #include "verb.h"
 

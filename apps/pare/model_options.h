@@ -1,9 +1,9 @@
 // What verbs that run a model share: opening it, its arithmetic, and how results name it.
 #pragma once
 
-#include "core/params.h"
 #include "core/stopwatch.h"
 #include "io/json.h"
+#include "pare/job.h"
 #include "pipeline/open/open_model.h"
 #include "verb.h"
 

@@ -1,7 +1,7 @@
 #include "text_windows.h"
 
-#include "core/error.h"
 #include "eval/text_file.h"
+#include "pare/error.h"
 #include "text/tokenizer.h"
 
 #include <fmt/format.h>

@@ -2,9 +2,9 @@
 // them.
 #pragma once
 
-#include "core/params.h"
 #include "eval/perplexity.h"
 #include "io/json.h"
+#include "pare/job.h"
 #include "pipeline/open/open_model.h"
 #include "verb.h"
 

@@ -1,7 +1,7 @@
 // pare check: would an engine load this folder? Every rule, what it found, and what to do.
 #include "check/checker.h"
 #include "check/layouts.h"
-#include "core/error.h"
+#include "pare/error.h"
 #include "verb.h"
 
 #include <fmt/format.h>

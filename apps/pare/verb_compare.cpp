@@ -1,7 +1,7 @@
 // pare compare: what two models say of the same text.
-#include "core/error.h"
 #include "model_options.h"
 #include "param_options.h"
+#include "pare/error.h"
 #include "text_windows.h"
 
 #include <fmt/format.h>

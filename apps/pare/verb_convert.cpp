@@ -1,7 +1,7 @@
 // pare convert: quantized weights from one layout into another, integers unchanged.
 #include "convert_options.h"
-#include "core/error.h"
 #include "param_options.h"
+#include "pare/error.h"
 #include "verb.h"
 
 #include <filesystem>

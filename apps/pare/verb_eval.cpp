@@ -1,5 +1,5 @@
 // pare eval: perplexity of one model, or its logits.
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/npy/rows_writer.h"
 #include "model_options.h"
 #include "param_options.h"

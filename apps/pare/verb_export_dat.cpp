@@ -1,7 +1,7 @@
 // pare export-dat: int8 weights as the loose files of Ascend's weight compression.
 #include "codec_options.h"
-#include "core/params.h"
 #include "param_options.h"
+#include "pare/job.h"
 #include "pipeline/pack/export_dat.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"

@@ -1,8 +1,8 @@
 // pare generate: lets a model continue a text.
-#include "core/error.h"
 #include "eval/generate.h"
 #include "model_options.h"
 #include "param_options.h"
+#include "pare/error.h"
 #include "text/tokenizer.h"
 
 #include <fmt/format.h>

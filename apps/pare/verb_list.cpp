@@ -1,14 +1,14 @@
 // pare list: what this build can do, straight from the tables of descriptors.
 #include "check/rule.h"
-#include "core/error.h"
-#include "core/params.h"
+#include "pare/error.h"
+#include "pare/job.h"
 #include "eval/perplexity.h"
 #include "layouts/layout.h"
 #include "containers/tensor_source.h"
 #include "io/json.h"
 #include "model/architecture.h"
 #include "quant/method.h"
-#include "quant/scheme.h"
+#include "pare/quantized_linear.h"
 #include "text/tokenizer.h"
 #include "verb.h"
 

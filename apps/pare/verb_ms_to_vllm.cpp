@@ -1,7 +1,7 @@
 // pare ms-to-vllm: `pare convert` under the options of msModelSlim's example/ms_to_vllm.py.
 #include "convert_options.h"
-#include "core/error.h"
 #include "param_options.h"
+#include "pare/error.h"
 #include "verb.h"
 
 #include <fmt/format.h>

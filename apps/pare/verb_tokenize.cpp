@@ -1,7 +1,7 @@
 // pare tokenize: the ids a model sees.
-#include "core/params.h"
 #include "io/file.h"
 #include "param_options.h"
+#include "pare/job.h"
 #include "text/tokenizer.h"
 #include "verb.h"
 

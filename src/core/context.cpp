@@ -1,4 +1,4 @@
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <condition_variable>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/dtype.h"
+#include "pare/tensor.h"
 
 #include <array>
 

@@ -1,4 +1,4 @@
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <numeric>
@@ -13,7 +13,7 @@ ErrorKind kind_of(ErrorCode code) noexcept {
 #define PARE_ERROR(name, number, kind, title) \
   case ErrorCode::name:                       \
     return ErrorKind::kind;
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
   }
   return ErrorKind::internal;
@@ -24,7 +24,7 @@ std::string_view title_of(ErrorCode code) noexcept {
 #define PARE_ERROR(name, number, kind, title) \
   case ErrorCode::name:                       \
     return title;
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
   }
   return "";

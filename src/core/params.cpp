@@ -1,4 +1,4 @@
-#include "core/params.h"
+#include "pare/job.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
 #include "core/half.h"
+#include "pare/error.h"
 
 namespace pare {
 

@@ -1,8 +1,8 @@
 // Text generation, token by token.
 #pragma once
 
-#include "core/context.h"
 #include "model/transformer.h"
+#include "pare/context.h"
 #include "text/tokenizer.h"
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Perplexity by named protocols, and what two models say of the same text.
 #pragma once
 
-#include "core/context.h"
 #include "model/transformer.h"
+#include "pare/context.h"
 #include "text/tokenizer.h"
 
 #include <cstdint>

@@ -2,9 +2,9 @@
 // One file layout_<id>.cpp beside its family and one line in layouts.def each.
 #pragma once
 
-#include "core/context.h"
-#include "core/params.h"
 #include "layouts/output_plan.h"
+#include "pare/context.h"
+#include "pare/job.h"
 
 #include <filesystem>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include "kernels/power.h"
 #include "kernels/quantize.h"

@@ -174,11 +174,11 @@ class Texts(Broken):
         self.expect("texts", "src/model/archs/llama.cpp: the first line is no comment")
 
     def test_number_twice(self):
-        self.append("src/core/errors.def", 'PARE_ERROR(second, 101, usage, "another")\n')
+        self.append("include/pare/errors.def", 'PARE_ERROR(second, 101, usage, "another")\n')
         self.expect("texts", 'the number "101" stands 2 times')
 
     def test_code_never_used(self):
-        self.append("src/core/errors.def", 'PARE_ERROR(nobody, 998, usage, "unused")\n')
+        self.append("include/pare/errors.def", 'PARE_ERROR(nobody, 998, usage, "unused")\n')
         self.expect("texts", "nobody is never used")
 
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layouts/ascend/found_linear.h"
+#include "quant/named_schemes.h"
 
 #include <cstdint>
 #include <vector>

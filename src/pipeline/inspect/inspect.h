@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "containers/tensor_source.h"
 #include "model/graph.h"
 #include "pipeline/open/linear_selection.h"

@@ -1,6 +1,6 @@
 #include "pipeline/pack/compress.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/stopwatch.h"
 #include "containers/npy/reader.h"
 #include "containers/packed/file.h"

@@ -1,8 +1,8 @@
 // Lossless compression of a model folder, tensor by tensor, and the way back.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 #include "pipeline/pack/packed_folder.h"
 
 #include <cstddef>

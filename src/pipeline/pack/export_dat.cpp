@@ -1,6 +1,6 @@
 #include "pipeline/pack/export_dat.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/stopwatch.h"
 #include "containers/packed/manifest.h"
 #include "io/file.h"

@@ -1,8 +1,8 @@
 // Compressed int8 weights as loose .dat files, the way Ascend's weight compression hands them on.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 #include "pipeline/pack/packed_folder.h"
 
 #include <cstddef>

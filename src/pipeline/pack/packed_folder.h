@@ -1,7 +1,7 @@
 // pare_packed.json: what a packed folder holds, and every original file it can give back.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,9 +1,13 @@
-// Parameters as data: what descriptors declare, and the checked values users gave.
+// What an operation is told: parameters as data, and the job that is made of them.
 // The command line, recipes and `pare list` are all made from ParamSpec tables.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,5 +65,20 @@ std::string canonical_param_name(std::string_view name);
 
 /// "--group-size" for "group_size".
 std::string option_name(std::string_view param_name);
+
+/// How to run, as opposed to what to make: not part of a recipe.
+struct RunOptions {
+  std::optional<std::size_t> max_memory;  // bytes; what needs more is refused before it begins
+  bool dry_run = false;                   // plan only: `out` may be absent, or exist
+  bool overwrite = false;                 // replace an output folder that Pare made before
+};
+
+/// A model folder to make another one of.
+struct Job {
+  std::filesystem::path model;
+  std::filesystem::path out;
+  ParamMap params;  // checked; defaults filled in
+  RunOptions run;
+};
 
 }  // namespace pare
