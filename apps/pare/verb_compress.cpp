@@ -1,7 +1,7 @@
 // pare compress: the weights of a folder, smaller and without loss.
 #include "codec_options.h"
-#include "core/text_forms.h"
 #include "param_options.h"
+#include "pare/job.h"
 #include "pipeline/pack/compress.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"

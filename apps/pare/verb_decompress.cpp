@@ -1,6 +1,6 @@
 // pare decompress: every original file of a packed folder.
 #include "pipeline/pack/compress.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/inspect/inspect.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/quantize/job.h"
 #include "verb.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "param_options.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/quantize/code_sample.h"
 #include "pipeline/quantize/plan.h"
 #include "pipeline/quantize/quantize.h"

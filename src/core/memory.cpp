@@ -1,4 +1,4 @@
-#include "core/memory.h"
+#include "pare/context.h"
 
 #include <malloc.h>
 

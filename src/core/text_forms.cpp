@@ -1,4 +1,4 @@
-#include "core/text_forms.h"
+#include "pare/job.h"
 
 #include <algorithm>
 #include <array>

@@ -10,7 +10,7 @@
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/output_dir.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/packed_texts.h"
 #include "pipeline/pack/pseudo_sparse.h"

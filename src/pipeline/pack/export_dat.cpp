@@ -7,7 +7,7 @@
 #include "io/file_writer.h"
 #include "io/json.h"
 #include "io/output_dir.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/nz_layout.h"
 #include "pipeline/pack/pseudo_sparse.h"
