@@ -1,7 +1,7 @@
 #include "command_line.h"
 
 #include "help.h"
-#include "param_options.h"
+#include "options/param_options.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>

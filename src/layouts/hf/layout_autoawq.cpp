@@ -236,6 +236,7 @@ constinit const Layout layout_autoawq = {
     .norm_bias = NormBias::none,
     .scale_dtype = DType::f16,
     .float_dtype = DType::f16,
+    .ms_to_vllm_tool = "awq",
 };
 
 }  // namespace pare::layout

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pare/context.h"
+#include "pare/convert.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,12 +32,6 @@ struct OriginalFile {
   unsigned mode = 0;
   Kept kept = Kept::copied;
   std::string rewritten_sha256;  // aside: of the file in its place
-};
-
-/// Weights set to zero before packing.
-struct PseudoSparse {
-  double ratio = 1;  // share of weights kept
-  std::uint64_t seed = 0;
 };
 
 struct CompressedFolder {
