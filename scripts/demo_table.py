@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the table of scripts/demo.sh from the JSON files that pare wrote.
+"""Prints what scripts/demo.sh found, from the JSON files that pare wrote.
 
-Usage: demo_table.py FOLDER MODEL NAME...
-FOLDER holds float.eval.json and, for each NAME, NAME.eval.json, NAME.compare.json and
+Usage: demo_table.py table FOLDER MODEL NAME...
+       demo_table.py same-perplexity FOLDER NAME OTHER
+
+FOLDER holds float.eval.json and, for each NAME, NAME.eval.json, NAME.compare.json,
 NAME/report.json and the compressed folder NAME-packed.
 """
 
@@ -10,14 +12,13 @@ import json
 import sys
 from pathlib import Path
 
-HEADER = [
-    "model", "perplexity", "change", "KL", "top-1", "zeros", "entropy", "size", "packed", "of original",
-    "seconds", "peak RSS",
-]
-LEGEND = """
-zeros, entropy: of the quantized weights' codes; entropy in bits per weight, what no lossless coder beats by much.
-packed: the folder after `pare compress`; of original: packed against the folder of the original.
-Sparse schemes (co-sparse, lowbit) store 8-bit codes that pack to about their entropy; compare packed sizes."""
+HEADER = ["model", "perplexity", "change", "KL", "top-1", "size", "packed", "seconds", "good for"]
+GOOD_FOR = {
+    "w8a8": "devices that multiply 8-bit integers: half the size, hardly a loss",
+    "w4a16": "least memory for weights that are read once per token",
+    "co-sparse": "smallest when packed, where some loss is fine",
+    "lowbit": "small when packed and close to the original; smoothing on",
+}
 
 
 def load(path):
@@ -33,46 +34,55 @@ def folder_size(folder):
     return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
 
 
+def perplexity(folder, name):
+    return load(folder / f"{name}.eval.json")["perplexity"]
+
+
 def float_row(folder, model):
-    perplexity = load(folder / "float.eval.json")["perplexity"]
     size = mebibytes(folder_size(model))
-    return ["original", f"{perplexity:.3f}"] + ["-"] * 5 + [size, "-", "100.0 %", "-", "-"]
+    return ["original", f"{perplexity(folder, 'float'):.2f}", "-", "-", "-", size, "-", "-", ""]
 
 
-def quantized_row(folder, name, model):
+def quantized_row(folder, name):
     report = load(folder / name / "report.json")
     compare = load(folder / f"{name}.compare.json")
-    perplexity = load(folder / f"{name}.eval.json")["perplexity"]
-    before = load(folder / "float.eval.json")["perplexity"]
-    packed = folder_size(folder / f"{name}-packed")
+    change = perplexity(folder, name) / perplexity(folder, "float") - 1
     return [
         name,
-        f"{perplexity:.3f}",
-        f"{(perplexity / before - 1) * 100:+.2f} %",
-        f"{compare['kl_mean']:.5f}",
-        f"{compare['top1_agreement'] * 100:.1f} %",
-        f"{report['codes']['zeros'] * 100:.1f} %",
-        f"{report['codes']['entropy_bits']:.2f}",
+        f"{perplexity(folder, name):.2f}",
+        f"{change * 100:+.1f} %",
+        f"{compare['kl_mean']:.4f}",
+        f"{compare['top1_agreement'] * 100:.0f} %",
         mebibytes(folder_size(folder / name)),
-        mebibytes(packed),
-        f"{packed / folder_size(model) * 100:.1f} %",
+        mebibytes(folder_size(folder / f"{name}-packed")),
         f"{report['seconds']['total']:.1f}",
-        mebibytes(report["peak_rss_bytes"]),
+        GOOD_FOR[name],
     ]
 
 
 def print_table(rows):
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        first = row[0].ljust(widths[0])
-        print("  ".join([first] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]))
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1])]
+        print("  ".join([*cells, row[-1]]).rstrip())
+
+
+def table(folder, model, *names):
+    rows = [quantized_row(Path(folder), name) for name in names]
+    print_table([HEADER, float_row(Path(folder), model), *rows])
+
+
+def same_perplexity(folder, name, other):
+    found = [perplexity(Path(folder), which) for which in (name, other)]
+    if found[0] != found[1]:
+        sys.exit(f"perplexity of {name} is {found[0]}, of {other} {found[1]}")
+    print(f"{other} has perplexity {found[1]:.3f}, as {name} has.")
 
 
 def main():
-    folder, model, names = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    rows = [quantized_row(folder, name, model) for name in names]
-    print_table([HEADER, float_row(folder, model)] + rows)
-    print(LEGEND)
+    command, *arguments = sys.argv[1:]
+    {"table": table, "same-perplexity": same_perplexity}[command](*arguments)
 
 
 if __name__ == "__main__":

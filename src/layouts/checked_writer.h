@@ -22,6 +22,8 @@ class CheckedWriter {
   /// Errors: output_not_writable.
   CheckedWriter(const OutputPlan& plan, const std::filesystem::path& folder, const ParamMap& params);
 
+  /// Whether calls may come in any order and at the same time without a change of the bytes.
+  bool concurrent() const noexcept { return writer_->concurrent(); }
   /// What the plan says of a linear. Errors: internal when it is not in the plan.
   const quant::LinearHeader& planned(std::string_view linear) const;
 

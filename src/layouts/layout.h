@@ -16,10 +16,10 @@
 
 namespace pare::layout {
 
-/// Takes a model's tensors one by one, in any order; each exactly once. Whoever gives them has held
+/// Takes a model's tensors one by one; each exactly once. Whoever gives them has held
 /// them against the plan (layouts/checked_writer.h): a writer need not look again.
 /// Threads: one call at a time, unless `concurrent`: then calls for different tensors and linears
-/// may run at the same time, but for `finish`.
+/// may run at the same time and in any order, but for `finish`, and the files are the same.
 class Writer {
  public:
   virtual ~Writer() = default;

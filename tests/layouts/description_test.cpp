@@ -61,7 +61,7 @@ TEST(Description, HeaderWithoutVersion) {
 TEST(Description, TagsFollowTheOrderOfTheFiles) {
   const test::MadeUpModel model =
       test::made_up_model({.activations = quant::Activations::static_tensor}, DType::f16);
-  const Description description = describe(model.plan, declare_items(model.plan, Int4::unpacked));
+  const Description description = describe(model.plan, declare_items(model.plan, Int4::unpaired));
   ASSERT_GE(description.tags.size(), 10U);
   const std::string q = "model.layers.0.self_attn.q_proj.";
   const std::vector<std::pair<std::string, std::string>> first(description.tags.begin(),

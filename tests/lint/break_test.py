@@ -191,7 +191,7 @@ class Ids(Broken):
         return (self.root / file).read_text().count("\n")
 
     def test_comparison(self):
-        self.expect_found('bool a = exporter->id != "gptq-v2";', "gptq-v2")
+        self.expect_found('bool a = layout->id != "gptq-v2";', "gptq-v2")
 
     def test_comparison_turned_round(self):
         self.expect_found('bool a = "minmax" == intent(b).methods[0]->id;', "minmax")
@@ -204,7 +204,7 @@ class Ids(Broken):
         self.expect_found("bool a = arch.id == kQwen;", "qwen3", "apps/pare/verb_list.cpp")
 
     def test_lookup(self):
-        self.expect_found('auto& a = find_exporter(awq() ? "other" : "gguf");', "gguf")
+        self.expect_found('auto& a = find_layout(awq() ? "other" : "gguf");', "gguf")
 
     def test_row_of_a_table(self):
         self.expect_found('bool a = named.id == "w8a8s";', "w8a8s")

@@ -68,7 +68,7 @@ inline quant::Scheme essence(const quant::QuantizedLinear& q) {
   return scheme;
 }
 
-/// Every number of the waist, bit for bit.
+/// Every number of a linear, bit for bit.
 inline void expect_same_numbers(const quant::QuantizedLinear& meant,
                                 const quant::QuantizedLinear& found) {
   SCOPED_TRACE(meant.name);

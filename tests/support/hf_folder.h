@@ -130,7 +130,7 @@ struct HfFolder {
     const TemporaryFolder folder;
     write(folder.path());
     const layout::Layout* layout = layout::layout_of(folder.path());
-    if (layout == nullptr) throw Error(ErrorCode::internal, "no exporter knows the folder");
+    if (layout == nullptr) throw Error(ErrorCode::internal, "no layout knows the folder");
     const auto checkpoint = layout->open(folder.path());
     if (notes != nullptr) *notes = checkpoint->notes();
     return checkpoint->linear(module).value().linear;

@@ -42,10 +42,10 @@ Linear awq_linear(const Folder& folder, const std::string& name) {
     linear.scales = scales->info.name;
     linear.groups = scales->info.shape[0];
     linear.out = scales->info.shape[1];
-    parts.expect_shape(zeros, {linear.groups, words_for(linear.out, 4)});
+    parts.expect_shape(zeros, {linear.groups, word_count(linear.out, 4)});
   }
   if (words != nullptr) linear.in = words->info.shape[0];
-  if (scales != nullptr) parts.expect_shape(words, {linear.in, words_for(linear.out, 4)});
+  if (scales != nullptr) parts.expect_shape(words, {linear.in, word_count(linear.out, 4)});
   expect_groups(parts, linear);
   expect_bias(parts, linear);
   return linear;
@@ -55,7 +55,7 @@ Linear awq_linear(const Folder& folder, const std::string& name) {
 int bits_of(const StoredTensor& zeros, std::int64_t out) {
   constexpr std::array kWidths = {4, 8, 2, 3};
   for (const int bits : kWidths) {
-    if (zeros.info.shape[1] == words_for(out, bits)) return bits;
+    if (zeros.info.shape[1] == word_count(out, bits)) return bits;
   }
   return 0;
 }

@@ -43,7 +43,7 @@ bool read_shape(const Folder& folder, PartReader& parts, Linear& linear) {
 void read_packed_bits(PartReader& parts, Linear& linear, const StoredTensor& words) {
   constexpr std::array kWidths = {4, 8, 2, 3, 6, 5, 7};
   for (const int bits : kWidths) {
-    if (linear.bits == 0 && words.info.shape[1] == words_for(linear.in, bits)) linear.bits = bits;
+    if (linear.bits == 0 && words.info.shape[1] == word_count(linear.in, bits)) linear.bits = bits;
   }
   if (words.info.shape[0] == linear.out && linear.bits != 0) return;
   parts.problem(fmt::format("{} is {}; weight_shape says {} outputs and {} inputs", words.info.name,
@@ -80,7 +80,7 @@ Linear packed_linear(const Folder& folder, const std::string& name) {
   }
   const StoredTensor* zeros = parts.optional(".weight_zero_point", {DType::i32}, 2);
   if (linear.bits != 0 && linear.groups > 0)
-    parts.expect_shape(zeros, {words_for(linear.out, linear.bits), linear.groups});
+    parts.expect_shape(zeros, {word_count(linear.out, linear.bits), linear.groups});
   return linear;
 }
 

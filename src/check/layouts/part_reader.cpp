@@ -63,7 +63,7 @@ std::vector<std::string> modules_with(const Folder& folder, std::string_view suf
   return modules;
 }
 
-std::int64_t words_for(std::int64_t count, int bits) noexcept {
+std::int64_t word_count(std::int64_t count, int bits) noexcept {
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   if (count <= 0 || count > kMost || bits <= 0 || bits > 32) return 0;
   return (count * bits + 31) / 32;

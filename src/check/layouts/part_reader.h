@@ -37,6 +37,6 @@ class PartReader {
 std::vector<std::string> modules_with(const Folder& folder, std::string_view suffix);
 
 /// ceil(count * bits / 32), 0 when it does not fit.
-std::int64_t words_for(std::int64_t count, int bits) noexcept;
+std::int64_t word_count(std::int64_t count, int bits) noexcept;
 
 }  // namespace pare::check

@@ -15,12 +15,12 @@ namespace pare::layout {
 namespace {
 
 /// What the description says of one linear.
-struct Module {
+struct DescribedParts {
   const quant::NamedScheme* scheme = nullptr;
   std::array<bool, kPartCount> has{};
 };
 
-using Modules = std::map<std::string, Module, std::less<>>;
+using Modules = std::map<std::string, DescribedParts, std::less<>>;
 
 [[noreturn]] void refuse(const std::string& detail) {
   throw Error(ErrorCode::bad_description, detail)
@@ -32,7 +32,7 @@ void add_part(Modules& modules, const std::string& tensor, const std::string& ta
   if (!split.has_value()) {
     refuse(fmt::format("\"{}\" has type {} but no name of a quantized tensor", tensor, tag));
   }
-  Module& module = modules[std::string(split->module)];
+  DescribedParts& module = modules[std::string(split->module)];
   const quant::NamedScheme* scheme = scheme_of_type(tag);
   if (module.scheme != nullptr && module.scheme != scheme) {
     refuse(fmt::format("\"{}\" has type {}, other tensors of the same module have {}", tensor, tag,
@@ -43,7 +43,7 @@ void add_part(Modules& modules, const std::string& tensor, const std::string& ta
 }
 
 /// Exactly the parts of its scheme, and perhaps those that only some linears have.
-void check_complete(const std::string& name, const Module& module, Int4 int4) {
+void check_complete(const std::string& name, const DescribedParts& module, Int4 int4) {
   for (const Part part : kParts) {
     const Presence presence =
         presence_of(part, module.scheme->form, module.scheme->activations, int4);
@@ -142,8 +142,8 @@ class Checkpoint final : public QuantizedCheckpoint {
         "{} differs from {}: the latter counts, smoothing folded its scales into it", name, copy);
   }
 
-  FoundLinear found_linear(const Modules::value_type& entry) const {
-    FoundLinear found;
+  AscendParts found_linear(const Modules::value_type& entry) const {
+    AscendParts found;
     found.module = entry.first;
     found.scheme = entry.second.scheme;
     found.int4 = int4_;

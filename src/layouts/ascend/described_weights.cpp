@@ -44,7 +44,7 @@ DescribedWeights open_described_weights(const fs::path& model, const fs::path& d
   if (opened.folder.empty()) opened.folder = ".";
   opened.layout = packed ? &layout_ascend_v1 : &layout_ascend;
   opened.checkpoint = make_checkpoint(containers::open_checkpoint(weights), content,
-                                      packed ? Int4::packed : Int4::unpacked, description);
+                                      packed ? Int4::paired : Int4::unpaired, description);
   return opened;
 }
 

@@ -14,17 +14,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::unpacked); }
+std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::unpaired); }
 
 std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& /*params*/) {
-  return infos_of(declare_items(plan, Int4::unpacked));
+  return infos_of(declare_items(plan, Int4::unpaired));
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                                      const ParamMap& params) {
-  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpaired);
   const fs::path path = folder / typed_description_name(plan.scheme_tag);
-  return make_planned_writer(plan, Int4::unpacked,
+  return make_planned_writer(plan, Int4::unpaired,
                              make_safetensors_sink(folder, plan.scheme_tag, tensors, params),
                              {path, describe(plan, tensors)});
 }
@@ -54,7 +54,7 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
   const fs::path path = folder / found.front();
   Description description = read_description(path);
   if (description.group_size == 0) description.group_size = group_size_beside(folder);
-  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::unpacked,
+  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::unpaired,
                          path);
 }
 

@@ -13,19 +13,19 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDescriptionName = "quant_model_description.json";
 
-std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::packed); }
+std::string check(const OutputPlan& plan) { return refuse_plan(plan, Int4::paired); }
 
 std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& /*params*/) {
-  return infos_of(declare_items(plan, Int4::packed));
+  return infos_of(declare_items(plan, Int4::paired));
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                                      const ParamMap& params) {
-  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::packed);
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::paired);
   Description description = describe(plan, tensors);
   description.version = kVersion;
   description.group_size = plan.group_size;
-  return make_planned_writer(plan, Int4::packed,
+  return make_planned_writer(plan, Int4::paired,
                              make_safetensors_sink(folder, plan.scheme_tag, tensors, params),
                              {folder / kDescriptionName, std::move(description)});
 }
@@ -46,7 +46,7 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
             "it decides how 4-bit codes lie in their bytes; convert the model with the program "
             "that wrote it");
   }
-  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::packed,
+  return make_checkpoint(open_weights(folder, description.scheme_tag), description, Int4::paired,
                          path);
 }
 

@@ -43,7 +43,7 @@ std::string refuses(const quant::Scheme& scheme) {
 }
 
 std::string check(const OutputPlan& plan) {
-  const std::string reason = refuse_plan(plan, Int4::unpacked);
+  const std::string reason = refuse_plan(plan, Int4::unpaired);
   if (!reason.empty()) return reason;
   for (const OutputEntry& entry : plan.entries) {
     if (!entry.linear.has_value() || !entry.linear->has_exponent) continue;
@@ -52,7 +52,7 @@ std::string check(const OutputPlan& plan) {
         "they mean nothing; choose --format ascend, or leave out --nonuniform",
         entry.linear->name);
   }
-  for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpacked)) {
+  for (const DeclaredTensor& tensor : declare_items(plan, Int4::unpaired)) {
     if (npy_place(tensor).has_value()) continue;
     return fmt::format(
         "tensor \"{}\": the npy files hold float tensors by the name of their module "
@@ -63,7 +63,7 @@ std::string check(const OutputPlan& plan) {
 }
 
 std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamMap& params) {
-  std::vector<containers::TensorInfo> infos = infos_of(declare_items(plan, Int4::unpacked));
+  std::vector<containers::TensorInfo> infos = infos_of(declare_items(plan, Int4::unpaired));
   if (values_of(params) == containers::NpyValues::torch) return infos;
   for (containers::TensorInfo& info : infos) {
     if (info.dtype == DType::bf16) info.dtype = DType::f32;
@@ -116,9 +116,9 @@ class NpySink final : public TensorSink {
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
                                      const ParamMap& params) {
-  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpacked);
+  const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpaired);
   const fs::path path = folder / typed_description_name(plan.scheme_tag);
-  return make_planned_writer(plan, Int4::unpacked,
+  return make_planned_writer(plan, Int4::unpaired,
                              std::make_unique<NpySink>(folder, values_of(params)),
                              {path, describe(plan, tensors)});
 }
@@ -133,10 +133,10 @@ std::unique_ptr<QuantizedCheckpoint> open(const fs::path& folder) {
   if (found.size() == 1) {
     const fs::path path = folder / found.front();
     const Description description = read_description(path);
-    return make_checkpoint(std::move(source), description, Int4::unpacked, path);
+    return make_checkpoint(std::move(source), description, Int4::unpaired, path);
   }
   const Description description = infer_description(*source);
-  return make_checkpoint(std::move(source), description, Int4::unpacked, folder);
+  return make_checkpoint(std::move(source), description, Int4::unpaired, folder);
 }
 
 }  // namespace

@@ -25,12 +25,8 @@ constexpr std::array<std::string_view, kPartCount> kPartNames = {"weight",
                                                                  "deq_scale",
                                                                  "weight_power"};
 
-bool is_static(const quant::Scheme& scheme) noexcept {
-  return scheme.activations == quant::Activations::static_tensor;
-}
-
 Packing packing_in(const quant::LinearHeader& linear, Int4 int4) noexcept {
-  return int4 == Int4::packed ? packing_of(linear.scheme, linear.in) : Packing::none;
+  return int4 == Int4::paired ? packing_of(linear.scheme, linear.in) : Packing::none;
 }
 
 bool is_per_tensor(const quant::LinearHeader& linear) noexcept {
@@ -213,7 +209,7 @@ Presence presence_of(Part part, quant::CodeForm form, quant::Activations activat
     case Part::weight_offset_second:
       return always_if(form == quant::CodeForm::two_stage);
     case Part::scale_bias:
-      return always_if(form == quant::CodeForm::two_stage && int4 == Int4::packed);
+      return always_if(form == quant::CodeForm::two_stage && int4 == Int4::paired);
     case Part::input_scale:
     case Part::input_offset:
     case Part::quant_bias:

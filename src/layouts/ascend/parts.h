@@ -57,7 +57,7 @@ struct PartName {
 std::optional<PartName> split_part_name(std::string_view tensor) noexcept;
 
 /// Whether 4-bit weights share bytes in a layout.
-enum class Int4 { unpacked, packed };
+enum class Int4 { unpaired, paired };
 
 /// Whether linears have a part: some have a bias, or codes that are linear in a power.
 enum class Presence : std::uint8_t { never, sometimes, always };

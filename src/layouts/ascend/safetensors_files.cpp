@@ -19,6 +19,8 @@ class SafetensorsSink final : public TensorSink {
                   const std::vector<DeclaredTensor>& tensors)
       : writer_(layout, infos_of(tensors)) {}
 
+  bool concurrent() const noexcept override { return true; }
+
   void put(const DeclaredTensor& tensor, const TensorView& value) override {
     writer_.write(tensor.info.name, value);
   }

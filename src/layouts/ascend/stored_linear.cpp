@@ -15,12 +15,12 @@ namespace pare::layout {
 namespace {
 
 /// What the scales say about the matrix; rows 0 = one scale for all of it.
-struct ScaleGrid {
+struct ScaleShape {
   std::int64_t rows = 0;
   std::int64_t groups = 1;
 };
 
-ScaleGrid scale_grid(const FoundLinear& found) {
+ScaleShape scale_grid(const AscendParts& found) {
   const Part part = scale_part(*found.scheme);
   const TensorView& scale = *found[part];
   const Shape& shape = scale.shape;
@@ -30,18 +30,18 @@ ScaleGrid scale_grid(const FoundLinear& found) {
     mismatch(part, highest_rank == 1 ? "[O] or [1]" : "[O, G]", scale);
   }
   if (shape.rank() == 2) return {shape[0], shape[1]};
-  return shape[0] == 1 ? ScaleGrid{} : ScaleGrid{shape[0], 1};
+  return shape[0] == 1 ? ScaleShape{} : ScaleShape{shape[0], 1};
 }
 
-Packing packing_in(const FoundLinear& found, const ScaleGrid& grid) noexcept {
-  if (found.int4 == Int4::unpacked || found.scheme->weight_bits != 4) return Packing::none;
+Packing packing_in(const AscendParts& found, const ScaleShape& grid) noexcept {
+  if (found.int4 == Int4::unpaired || found.scheme->weight_bits != 4) return Packing::none;
   if (found.scheme->form == quant::CodeForm::two_stage) return Packing::outputs;
   return grid.groups > 1 ? Packing::outputs : Packing::inputs;
 }
 
 /// Two rows of codes to a byte, in files that are said to hold one code to a byte.
-void refuse_packed_rows(const FoundLinear& found, const ScaleGrid& grid, const TensorView& weight) {
-  const bool four_bits = found.int4 == Int4::unpacked && found.scheme->weight_bits == 4;
+void refuse_packed_rows(const AscendParts& found, const ScaleShape& grid, const TensorView& weight) {
+  const bool four_bits = found.int4 == Int4::unpaired && found.scheme->weight_bits == 4;
   if (!four_bits || grid.rows != 2 * weight.shape[0]) return;
   throw Error(ErrorCode::tensor_mismatch,
               fmt::format("{} {} has half the rows of its scales: two codes lie in a byte, but the "
@@ -53,7 +53,7 @@ void refuse_packed_rows(const FoundLinear& found, const ScaleGrid& grid, const T
 }
 
 /// Fills out and in; the stored matrix, unpacked, must fit the scales.
-void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing,
+void read_sizes(const AscendParts& found, const ScaleShape& grid, Packing packing,
                 quant::QuantizedLinear& q) {
   const TensorView& weight = *found[Part::weight];
   constexpr std::int64_t kLargest = std::int64_t{1} << 40;
@@ -73,7 +73,7 @@ void read_sizes(const FoundLinear& found, const ScaleGrid& grid, Packing packing
            *found[part]);
 }
 
-void read_granularity(const FoundLinear& found, const ScaleGrid& grid, quant::QuantizedLinear& q) {
+void read_granularity(const AscendParts& found, const ScaleShape& grid, quant::QuantizedLinear& q) {
   q.scheme.granularity = grid.rows == 0 ? quant::Granularity::tensor : quant::Granularity::channel;
   const bool two_stage = found.scheme->form == quant::CodeForm::two_stage;
   const bool one_group_stated = grid.rows > 0 && (found.group_size == q.in || two_stage);
@@ -108,7 +108,7 @@ std::pair<std::int8_t, std::int8_t> copy_codes(std::span<const std::byte> bytes,
   return {low, high};
 }
 
-void read_codes(const FoundLinear& found, Packing packing, quant::QuantizedLinear& q) {
+void read_codes(const AscendParts& found, Packing packing, quant::QuantizedLinear& q) {
   const std::span<const std::byte> bytes = found[Part::weight]->data;
   if (packing != Packing::none) {
     q.codes = unpack_int4(bytes, q.out, q.in, packing);
@@ -123,7 +123,7 @@ void read_codes(const FoundLinear& found, Packing packing, quant::QuantizedLinea
 }
 
 /// The bias, and its values as f32.
-std::vector<float> read_bias(const FoundLinear& found, quant::QuantizedLinear& q) {
+std::vector<float> read_bias(const AscendParts& found, quant::QuantizedLinear& q) {
   if (!found[Part::bias].has_value()) return {};
   const TensorView& view = *found[Part::bias];
   std::vector<float> values = checked_floats(found, Part::bias, Shape{q.out}, kFinite);
@@ -132,12 +132,12 @@ std::vector<float> read_bias(const FoundLinear& found, quant::QuantizedLinear& q
 }
 
 /// Name, scheme and sizes; returns how codes lie in their bytes.
-Packing read_sizes_and_scheme(const FoundLinear& found, quant::QuantizedLinear& q) {
+Packing read_sizes_and_scheme(const AscendParts& found, quant::QuantizedLinear& q) {
   q.name = found.module;
   q.scheme.weight_bits = found.scheme->weight_bits;
   q.scheme.activations = found.scheme->activations;
   q.scheme.form = found.scheme->form;
-  const ScaleGrid grid = scale_grid(found);
+  const ScaleShape grid = scale_grid(found);
   const Packing packing = packing_in(found, grid);
   read_sizes(found, grid, packing, q);
   read_granularity(found, grid, q);
@@ -146,7 +146,7 @@ Packing read_sizes_and_scheme(const FoundLinear& found, quant::QuantizedLinear& 
 
 }  // namespace
 
-quant::LinearHeader read_linear_header(const FoundLinear& found) {
+quant::LinearHeader read_linear_header(const AscendParts& found) {
   try {
     quant::QuantizedLinear q;
     read_sizes_and_scheme(found, q);
@@ -160,7 +160,7 @@ quant::LinearHeader read_linear_header(const FoundLinear& found) {
   }
 }
 
-LoadedLinear read_linear(const FoundLinear& found) {
+LoadedLinear read_linear(const AscendParts& found) {
   try {
     LoadedLinear stored;
     quant::QuantizedLinear& q = stored.linear;

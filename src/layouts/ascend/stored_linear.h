@@ -2,7 +2,7 @@
 #pragma once
 
 #include "layouts/layout.h"
-#include "layouts/ascend/found_linear.h"
+#include "layouts/ascend/ascend_parts.h"
 
 namespace pare::layout {
 
@@ -13,9 +13,9 @@ namespace pare::layout {
 /// Errors: tensor_mismatch for types, shapes and values that cannot be; not_finite; bad_description
 ///         when group_size, deq_scale, scale_bias and the scales contradict each other. All name
 ///         the module.
-LoadedLinear read_linear(const FoundLinear& found);
+LoadedLinear read_linear(const AscendParts& found);
 
 /// The same without a look at the codes.
-quant::LinearHeader read_linear_header(const FoundLinear& found);
+quant::LinearHeader read_linear_header(const AscendParts& found);
 
 }  // namespace pare::layout

@@ -16,7 +16,7 @@ bool all_zero(const std::vector<float>& zeros) {
   return std::all_of(zeros.begin(), zeros.end(), [](float zero) { return zero == 0; });
 }
 
-void read_uniform(const FoundLinear& found, quant::QuantizedLinear& q) {
+void read_uniform(const AscendParts& found, quant::QuantizedLinear& q) {
   const Shape shape = found[Part::weight_scale]->shape;
   q.scale_dtype = found[Part::weight_scale]->dtype;
   q.scales = checked_floats(found, Part::weight_scale, shape, kScale);
@@ -24,7 +24,7 @@ void read_uniform(const FoundLinear& found, quant::QuantizedLinear& q) {
   q.scheme.symmetric = all_zero(q.zeros);
 }
 
-void read_two_stage(const FoundLinear& found, quant::QuantizedLinear& q) {
+void read_two_stage(const AscendParts& found, quant::QuantizedLinear& q) {
   q.scale_dtype = found[Part::weight_scale]->dtype;
   const Shape rows{q.out, 1};
   q.row_scales = checked_floats(found, Part::weight_scale, rows, kScale);
@@ -40,7 +40,7 @@ void read_two_stage(const FoundLinear& found, quant::QuantizedLinear& q) {
   q.zeros.assign(q.scales.size(), 0.0F);
 }
 
-quant::ActivationParams read_input(const FoundLinear& found) {
+quant::ActivationParams read_input(const AscendParts& found) {
   quant::ActivationParams input;
   input.stored_dtype = found[Part::input_scale]->dtype;
   input.scale = checked_floats(found, Part::input_scale, Shape{1}, kPositiveScale)[0];
@@ -48,7 +48,7 @@ quant::ActivationParams read_input(const FoundLinear& found) {
   return input;
 }
 
-std::vector<float> read_deq_scales(const FoundLinear& found, const quant::QuantizedLinear& q) {
+std::vector<float> read_deq_scales(const AscendParts& found, const quant::QuantizedLinear& q) {
   const TensorView& view = *found[Part::deq_scale];
   const Shape expected{q.scheme.granularity == quant::Granularity::tensor ? 1 : q.out};
   if (view.shape != expected) {
@@ -74,7 +74,7 @@ void check_deq_scales(const quant::QuantizedLinear& q, const std::vector<float>&
   }
 }
 
-void read_sparse(const FoundLinear& found, const std::vector<float>& deq,
+void read_sparse(const AscendParts& found, const std::vector<float>& deq,
                  quant::QuantizedLinear& q) {
   q.scale_dtype = DType::f32;
   q.scales = weight_scales_of(deq, q.input->scale);
@@ -89,7 +89,7 @@ void read_sparse(const FoundLinear& found, const std::vector<float>& deq,
 }
 
 /// 8-bit activations are multiplied with bare codes: whole rows, and static ones without zeros.
-void refuse_groups(const FoundLinear& found, const quant::Scheme& scheme) {
+void refuse_groups(const AscendParts& found, const quant::Scheme& scheme) {
   const bool fixed = scheme.activations == quant::Activations::static_tensor;
   const bool uniform = scheme.form == quant::CodeForm::uniform;
   const bool rows = fixed || (uniform && scheme.activations != quant::Activations::none);
@@ -113,7 +113,7 @@ Part scale_part(const quant::NamedScheme& scheme) noexcept {
   return Part::weight_scale;
 }
 
-StaticParts read_scales(const FoundLinear& found, quant::QuantizedLinear& q) {
+StaticParts read_scales(const AscendParts& found, quant::QuantizedLinear& q) {
   const quant::CodeForm form = found.scheme->form;
   if (form == quant::CodeForm::two_stage) read_two_stage(found, q);
   if (form == quant::CodeForm::uniform) read_uniform(found, q);
@@ -128,7 +128,7 @@ StaticParts read_scales(const FoundLinear& found, quant::QuantizedLinear& q) {
   return parts;
 }
 
-std::vector<float> read_scale_bias(const FoundLinear& found, const quant::QuantizedLinear& q) {
+std::vector<float> read_scale_bias(const AscendParts& found, const quant::QuantizedLinear& q) {
   if (!found[Part::scale_bias].has_value()) return {};
   const TensorView& view = *found[Part::scale_bias];
   const bool split =

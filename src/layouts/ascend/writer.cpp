@@ -22,6 +22,8 @@ class PlannedWriter final : public Writer {
         sink_(std::move(sink)),
         description_(std::move(description)) {}
 
+  bool concurrent() const noexcept override { return sink_->concurrent(); }
+
   void put_tensor(const std::string& name, const TensorView& tensor) override {
     sink_->put({.info = {name, tensor.dtype, tensor.shape}, .tag = std::string(kFloatTag)}, tensor);
   }
@@ -96,7 +98,7 @@ std::string refuse_linear(const quant::LinearHeader& linear, Int4 int4) {
         "gptq, gptq-v2 or compressed-tensors",
         linear.name);
   }
-  if (int4 == Int4::unpacked) return "";
+  if (int4 == Int4::unpaired) return "";
   const std::string odd = refuse_packing(linear);
   return odd.empty() ? refuse_runs(linear) : odd;
 }

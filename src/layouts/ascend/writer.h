@@ -17,6 +17,8 @@ namespace pare::layout {
 class TensorSink {
  public:
   virtual ~TensorSink() = default;
+  /// As Writer::concurrent.
+  virtual bool concurrent() const noexcept { return false; }
   virtual void put(const DeclaredTensor& tensor, const TensorView& value) = 0;
   /// Completes the container. Returns the names of the files made, relative to the folder.
   virtual std::vector<std::string> finish() = 0;

@@ -5,14 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <utility>
 
 namespace pare::layout {
 namespace {
 
-constexpr const char* kDamagedFile = "the file is damaged or was made by another program";
 constexpr std::string_view kBias = ".bias";
 
 class HfCheckpoint final : public QuantizedCheckpoint {
@@ -31,7 +29,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
     }
     for (const containers::TensorInfo& info : source_->tensors())
       sort_in(info.name);
-    notes_ = reader_->notes(HfModule(*source_, *linears_.begin()));
+    notes_ = reader_->notes(LinearParts(*source_, *linears_.begin()));
   }
 
   std::vector<std::string> linears() const override { return {linears_.begin(), linears_.end()}; }
@@ -41,7 +39,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
 
   std::optional<LoadedLinear> linear(std::string_view module) const override {
     if (linears_.find(module) == linears_.end()) return std::nullopt;
-    const HfModule found(*source_, std::string(module));
+    const LinearParts found(*source_, std::string(module));
     LoadedLinear stored;
     stored.linear = read(found, Codes::read);
     quant::QuantizedLinear& q = stored.linear;
@@ -57,7 +55,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
 
   quant::LinearHeader header(std::string_view module) const override {
     if (linears_.find(module) == linears_.end()) return QuantizedCheckpoint::header(module);
-    const HfModule found(*source_, std::string(module));
+    const LinearParts found(*source_, std::string(module));
     quant::QuantizedLinear q = read(found, Codes::leave_out);
     quant::describe_parts(q);
     if (found.find(kBias) != nullptr) q.bias_dtype = found.expect_floats(kBias, 1).dtype;
@@ -78,7 +76,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
   }
 
  private:
-  quant::QuantizedLinear read(const HfModule& module, Codes codes) const {
+  quant::QuantizedLinear read(const LinearParts& module, Codes codes) const {
     try {
       quant::QuantizedLinear q = reader_->read(module, codes);
       q.name = module.name();
@@ -101,7 +99,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
       throw Error(ErrorCode::bad_description,
                   fmt::format("{} is a part of a quantized linear that is not there", name))
           .at(source_->file_of(name))
-          .hint(kDamagedFile);
+          .hint(kDamaged);
     }
     if (!of_linear) {
       floats_.insert(name);
@@ -111,7 +109,7 @@ class HfCheckpoint final : public QuantizedCheckpoint {
     if (part || codes || suffix == kBias) return;
     throw Error(ErrorCode::bad_description, fmt::format("{} has no place in this format", name))
         .at(source_->file_of(name))
-        .hint(kDamagedFile);
+        .hint(kDamaged);
   }
 
   void release_part(std::string_view module, std::string_view part) const noexcept {
@@ -126,70 +124,6 @@ class HfCheckpoint final : public QuantizedCheckpoint {
 };
 
 }  // namespace
-
-HfModule::HfModule(const containers::TensorSource& source, std::string name)
-    : source_(source), name_(std::move(name)) {}
-
-const containers::TensorInfo* HfModule::find(std::string_view suffix) const noexcept {
-  return source_.find(std::string(name_).append(suffix));
-}
-
-const containers::TensorInfo& HfModule::existing(std::string_view suffix) const {
-  const containers::TensorInfo* info = find(suffix);
-  if (info != nullptr) return *info;
-  throw Error(ErrorCode::tensor_missing, std::string(name_).append(suffix)).hint(kDamagedFile);
-}
-
-const containers::TensorInfo& HfModule::expect(std::string_view suffix, DType dtype,
-                                            std::size_t rank) const {
-  const containers::TensorInfo& info = existing(suffix);
-  const bool fits = info.dtype == dtype && info.shape.rank() == rank && info.shape.numel() > 0;
-  if (!fits) mismatch(suffix, fmt::format("{} with {} dimensions", pare::name_of(dtype), rank));
-  return info;
-}
-
-const containers::TensorInfo& HfModule::expect_floats(std::string_view suffix,
-                                                   std::size_t rank) const {
-  const containers::TensorInfo& info = existing(suffix);
-  const bool fits =
-      is_weight_float(info.dtype) && info.shape.rank() == rank && info.shape.numel() > 0;
-  if (!fits) mismatch(suffix, fmt::format("F32, F16 or BF16 with {} dimensions", rank));
-  return info;
-}
-
-TensorView HfModule::read(std::string_view suffix, DType dtype, const Shape& shape) const {
-  const containers::TensorInfo& info = existing(suffix);
-  if (info.dtype != dtype || info.shape != shape) {
-    mismatch(suffix, fmt::format("{} {}", pare::name_of(dtype), shape.text()));
-  }
-  source_.populate(info.name);
-  return source_.read(info.name);
-}
-
-std::vector<float> HfModule::floats(std::string_view suffix, const Shape& shape) const {
-  const DType dtype = existing(suffix).dtype;
-  if (!is_weight_float(dtype)) mismatch(suffix, "F32, F16 or BF16 " + shape.text());
-  std::vector<float> values = read_floats(read(suffix, dtype, shape));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i])) continue;
-    throw Error(ErrorCode::not_finite,
-                fmt::format("{}{}, value {}: {}", name_, suffix, i, values[i]))
-        .hint(kDamagedFile);
-  }
-  return values;
-}
-
-void HfModule::mismatch(std::string_view suffix, const std::string& expected) const {
-  const containers::TensorInfo& info = existing(suffix);
-  throw Error(ErrorCode::tensor_mismatch,
-              fmt::format("{} must be {}, found {} {}", info.name, expected,
-                          pare::name_of(info.dtype), info.shape.text()))
-      .hint(kDamagedFile);
-}
-
-void HfModule::contradiction(const std::string& detail) const {
-  throw Error(ErrorCode::bad_description, fmt::format("{}: {}", name_, detail)).hint(kDamagedFile);
-}
 
 std::unique_ptr<QuantizedCheckpoint> make_hf_checkpoint(
     std::unique_ptr<containers::TensorSource> source, std::unique_ptr<HfReader> reader) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "layouts/layout.h"
+#include "layouts/linear_parts.h"
 #include "layouts/hf/bit_words.h"
 #include "containers/tensor_source.h"
 
@@ -15,35 +16,6 @@
 #include <vector>
 
 namespace pare::layout {
-
-/// The tensors of one module, with checked access. Suffixes are ".qweight" and the like.
-class HfModule {
- public:
-  HfModule(const containers::TensorSource& source, std::string name);
-
-  const std::string& name() const noexcept { return name_; }
-  /// nullptr when the module has no such tensor.
-  const containers::TensorInfo* find(std::string_view suffix) const noexcept;
-  /// Errors: tensor_missing; tensor_mismatch for another type or rank, or no elements.
-  const containers::TensorInfo& expect(std::string_view suffix, DType dtype, std::size_t rank) const;
-  /// The same of type F32, F16 or BF16.
-  const containers::TensorInfo& expect_floats(std::string_view suffix, std::size_t rank) const;
-  /// Bytes of a tensor that must have this type and shape. Errors: as `expect`.
-  TensorView read(std::string_view suffix, DType dtype, const Shape& shape) const;
-  /// Values of a float tensor of this shape, all finite. Errors: as `expect`, and not_finite.
-  std::vector<float> floats(std::string_view suffix, const Shape& shape) const;
-
-  /// Throws Error(tensor_mismatch): the tensor must be `expected`.
-  [[noreturn]] void mismatch(std::string_view suffix, const std::string& expected) const;
-  /// Throws Error(bad_description) about what the tensors say together.
-  [[noreturn]] void contradiction(const std::string& detail) const;
-
- private:
-  const containers::TensorInfo& existing(std::string_view suffix) const;
-
-  const containers::TensorSource& source_;
-  std::string name_;
-};
 
 /// Whether a reader fills the codes, or leaves them out: plans need no codes.
 enum class Codes : std::uint8_t { read, leave_out };
@@ -58,9 +30,9 @@ class HfReader {
   virtual std::span<const std::string_view> parts() const = 0;
   /// Everything but name and bias. Errors: tensor_missing, tensor_mismatch, bad_description,
   /// not_finite, scheme_not_supported.
-  virtual quant::QuantizedLinear read(const HfModule& module, Codes codes) const = 0;
+  virtual quant::QuantizedLinear read(const LinearParts& module, Codes codes) const = 0;
   /// See QuantizedCheckpoint::notes; `first` is one of the linears.
-  virtual std::vector<std::string> notes(const HfModule& first) const = 0;
+  virtual std::vector<std::string> notes(const LinearParts& first) const = 0;
 };
 
 /// Errors: bad_description for a part of a linear without the linear, or no linears at all.

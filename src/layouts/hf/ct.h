@@ -31,7 +31,7 @@ bool is_ct_packed(const quant::Scheme& scheme) noexcept;
 io::Json ct_config(const OutputPlan& plan);
 
 /// One entry of "config_groups".
-struct CtGroup {
+struct CtConfigGroup {
   std::vector<std::string> targets;
   int weight_bits = 0;
   std::string strategy;         // "channel", "group", "tensor"
@@ -41,7 +41,7 @@ struct CtGroup {
 
 /// Every group, and the modules that "ignore" names in full.
 struct CtConfig {
-  std::vector<CtGroup> groups;
+  std::vector<CtConfigGroup> groups;
   std::vector<std::string> ignored;
 };
 

@@ -93,7 +93,7 @@ QuantConfig part(const QuantConfig& config, const io::Json& object, const char* 
   return {*found, config.file()};
 }
 
-void read_weights(const QuantConfig& config, const QuantConfig& args, CtGroup& group) {
+void read_weights(const QuantConfig& config, const QuantConfig& args, CtConfigGroup& group) {
   if (args.text("type", "", "int") != "int")
     refuse_value(config, "type", args.json()["type"].dump());
   group.weight_bits = static_cast<int>(args.integer("num_bits", "", 8));
@@ -125,8 +125,8 @@ quant::Activations read_activations(const QuantConfig& config, const QuantConfig
   return dynamic ? quant::Activations::dynamic_token : quant::Activations::static_tensor;
 }
 
-CtGroup read_group(const QuantConfig& config, const QuantConfig& entry) {
-  CtGroup group;
+CtConfigGroup read_group(const QuantConfig& config, const QuantConfig& entry) {
+  CtConfigGroup group;
   const io::Json& json = entry.json();
   if (!is_absent(json, "format")) check_format(config, entry.text("format", "", ""));
   if (!is_absent(json, "targets")) {

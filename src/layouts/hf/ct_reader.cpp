@@ -34,11 +34,11 @@ class Reader final : public HfReader {
 
   std::span<const std::string_view> parts() const override { return kParts; }
 
-  quant::QuantizedLinear read(const HfModule& module, Codes codes) const override {
+  quant::QuantizedLinear read(const LinearParts& module, Codes codes) const override {
     refuse_ignored(module);
     const bool packed = module.find(kCtPacked) != nullptr;
     quant::QuantizedLinear q;
-    const CtGroup group = packed ? read_packed_sizes(module, q) : read_plain_sizes(module, q);
+    const CtConfigGroup group = packed ? read_packed_sizes(module, q) : read_plain_sizes(module, q);
     q.scheme.weight_bits = group.weight_bits;
     q.scheme.activations = group.activations;
     read_scales(module, group, q);
@@ -54,10 +54,10 @@ class Reader final : public HfReader {
     return q;
   }
 
-  std::vector<std::string> notes(const HfModule& /*first*/) const override { return {}; }
+  std::vector<std::string> notes(const LinearParts& /*first*/) const override { return {}; }
 
  private:
-  void refuse_ignored(const HfModule& module) const {
+  void refuse_ignored(const LinearParts& module) const {
     const auto named = [&](const std::string& name) { return names_module(name, module.name()); };
     if (std::any_of(config_.ignored.begin(), config_.ignored.end(), named)) {
       module.contradiction("\"ignore\" names it, but its tensors are quantized");
@@ -67,10 +67,10 @@ class Reader final : public HfReader {
   /// The group of a module: one that names it, else those whose settings its tensors fit. Several
   /// of these must mean the same.
   template <typename Fits>
-  CtGroup group_of_module(const HfModule& module, const Fits& fits) const {
+  CtConfigGroup group_of_module(const LinearParts& module, const Fits& fits) const {
     const bool has_input = module.find(kCtInputScale) != nullptr;
-    std::vector<const CtGroup*> found;
-    for (const CtGroup& group : config_.groups) {
+    std::vector<const CtConfigGroup*> found;
+    for (const CtConfigGroup& group : config_.groups) {
       const bool by_name =
           std::any_of(group.targets.begin(), group.targets.end(),
                       [&](const std::string& t) { return names_module(t, module.name()); });
@@ -83,7 +83,7 @@ class Reader final : public HfReader {
       module.contradiction(
           "no entry of \"config_groups\" fits the types and shapes of its tensors");
     }
-    for (const CtGroup* other : found) {
+    for (const CtConfigGroup* other : found) {
       if (other->activations == found.front()->activations &&
           other->weight_bits == found.front()->weight_bits) {
         continue;
@@ -97,20 +97,20 @@ class Reader final : public HfReader {
     return *found.front();
   }
 
-  static std::int64_t scale_columns(const HfModule& module) {
+  static std::int64_t scale_columns(const LinearParts& module) {
     const containers::TensorInfo* scale = module.find(kCtScale);
     const bool matrix = scale != nullptr && scale->shape.rank() == 2;
     return matrix ? scale->shape[1] : 1;
   }
 
   /// Whether the scales are as many as the strategy says.
-  static bool fits_scales(const HfModule& module, const CtGroup& group, std::int64_t in) {
+  static bool fits_scales(const LinearParts& module, const CtConfigGroup& group, std::int64_t in) {
     const std::int64_t columns = scale_columns(module);
     if (group.strategy != "group" || columns == 0) return columns <= 1;
     return group.group_size > 0 && in % group.group_size == 0 && columns == in / group.group_size;
   }
 
-  CtGroup read_packed_sizes(const HfModule& module, quant::QuantizedLinear& q) const {
+  CtConfigGroup read_packed_sizes(const LinearParts& module, quant::QuantizedLinear& q) const {
     const Shape& packed = module.expect(kCtPacked, DType::i32, 2).shape;
     const containers::TensorInfo* stated = module.find(kCtShape);
     const bool wide = stated != nullptr && stated->dtype == DType::i64;
@@ -132,20 +132,20 @@ class Reader final : public HfReader {
       module.contradiction(fmt::format("weight_shape [{}, {}] does not fit weight_packed {}", q.out,
                                        q.in, packed.text()));
     }
-    return group_of_module(module, [&](const CtGroup& group) {
+    return group_of_module(module, [&](const CtConfigGroup& group) {
       return packs(group.weight_bits) && fits_scales(module, group, q.in);
     });
   }
 
-  CtGroup read_plain_sizes(const HfModule& module, quant::QuantizedLinear& q) const {
+  CtConfigGroup read_plain_sizes(const LinearParts& module, quant::QuantizedLinear& q) const {
     const Shape& weight = module.expect(kCtWeight, DType::i8, 2).shape;
     q.out = weight[0];
     q.in = weight[1];
     return group_of_module(module,
-                           [&](const CtGroup& group) { return fits_scales(module, group, q.in); });
+                           [&](const CtConfigGroup& group) { return fits_scales(module, group, q.in); });
   }
 
-  static Shape scale_shape(const HfModule& module, const CtGroup& group,
+  static Shape scale_shape(const LinearParts& module, const CtConfigGroup& group,
                            const quant::QuantizedLinear& q) {
     const std::size_t rank =
         module.find(kCtScale) != nullptr ? module.find(kCtScale)->shape.rank() : 1;
@@ -154,7 +154,7 @@ class Reader final : public HfReader {
     return rank == 1 && groups == 1 ? Shape{q.out} : Shape{q.out, groups};
   }
 
-  static void read_scales(const HfModule& module, const CtGroup& group, quant::QuantizedLinear& q) {
+  static void read_scales(const LinearParts& module, const CtConfigGroup& group, quant::QuantizedLinear& q) {
     if (group.strategy == "tensor") q.scheme.granularity = quant::Granularity::tensor;
     if (group.strategy == "group") {
       q.scheme.granularity = quant::Granularity::group;
@@ -165,7 +165,7 @@ class Reader final : public HfReader {
   }
 
   /// Packed down the outputs, or one to a byte in the shape of the scales; none = symmetric.
-  static void read_zeros(const HfModule& module, quant::QuantizedLinear& q) {
+  static void read_zeros(const LinearParts& module, quant::QuantizedLinear& q) {
     q.zeros.assign(q.scales.size(), 0.0F);
     const containers::TensorInfo* info = module.find(kCtZero);
     if (info == nullptr) return;
@@ -186,7 +186,7 @@ class Reader final : public HfReader {
     q.scheme.symmetric = std::all_of(q.zeros.begin(), q.zeros.end(), is_zero);
   }
 
-  static void read_groups(const HfModule& module, quant::QuantizedLinear& q) {
+  static void read_groups(const LinearParts& module, quant::QuantizedLinear& q) {
     if (module.find(kCtGroups) == nullptr) return;
     const TensorView view = module.read(kCtGroups, DType::i32, {q.in});
     q.group_index.resize(static_cast<std::size_t>(q.in));
@@ -202,12 +202,12 @@ class Reader final : public HfReader {
     quant::drop_plain_group_index(q);
   }
 
-  static float read_one(const HfModule& module, std::string_view part) {
+  static float read_one(const LinearParts& module, std::string_view part) {
     const bool scalar = module.find(part) != nullptr && module.find(part)->shape.rank() == 0;
     return module.floats(part, scalar ? Shape{} : Shape{1}).front();
   }
 
-  static void read_input(const HfModule& module, quant::QuantizedLinear& q) {
+  static void read_input(const LinearParts& module, quant::QuantizedLinear& q) {
     const bool fixed = q.scheme.activations == quant::Activations::static_tensor;
     if (!fixed) {
       if (module.find(kCtInputZero) != nullptr)
@@ -226,14 +226,14 @@ class Reader final : public HfReader {
     q.input = input;
   }
 
-  static void read_packed_codes(const HfModule& module, quant::QuantizedLinear& q) {
+  static void read_packed_codes(const LinearParts& module, quant::QuantizedLinear& q) {
     const TensorView words = module.read(kCtPacked, DType::i32, module.find(kCtPacked)->shape);
     q.codes.resize(static_cast<std::size_t>(q.out * q.in));
     unpack_along_rows(words.data, q.scheme.weight_bits, WordOrder::natural,
                       {q.codes.data(), q.out, q.in, q.in, 1});
   }
 
-  static void read_plain_codes(const HfModule& module, quant::QuantizedLinear& q) {
+  static void read_plain_codes(const LinearParts& module, quant::QuantizedLinear& q) {
     const TensorView bytes = module.read(kCtWeight, DType::i8, {q.out, q.in});
     q.codes.resize(bytes.data.size());
     std::memcpy(q.codes.data(), bytes.data.data(), bytes.data.size());

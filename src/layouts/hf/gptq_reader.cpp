@@ -38,7 +38,7 @@ class Reader final : public HfReader {
 
   std::span<const std::string_view> parts() const override { return kParts; }
 
-  quant::QuantizedLinear read(const HfModule& module, Codes codes) const override {
+  quant::QuantizedLinear read(const LinearParts& module, Codes codes) const override {
     const containers::TensorInfo& scales = module.expect_floats(kScales, 2);
     const std::int64_t groups = scales.shape[0];
     quant::QuantizedLinear q;
@@ -55,7 +55,7 @@ class Reader final : public HfReader {
     return q;
   }
 
-  std::vector<std::string> notes(const HfModule& first) const override {
+  std::vector<std::string> notes(const LinearParts& first) const override {
     const quant::QuantizedLinear q = read(first, Codes::leave_out);
     const GptqVersion found = version_of(first, q);
     if (found != version_) {
@@ -75,7 +75,7 @@ class Reader final : public HfReader {
  private:
   /// Bits from the two tensors whose sizes differ by them alone; the configuration may name
   /// others for some modules.
-  void read_sizes(const HfModule& module, quant::QuantizedLinear& q) const {
+  void read_sizes(const LinearParts& module, quant::QuantizedLinear& q) const {
     const Shape& weight = module.expect(kCodes, DType::i32, 2).shape;
     const Shape& zeros = module.expect(kZeros, DType::i32, 2).shape;
     const Shape& scales = module.find(kScales)->shape;
@@ -93,7 +93,7 @@ class Reader final : public HfReader {
     q.in = weight[0] * (32 / bits);
   }
 
-  void read_granularity(const HfModule& module, std::int64_t groups,
+  void read_granularity(const LinearParts& module, std::int64_t groups,
                         quant::QuantizedLinear& q) const {
     if (groups == 1 && group_size_ == -1) return;
     const std::int64_t columns = q.in / groups;
@@ -111,7 +111,7 @@ class Reader final : public HfReader {
                     group_size_, groups, q.in, columns));
   }
 
-  static void read_groups(const HfModule& module, std::int64_t groups, quant::QuantizedLinear& q) {
+  static void read_groups(const LinearParts& module, std::int64_t groups, quant::QuantizedLinear& q) {
     if (module.find(kGroups) == nullptr) return;
     const TensorView view = module.read(kGroups, DType::i32, {q.in});
     q.group_index.resize(static_cast<std::size_t>(q.in));
@@ -140,7 +140,7 @@ class Reader final : public HfReader {
     quant::drop_plain_group_index(q);
   }
 
-  static TensorView zero_words(const HfModule& module, const quant::QuantizedLinear& q) {
+  static TensorView zero_words(const LinearParts& module, const quant::QuantizedLinear& q) {
     const std::int64_t groups = q.scheme.groups(q.in);
     return module.read(kZeros, DType::i32, {groups, words_for(q.out, q.scheme.weight_bits)});
   }
@@ -152,7 +152,7 @@ class Reader final : public HfReader {
     return version == GptqVersion::v1 ? seven : eight;
   }
 
-  GptqVersion version_of(const HfModule& module, const quant::QuantizedLinear& q) const {
+  GptqVersion version_of(const LinearParts& module, const quant::QuantizedLinear& q) const {
     if (!symmetric_) return version_;
     const GptqVersion other = version_ == GptqVersion::v1 ? GptqVersion::v2 : GptqVersion::v1;
     const std::uint32_t word = symmetric_word(other, q.scheme.weight_bits);
@@ -163,7 +163,7 @@ class Reader final : public HfReader {
     return other;
   }
 
-  void read_zeros(const HfModule& module, std::int64_t groups, quant::QuantizedLinear& q) const {
+  void read_zeros(const LinearParts& module, std::int64_t groups, quant::QuantizedLinear& q) const {
     const TensorView words = zero_words(module, q);
     std::vector<std::int8_t> fields(q.scales.size());
     unpack_along_rows(words.data, q.scheme.weight_bits, WordOrder::natural,

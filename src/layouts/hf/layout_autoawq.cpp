@@ -143,7 +143,7 @@ class Reader final : public HfReader {
 
   std::span<const std::string_view> parts() const override { return kParts; }
 
-  quant::QuantizedLinear read(const HfModule& module, Codes codes) const override {
+  quant::QuantizedLinear read(const LinearParts& module, Codes codes) const override {
     const Shape& weight = module.expect(kCodes, DType::i32, 2).shape;
     const containers::TensorInfo& scales = module.expect_floats(kScales, 2);
     const std::int64_t groups = scales.shape[0];
@@ -164,10 +164,10 @@ class Reader final : public HfReader {
     return q;
   }
 
-  std::vector<std::string> notes(const HfModule& /*first*/) const override { return {}; }
+  std::vector<std::string> notes(const LinearParts& /*first*/) const override { return {}; }
 
  private:
-  void read_granularity(const HfModule& module, std::int64_t groups,
+  void read_granularity(const LinearParts& module, std::int64_t groups,
                         quant::QuantizedLinear& q) const {
     q.scheme.weight_bits = kBits;
     const std::int64_t columns = q.in / groups;
@@ -182,7 +182,7 @@ class Reader final : public HfReader {
     q.scheme.group_size = columns;
   }
 
-  static void read_zeros(const HfModule& module, std::int64_t groups, quant::QuantizedLinear& q) {
+  static void read_zeros(const LinearParts& module, std::int64_t groups, quant::QuantizedLinear& q) {
     const TensorView words = module.read(kZeros, DType::i32, {groups, q.out / kPerWord});
     std::vector<std::int8_t> zeros(q.scales.size());
     unpack_along_rows(words.data, kBits, WordOrder::awq, {zeros.data(), groups, q.out, 1, groups});

@@ -40,7 +40,7 @@ void emit_linear(const quant::QuantizedLinear& q, const HfSink& take) {
 
 template <DType kType>
 constexpr HfLayout layout_in() noexcept {
-  return {declare_linear<kType>, emit_linear<kType>, std::nullopt, Grids::all};
+  return {declare_linear<kType>, emit_linear<kType>, std::nullopt, CodeForms::all};
 }
 
 HfLayout layout_of(const OutputPlan& plan) noexcept {

@@ -1,4 +1,4 @@
-// Scales, zeros and groups of the waist in the forms that Hugging Face style files hold them.
+// Scales, zeros and groups of a quantized linear in the forms that Hugging Face style files hold them.
 #pragma once
 
 #include "layouts/hf/bit_words.h"

@@ -139,7 +139,7 @@ std::vector<containers::TensorInfo> declare_hf(const OutputPlan& plan, const HfL
 
 std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout) {
   for (const OutputEntry& entry : plan.entries) {
-    if (layout.grids == Grids::all || !entry.linear.has_value() || !entry.linear->has_exponent) continue;
+    if (layout.forms == CodeForms::all || !entry.linear.has_value() || !entry.linear->has_exponent) continue;
     return fmt::format(
         "{}: the format has no place for the power its codes are linear in; choose --format "
         "ascend, or leave out --nonuniform",

@@ -17,9 +17,9 @@ namespace pare::layout {
 /// Takes one tensor of a linear; its bytes live only during the call.
 using HfSink = std::function<void(const std::string& name, const TensorView& value)>;
 
-/// Which grids of codes a layout has a place for: codes by scales alone, or also two stages of
+/// Which forms of codes a layout has a place for: codes by scales alone, or also two stages of
 /// scales and powers.
-enum class Grids : std::uint8_t { uniform, all };
+enum class CodeForms : std::uint8_t { uniform_only, all };
 
 /// What differs from layout to layout. The bias is none of it: it is the same in all.
 struct HfLayout {
@@ -29,7 +29,7 @@ struct HfLayout {
   void (*emit)(const quant::QuantizedLinear& q, const HfSink& take);
   /// Float tensors and biases become this type; nullopt = as they are.
   std::optional<DType> float_dtype;
-  Grids grids = Grids::uniform;
+  CodeForms forms = CodeForms::uniform_only;
 };
 
 /// A small file beside the weights.

@@ -49,7 +49,7 @@ class LinearMover {
     record.fit.refitted_groups = adapt(q, {&plan_, 1}, params_);
     record.input = q.input;
     record.weight_difference = difference(q, scales, record.fit);
-    outputs.put_linear(q, std::move(record));
+    outputs.put_linear(std::move(q), std::move(record));
   }
 
  private:
@@ -81,14 +81,15 @@ class LinearMover {
 void move_linears(const Context& ctx, const ConvertSource& source, const layout::OutputPlan& plan,
                   const ParamMap& params, RunOutputs& outputs) {
   const LinearMover mover(source, plan, params);
-  for_each_linear(ctx, plan, "converting", [&](const quant::LinearHeader& planned) {
+  const auto move = [&](const quant::LinearHeader& planned) {
     try {
       mover.move(planned, outputs);
     } catch (const Error& failure) {
       if (failure.kind() != ErrorKind::unsupported) throw;
       rethrow_in_our_words(failure, planned.name);
     }
-  });
+  };
+  for_each_linear(ctx, plan, "converting", move, !outputs.any_order());
 }
 
 void warn(const Context& ctx, const ConvertSource& source, const layout::OutputPlan& plan) {

@@ -43,7 +43,7 @@ class CodeBudget {
 }  // namespace
 
 void for_each_linear(const Context& ctx, const layout::OutputPlan& plan, const std::string& stage,
-                     const LinearVisitor& fn) {
+                     const LinearVisitor& fn, bool in_order) {
   std::vector<const quant::LinearHeader*> linears;
   for (const layout::OutputEntry& entry : plan.entries) {
     if (entry.linear.has_value()) linears.push_back(&*entry.linear);
@@ -51,13 +51,15 @@ void for_each_linear(const Context& ctx, const layout::OutputPlan& plan, const s
   std::atomic<std::int64_t> done{0};
   CodeBudget in_hand;
   const auto total = static_cast<std::int64_t>(linears.size());
-  ctx.parallel_for(total, [&](std::int64_t i) {
+  const auto visit = [&](std::int64_t i) {
     ctx.check_cancelled();
     const quant::LinearHeader& linear = *linears[static_cast<std::size_t>(i)];
     const CodeBudget::Share share(in_hand, linear.out * linear.in);
     fn(linear);
     ctx.progress({.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
-  });
+  };
+  if (!in_order) return ctx.parallel_for(total, visit);
+  for (std::int64_t i = 0; i < total; ++i) visit(i);
 }
 
 }  // namespace pare::pipeline

@@ -75,7 +75,8 @@ void RunOutputs::copy_floats(const Context& ctx, const FloatSource& floats, Targ
   };
   std::vector<const layout::CopiedTensor*> small;
   for (const layout::CopiedTensor& copy : copied) {
-    if (floats.read(copy.source).data.size() > kLargeTensor) {
+    const bool alone = floats.read(copy.source).data.size() > kLargeTensor;
+    if (alone || !target.writer.concurrent()) {
       copy_one(copy);
     } else {
       small.push_back(&copy);
@@ -100,23 +101,31 @@ void RunOutputs::put_rewritten(const Context& ctx, const std::string& source,
   }
 }
 
-void RunOutputs::put_linear(const quant::QuantizedLinear& linear, LinearRecord record) {
-  for (Target& target : outputs_)
-    record.contents.push_back(put_linear(target, linear));
+bool RunOutputs::any_order() const noexcept {
+  return std::all_of(outputs_.begin(), outputs_.end(),
+                     [](const Target& target) { return target.writer.concurrent(); });
+}
+
+void RunOutputs::put_linear(quant::QuantizedLinear linear, LinearRecord record) {
+  for (Target& target : outputs_) {
+    const quant::LinearHeader& planned = target.writer.planned(linear.name);
+    const bool last = &target == &outputs_.back();
+    if (fits(linear, planned)) {
+      record.contents.push_back(write(target, linear));
+      continue;
+    }
+    quant::QuantizedLinear fitted = last ? std::move(linear) : linear;
+    fit(fitted, planned, *target.plan.layout);
+    record.contents.push_back(write(target, fitted));
+  }
   const std::lock_guard lock(mutex_);
   result_.linears.push_back(std::move(record));
 }
 
-std::uint64_t RunOutputs::put_linear(Target& target, const quant::QuantizedLinear& linear) {
-  const quant::LinearHeader& planned = target.writer.planned(linear.name);
-  if (fits(linear, planned)) {
-    target.writer.put_linear(linear);
-    return written_content(target.plan, linear);
-  }
-  quant::QuantizedLinear fitted = linear;
-  fit(fitted, planned, *target.plan.layout);
-  target.writer.put_linear(fitted);
-  return written_content(target.plan, fitted);
+/// Returns what the files then hold.
+std::uint64_t RunOutputs::write(Target& target, const quant::QuantizedLinear& linear) {
+  target.writer.put_linear(linear);
+  return written_content(target.plan, linear);
 }
 
 RunResult RunOutputs::finish() {

@@ -32,8 +32,12 @@ class RunOutputs {
   void put_rewritten(const Context& ctx, const std::string& source, const TensorView& tensor);
 
   /// Writes a linear everywhere, and keeps `record` with what each output then holds of it.
+  /// Memory: one more copy of the codes at most, and none for the last output.
   /// Errors: out_of_range when a scale does not fit the type of an output.
-  void put_linear(const quant::QuantizedLinear& linear, LinearRecord record);
+  void put_linear(quant::QuantizedLinear linear, LinearRecord record);
+
+  /// Whether linears and tensors may come in any order without a change of the bytes.
+  bool any_order() const noexcept;
 
   /// What an output plans for a linear.
   const quant::LinearHeader& planned(std::size_t output, std::string_view linear) const {
@@ -45,16 +49,16 @@ class RunOutputs {
 
  private:
   struct Target {
-    Target(const layout::OutputPlan& plan, const std::filesystem::path& folder,
+    Target(const layout::OutputPlan& of, const std::filesystem::path& folder,
            const ParamMap& params)
-        : plan(plan), writer(plan, folder, params) {}
+        : plan(of), writer(of, folder, params) {}
 
     const layout::OutputPlan& plan;
     layout::CheckedWriter writer;
   };
 
   void copy_floats(const Context& ctx, const FloatSource& floats, Target& target);
-  std::uint64_t put_linear(Target& target, const quant::QuantizedLinear& linear);
+  static std::uint64_t write(Target& target, const quant::QuantizedLinear& linear);
 
   std::deque<Target> outputs_;
   std::mutex mutex_;  // of what follows

@@ -33,7 +33,7 @@ constexpr std::string_view kDescriptionBegin = "quant_model_description";
 constexpr std::int64_t kMiB = 1 << 20;
 
 /// A weight file that will be packed.
-struct WeightFile {
+struct InputFile {
   std::string name;
   std::string stored;
   std::size_t bytes = 0;
@@ -42,7 +42,7 @@ struct WeightFile {
 
 struct Listing {
   std::vector<std::string> others;  // relative names of everything else, sorted
-  std::vector<WeightFile> weights;  // by name
+  std::vector<InputFile> weights;  // by name
   std::set<std::string> tensors;    // of all weight files
 };
 
@@ -73,12 +73,12 @@ std::vector<std::string> all_files(const fs::path& folder) {
 
 bool is_top_level(const std::string& name) { return name.find('/') == std::string::npos; }
 
-std::optional<WeightFile> open_weights(const fs::path& folder, const std::string& name,
+std::optional<InputFile> open_weights(const fs::path& folder, const std::string& name,
                                        const std::vector<std::string>& all) {
   const bool npy = name.ends_with(kNpyEnding);
   if (!is_top_level(name) || (!npy && !name.ends_with(kSafetensorsEnding))) return std::nullopt;
   const io::MappedFile file(folder / name);
-  WeightFile weights{name, name, file.bytes().size(), {}};
+  InputFile weights{name, name, file.bytes().size(), {}};
   if (npy) {
     weights.stored = containers::packed_npy_name(name).string();
     if (std::binary_search(all.begin(), all.end(), weights.stored)) return std::nullopt;
@@ -124,7 +124,7 @@ Listing list_folder(const fs::path& folder) {
           .at(folder.string())
           .hint("packed folders keep files of their own there: rename it first");
     }
-    std::optional<WeightFile> weights = open_weights(folder, name, all);
+    std::optional<InputFile> weights = open_weights(folder, name, all);
     if (!weights) {
       listing.others.push_back(name);
       continue;
@@ -175,7 +175,7 @@ class Compressor {
       : ctx_(ctx), job_(job), listing_(list_folder(job.model)) {
     check_patterns(job, listing_);
     nibbles_ = nibble_tensors(job.model);
-    for (const WeightFile& file : listing_.weights) {
+    for (const InputFile& file : listing_.weights) {
       result_.weight_bytes += file.bytes;
     }
   }
@@ -184,7 +184,7 @@ class Compressor {
     const Stopwatch watch;
     io::OutputDir out(job_.out, job_.overwrite);
     folder_ = out.path();
-    for (const WeightFile& file : listing_.weights)
+    for (const InputFile& file : listing_.weights)
       pack(file);
     for (const std::string& name : listing_.others)
       keep(name);
@@ -197,10 +197,10 @@ class Compressor {
   }
 
  private:
-  void pack(const WeightFile& file);
-  void prove(const WeightFile& file, const std::string& sha256) const;
-  void report(const WeightFile& file, const containers::PackedResult& packed);
-  containers::PackOptions options(const WeightFile& file) const;
+  void pack(const InputFile& file);
+  void prove(const InputFile& file, const std::string& sha256) const;
+  void report(const InputFile& file, const containers::PackedResult& packed);
+  containers::PackOptions options(const InputFile& file) const;
   void keep(const std::string& name);
   std::optional<std::string> rewritten(const std::string& name) const;
   void finish_list();
@@ -215,7 +215,7 @@ class Compressor {
   CompressResult result_;
 };
 
-containers::PackOptions Compressor::options(const WeightFile& file) const {
+containers::PackOptions Compressor::options(const InputFile& file) const {
   containers::PackOptions options;
   options.tier = job_.tier;
   options.mode = mode_of(job_.model / file.name);
@@ -235,7 +235,7 @@ containers::PackOptions Compressor::options(const WeightFile& file) const {
     };
   }
   std::size_t before = 0;
-  for (const WeightFile& other : listing_.weights) {
+  for (const InputFile& other : listing_.weights) {
     if (other.name < file.name) before += other.bytes;
   }
   const std::size_t packed_before = result_.packed_bytes;
@@ -252,7 +252,7 @@ containers::PackOptions Compressor::options(const WeightFile& file) const {
   return options;
 }
 
-void Compressor::pack(const WeightFile& file) {
+void Compressor::pack(const InputFile& file) {
   const fs::path path = job_.model / file.name;
   const io::MappedFile original(path);
   if (original.bytes().size() != file.bytes) {
@@ -273,7 +273,7 @@ void Compressor::pack(const WeightFile& file) {
 }
 
 /// Decodes what was written and compares it with what was read.
-void Compressor::prove(const WeightFile& file, const std::string& sha256) const {
+void Compressor::prove(const InputFile& file, const std::string& sha256) const {
   ctx_.progress({.stage = "verifying", .item = file.stored, .done = 0, .total = 0, .note = {}});
   io::Sha256 sha;
   try {
@@ -289,7 +289,7 @@ void Compressor::prove(const WeightFile& file, const std::string& sha256) const 
       .hint("nothing was kept; the disk or the program is at fault, please report it");
 }
 
-void Compressor::report(const WeightFile& file, const containers::PackedResult& packed) {
+void Compressor::report(const InputFile& file, const containers::PackedResult& packed) {
   PackedNames names{file.name, file.stored, {}, 0};
   for (const containers::PackedTensor& tensor : packed.tensors) {
     const std::size_t from = tensor.info.nbytes();

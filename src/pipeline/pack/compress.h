@@ -4,7 +4,7 @@
 #include "pare/codec.h"
 #include "pare/context.h"
 #include "pare/convert.h"
-#include "pipeline/pack/packed_folder.h"
+#include "pipeline/pack/compressed_folder.h"
 
 #include <cstddef>
 #include <cstdint>

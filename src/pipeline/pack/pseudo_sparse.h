@@ -2,7 +2,7 @@
 #pragma once
 
 #include "containers/tensor_source.h"
-#include "pipeline/pack/packed_folder.h"
+#include "pipeline/pack/compressed_folder.h"
 
 #include <cstddef>
 #include <optional>

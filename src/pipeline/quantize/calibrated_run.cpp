@@ -158,7 +158,7 @@ class CalibratedRun {
     record.output = output_distortion(ctx_, in_block, replacement, stats);
     in_block = std::move(replacement);
     log_.done(record);
-    outputs_.put_linear(quantized, std::move(record));
+    outputs_.put_linear(std::move(quantized), std::move(record));
   }
 
   /// The head reads what the last block and the final norm leave.

@@ -68,13 +68,6 @@ std::size_t largest_copy(const Plan& plan) {
   return largest;
 }
 
-/// Whether an output holds linears in another form than they are made in: then there are two.
-bool copies_codes(const QuantSpec& spec) {
-  if (spec.layouts.size() > 1) return true;
-  return spec.layouts.front()->weights_only &&
-         spec.scheme.activations != quant::Activations::none;
-}
-
 /// Gram matrices of all sites of a block, and the rows being added to one of them.
 std::size_t gram_bytes(const Plan& plan) {
   std::size_t most = 0;
@@ -100,7 +93,7 @@ std::size_t largest_linear(const Plan& plan) {
   std::size_t largest = 0;
   for (const model::Module& linear : plan.linears.quantized()) {
     const auto weights = static_cast<std::size_t>(linear.weights());
-    const std::size_t copies = copies_codes(plan.spec) ? 2 : 1;
+    const std::size_t copies = plan.spec.layouts.size() > 1 ? 2 : 1;  // in an output's types
     std::size_t bytes = weights * size_of(plan.source->find(linear.source)->dtype) + copies * weights;
     if (plan.calibration.has_value()) {
       bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out(), linear.in(), plan.compute);

@@ -122,7 +122,7 @@ void quantize_without_data(const Context& ctx, const Plan& plan, RunOutputs& out
     LinearRecord record = finish_linear(ctx, plan, source, quantized);
     weights.release(linear);
     log.done(record);
-    outputs.put_linear(quantized, std::move(record));
+    outputs.put_linear(std::move(quantized), std::move(record));
   }
 }
 

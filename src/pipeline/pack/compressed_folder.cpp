@@ -1,4 +1,4 @@
-#include "pipeline/pack/packed_folder.h"
+#include "pipeline/pack/compressed_folder.h"
 
 #include "io/file.h"
 #include "io/file_writer.h"

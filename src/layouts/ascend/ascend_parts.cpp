@@ -1,4 +1,4 @@
-#include "layouts/ascend/found_linear.h"
+#include "layouts/ascend/ascend_parts.h"
 
 #include "pare/error.h"
 
@@ -24,7 +24,7 @@ bool all_zero_bits(std::span<const std::byte> bytes) noexcept {
 }
 
 template <typename T>
-std::vector<T> checked_integers(const FoundLinear& found, Part part, DType dtype,
+std::vector<T> checked_integers(const AscendParts& found, Part part, DType dtype,
                                 const Shape& shape) {
   const TensorView& view = *found[part];
   if (view.dtype != dtype || view.shape != shape) {
@@ -61,7 +61,7 @@ void bad_value(Part part, std::size_t index, float value, std::string_view rule,
       .hint(std::string(hint));
 }
 
-std::vector<float> checked_floats(const FoundLinear& found, Part part, const Shape& shape,
+std::vector<float> checked_floats(const AscendParts& found, Part part, const Shape& shape,
                                   const ValueRule& rule) {
   const TensorView& view = *found[part];
   if (!is_weight_float(view.dtype) || view.shape != shape) {
@@ -79,11 +79,11 @@ std::vector<float> checked_floats(const FoundLinear& found, Part part, const Sha
   return values;
 }
 
-std::vector<std::int32_t> checked_i32(const FoundLinear& found, Part part, const Shape& shape) {
+std::vector<std::int32_t> checked_i32(const AscendParts& found, Part part, const Shape& shape) {
   return checked_integers<std::int32_t>(found, part, DType::i32, shape);
 }
 
-std::vector<std::int64_t> checked_i64(const FoundLinear& found, Part part, const Shape& shape) {
+std::vector<std::int64_t> checked_i64(const AscendParts& found, Part part, const Shape& shape) {
   return checked_integers<std::int64_t>(found, part, DType::i64, shape);
 }
 

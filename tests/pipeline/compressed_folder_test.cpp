@@ -1,5 +1,5 @@
 // The list of a packed folder, the small files rewritten for it, and pseudo-sparse weights.
-#include "pipeline/pack/packed_folder.h"
+#include "pipeline/pack/compressed_folder.h"
 
 #include "io/hash.h"
 #include "pipeline/pack/packed_texts.h"

@@ -1,7 +1,8 @@
-// The tensors of one quantized linear as they were found in a file, and checked access to them.
+// LinearParts by the names and with the words of Ascend's descriptions, and checked access to them.
 #pragma once
 
 #include "layouts/layout.h"
+#include "layouts/linear_parts.h"
 #include "layouts/ascend/parts.h"
 #include "quant/named_schemes.h"
 
@@ -16,10 +17,10 @@
 namespace pare::layout {
 
 /// The tensors of one linear, and what the description says of them.
-struct FoundLinear {
+struct AscendParts {
   std::string module;
   const quant::NamedScheme* scheme = nullptr;
-  Int4 int4 = Int4::unpacked;
+  Int4 int4 = Int4::unpaired;
   std::int64_t group_size = 0;  // as the description states it, 0 = not stated
   std::array<std::optional<TensorView>, kPartCount> parts;
 
@@ -30,9 +31,6 @@ struct FoundLinear {
     return parts[static_cast<std::size_t>(part)];
   }
 };
-
-/// What to do about a file that contradicts itself.
-inline constexpr const char* kDamaged = "the file is damaged or was made by another program";
 
 /// Throws Error(tensor_mismatch): the part must be `expected`, found is the view.
 [[noreturn]] void mismatch(Part part, const std::string& expected, const TensorView& found);
@@ -55,12 +53,12 @@ extern const ValueRule kFinite;
 
 /// Values of a part of type F32, F16 or BF16 and of this shape, each held against the rule.
 /// Errors: tensor_mismatch, not_finite.
-std::vector<float> checked_floats(const FoundLinear& found, Part part, const Shape& shape,
+std::vector<float> checked_floats(const AscendParts& found, Part part, const Shape& shape,
                                   const ValueRule& rule);
 
 /// Values of a part of type `T` (given as `dtype`), of this shape.
 /// Errors: tensor_mismatch.
-std::vector<std::int32_t> checked_i32(const FoundLinear& found, Part part, const Shape& shape);
-std::vector<std::int64_t> checked_i64(const FoundLinear& found, Part part, const Shape& shape);
+std::vector<std::int32_t> checked_i32(const AscendParts& found, Part part, const Shape& shape);
+std::vector<std::int64_t> checked_i64(const AscendParts& found, Part part, const Shape& shape);
 
 }  // namespace pare::layout
