@@ -23,6 +23,8 @@ function(pare_room name)
   set(rooms ${arg_ROOMS})
   list(TRANSFORM arg_ROOMS PREPEND pare_)
   target_link_libraries(pare_${name} PUBLIC ${arg_ROOMS} ${arg_LINKS})
+  set_property(GLOBAL APPEND PROPERTY pare_rooms ${name})
+  set_property(GLOBAL APPEND PROPERTY pare_links ${arg_LINKS})
   pare_precompile_room(${name} ${rooms})
 endfunction()
 

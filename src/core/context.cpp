@@ -1,3 +1,4 @@
+// The pool of threads behind a context, what it hands to the listener, and memory in use.
 #include "pare/context.h"
 
 #include <condition_variable>

@@ -1,3 +1,4 @@
+// The table of element types.
 #include "pare/tensor.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// How an error reads, and near matches of misspelt words.
 #include "pare/error.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The heap's setting that makes memory follow its formula.
 #include "pare/context.h"
 
 #include <malloc.h>

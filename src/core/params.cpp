@@ -1,3 +1,4 @@
+// Checked values of parameters.
 #include "pare/job.h"
 
 #include <algorithm>

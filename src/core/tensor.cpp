@@ -1,3 +1,4 @@
+// Shapes, tensors, and floats in the types of files.
 #include "pare/tensor.h"
 
 #include <algorithm>

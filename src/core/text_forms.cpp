@@ -1,3 +1,4 @@
+// Patterns of names, and sizes in bytes, as users write them.
 #include "pare/job.h"
 
 #include <algorithm>

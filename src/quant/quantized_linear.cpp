@@ -1,3 +1,4 @@
+// Sizes, groups and weights of a quantized linear.
 #include "pare/quantized_linear.h"
 
 #include "kernels/power.h"
