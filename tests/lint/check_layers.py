@@ -1,4 +1,4 @@
-"""The include graph: who may include whom stands in docs/ARCHITECTURE.md, "Rooms" and "The library".
+"""The include graph: who may include whom stands in docs/ARCHITECTURE.md, section "Rooms".
 
 Checks that every folder of src/ has a row, that the table agrees with the root CMakeLists.txt
 (where a room and its sub-folders are one library), that every include keeps to it, that plug-ins
