@@ -1,7 +1,7 @@
 // Repeated, interleaved timing: what every benchmark prints is the median of its rounds.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 #include "command_line.h"
 
-#include "core/error.h"
 #include "help.h"
-#include "param_options.h"
+#include "options/param_options.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

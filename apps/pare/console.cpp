@@ -96,12 +96,12 @@ void Console::stream(std::string_view text) {
   std::fflush(stdout);
 }
 
-void Console::json(const io::Json& object) {
-  io::Json whole = {{"schema", kJsonSchema}};
+void Console::json(const Json& object) {
+  Json whole = {{"schema", kJsonSchema}};
   whole.update(object);
   const std::lock_guard lock(mutex_);
   clear_live_line();
-  put_line(stdout, whole.dump(-1, ' ', false, io::Json::error_handler_t::replace));
+  put_line(stdout, whole.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 void Console::error(const Error& failure) {
@@ -140,18 +140,18 @@ void Console::warning(std::string_view line) {
 
 void Console::event(std::string_view name, std::string_view json_object) {
   if (!options_.events) return;
-  const io::Json fields = io::Json::parse(json_object, nullptr, false);
+  const Json fields = Json::parse(json_object, nullptr, false);
   const std::lock_guard lock(mutex_);
-  print_event(name, fields.is_object() ? fields : io::Json{{"value", fields}});
+  print_event(name, fields.is_object() ? fields : Json{{"value", fields}});
 }
 
-void Console::print_event(std::string_view name, const io::Json& fields) {
-  io::Json whole = {{"event", name}, {"schema", kJsonSchema}, {"t", seconds()}};
+void Console::print_event(std::string_view name, const Json& fields) {
+  Json whole = {{"event", name}, {"schema", kJsonSchema}, {"t", seconds()}};
   for (const auto& [key, value] : fields.items()) {
     if (!whole.contains(key)) whole[key] = value;
   }
   clear_live_line();
-  put_line(stdout, whole.dump(-1, ' ', false, io::Json::error_handler_t::replace));
+  put_line(stdout, whole.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 void Console::progress(const Progress& state) {

@@ -1,17 +1,21 @@
 // What the program shows: results, messages, live progress, and JSON for programs.
 #pragma once
 
-#include "core/context.h"
-#include "core/error.h"
-#include "io/json.h"
+#include "pare/context.h"
+#include "pare/error.h"
+
+#include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
 
 namespace pare::app {
+
+using Json = nlohmann::ordered_json;
 
 /// Version of the JSON that this program prints; grows when a field changes its meaning.
 inline constexpr int kJsonSchema = 1;
@@ -40,7 +44,7 @@ class Console final : public Listener {
   /// Part of a result as it comes, without a line end: generated text.
   void stream(std::string_view text);
   /// The one object of a verb with JsonOutput::object; "schema" is put in front.
-  void json(const io::Json& object);
+  void json(const Json& object);
   /// The error in its form on stderr; an `error` event as well when events are printed.
   void error(const Error& failure);
   /// Takes the live line away. Called before anything else is shown, and at the end.
@@ -56,7 +60,7 @@ class Console final : public Listener {
 
   double seconds() const;
   void clear_live_line();
-  void print_event(std::string_view name, const io::Json& fields);
+  void print_event(std::string_view name, const Json& fields);
   void show_live(const std::string& line);
   bool progress_is_due(const Progress& state, bool new_stage);
   std::string progress_line(const Progress& state) const;

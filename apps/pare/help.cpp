@@ -1,6 +1,6 @@
 #include "help.h"
 
-#include "kernels/gemm.h"
+#include "pare/quantize.h"
 
 #include <fmt/format.h>
 
@@ -157,10 +157,10 @@ std::string version_text() {
   std::string text =
       fmt::format("pare {}\nbuilt with {} {}, {}\ninstruction sets here:", PARE_VERSION,
                   PARE_COMPILER, __VERSION__, PARE_BUILD_TYPE);
-  for (const kernels::Isa isa : kernels::available_isas()) {
-    text += fmt::format(" {}", kernels::isa_name(isa));
-  }
-  return text + fmt::format("; in use: {}\n", kernels::isa_name(kernels::current_isa()));
+  const InstructionSets sets = instruction_sets();
+  for (const std::string_view set : sets.available)
+    text += fmt::format(" {}", set);
+  return text + fmt::format("; in use: {}\n", sets.in_use);
 }
 
 void dress_help(CLI::App& app, const Verb& verb) {

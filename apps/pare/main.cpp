@@ -1,9 +1,8 @@
 // The program: reads the command line, runs one verb, and turns every failure into an exit code.
 #include "command_line.h"
 #include "console.h"
-#include "core/context.h"
-#include "core/error.h"
-#include "core/memory.h"
+#include "pare/context.h"
+#include "pare/error.h"
 #include "signals.h"
 
 #include <cstdio>

@@ -1,7 +1,7 @@
 // Ctrl-C: the first asks the operation to stop and clean up, the second kills at once.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 
 namespace pare::app {
 

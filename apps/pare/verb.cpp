@@ -1,6 +1,6 @@
 #include "verb.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

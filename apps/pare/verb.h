@@ -2,7 +2,7 @@
 #pragma once
 
 #include "console.h"
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <CLI/CLI.hpp>
 

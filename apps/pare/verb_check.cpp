@@ -1,7 +1,7 @@
 // pare check: would an engine load this folder? Every rule, what it found, and what to do.
-#include "check/checker.h"
-#include "check/layouts.h"
-#include "core/error.h"
+#include "pare/check.h"
+#include "pare/error.h"
+#include "pare/quantize.h"
 #include "verb.h"
 
 #include <fmt/format.h>
@@ -23,78 +23,75 @@ struct Options {
   std::int64_t tensor_parallel = 0;
 };
 
-io::Json to_json(const check::RuleResult& result) {
-  io::Json findings = io::Json::array();
-  for (const check::Finding& f : result.findings.kept()) {
-    findings.push_back({{"verdict", check::name_of(f.verdict)},
+Json to_json(const RuleOutcome& outcome) {
+  Json findings = Json::array();
+  for (const Finding& f : outcome.findings) {
+    findings.push_back({{"verdict", name_of(f.verdict)},
                         {"where", printable(f.where)},
                         {"found", printable(f.found)},
                         {"fix", printable(f.fix)}});
   }
-  return {
-      {"rule", result.rule->id},          {"verdict", check::name_of(result.findings.verdict())},
-      {"summary", result.rule->summary},  {"note", printable(result.findings.text())},
-      {"count", result.findings.count()}, {"findings", findings}};
+  return {{"rule", outcome.rule},       {"verdict", name_of(outcome.verdict)},
+          {"summary", outcome.summary}, {"note", printable(outcome.note)},
+          {"count", outcome.count},     {"findings", findings}};
 }
 
-io::Json to_json(const std::vector<check::RuleResult>& results) {
-  io::Json list = io::Json::array();
-  for (const check::RuleResult& result : results)
-    list.push_back(to_json(result));
+Json to_json(const std::vector<RuleOutcome>& outcomes) {
+  Json list = Json::array();
+  for (const RuleOutcome& outcome : outcomes)
+    list.push_back(to_json(outcome));
   return list;
 }
 
-io::Json to_json(const check::Folder& folder, const check::CheckReport& report) {
-  io::Json targets = io::Json::array();
-  for (const check::TargetResult& result : report.targets) {
-    targets.push_back({{"target", result.target->id},
-                       {"verdict", check::name_of(result.verdict())},
-                       {"rules", to_json(result.rules)}});
+Json to_json(const FolderCheck& check) {
+  Json targets = Json::array();
+  for (const TargetOutcome& outcome : check.targets) {
+    targets.push_back({{"target", outcome.target},
+                       {"verdict", name_of(outcome.verdict)},
+                       {"rules", to_json(outcome.rules)}});
   }
-  return {{"folder", printable(folder.path().string())},
-          {"layout", folder.layout()},
-          {"linears", folder.linears().size()},
-          {"verdict", check::name_of(report.verdict())},
-          {"rules", to_json(report.layout)},
+  return {{"folder", printable(check.folder.string())},
+          {"layout", check.layout},
+          {"linears", check.linears},
+          {"verdict", name_of(check.verdict)},
+          {"rules", to_json(check.rules)},
           {"targets", targets}};
 }
 
-std::string_view mark_of(check::Verdict verdict) noexcept {
-  return verdict == check::Verdict::fail ? "FAIL" : check::name_of(verdict);
+std::string_view mark_of(Verdict verdict) noexcept {
+  return verdict == Verdict::fail ? "FAIL" : name_of(verdict);
 }
 
-std::string one_line(const check::Finding& finding) {
+std::string one_line(const Finding& finding) {
   const std::string gap = finding.where.empty() ? "" : ": ";
   return printable(finding.where + gap + finding.found);
 }
 
 /// A rule that is kept says so in its own words; another shows what it found and the fix.
-void show(Console& console, const check::RuleResult& result) {
-  const check::Findings& findings = result.findings;
-  if (findings.verdict() == check::Verdict::ok) {
-    const std::string note = findings.text().empty() ? "" : fmt::format(" ({})", findings.text());
-    console.result(fmt::format("  ok    {:<24}{}{}", result.rule->id, result.rule->summary, note));
+void show(Console& console, const RuleOutcome& outcome) {
+  if (outcome.verdict == Verdict::ok) {
+    const std::string note = outcome.note.empty() ? "" : fmt::format(" ({})", outcome.note);
+    console.result(fmt::format("  ok    {:<24}{}{}", outcome.rule, outcome.summary, note));
     return;
   }
-  std::string id(result.rule->id);
+  std::string id(outcome.rule);
   std::string fix;
-  for (std::size_t i = 0; i < findings.kept().size() && i < kMostShown; ++i) {
-    const check::Finding& finding = findings.kept()[i];
-    const std::string_view mark = id.empty() ? "" : mark_of(findings.verdict());
+  for (std::size_t i = 0; i < outcome.findings.size() && i < kMostShown; ++i) {
+    const Finding& finding = outcome.findings[i];
+    const std::string_view mark = id.empty() ? "" : mark_of(outcome.verdict);
     console.result(fmt::format("  {:<6}{:<24}{}", mark, id, one_line(finding)));
     if (finding.fix != fix)
       console.result(fmt::format("  {:<30}fix: {}", "", printable(finding.fix)));
     fix = finding.fix;
     id.clear();
   }
-  if (findings.count() > kMostShown)
-    console.result(
-        fmt::format("  {:<30}and {} more like these", "", findings.count() - kMostShown));
+  if (outcome.count > kMostShown)
+    console.result(fmt::format("  {:<30}and {} more like these", "", outcome.count - kMostShown));
 }
 
-void show(Console& console, const std::vector<check::RuleResult>& results) {
-  for (const check::RuleResult& result : results)
-    show(console, result);
+void show(Console& console, const std::vector<RuleOutcome>& outcomes) {
+  for (const RuleOutcome& outcome : outcomes)
+    show(console, outcome);
 }
 
 struct Counts {
@@ -103,37 +100,36 @@ struct Counts {
   std::size_t fail = 0;
 };
 
-void count(const std::vector<check::RuleResult>& results, Counts& counts) {
-  for (const check::RuleResult& result : results) {
-    const check::Verdict verdict = result.findings.verdict();
-    counts.ok += verdict == check::Verdict::ok ? 1 : 0;
-    counts.warn += verdict == check::Verdict::warn ? 1 : 0;
-    counts.fail += verdict == check::Verdict::fail ? 1 : 0;
+void count(const std::vector<RuleOutcome>& outcomes, Counts& counts) {
+  for (const RuleOutcome& outcome : outcomes) {
+    counts.ok += outcome.verdict == Verdict::ok ? 1 : 0;
+    counts.warn += outcome.verdict == Verdict::warn ? 1 : 0;
+    counts.fail += outcome.verdict == Verdict::fail ? 1 : 0;
   }
 }
 
 /// One line for an engine: what stands in its way, else what is worth knowing.
-void show_verdict(Console& console, const check::TargetResult& result, bool layout_fails) {
-  const check::Verdict verdict = layout_fails ? check::Verdict::fail : result.verdict();
+void show_verdict(Console& console, const TargetOutcome& outcome, bool layout_fails) {
+  const Verdict verdict = layout_fails ? Verdict::fail : outcome.verdict;
   std::string text = layout_fails ? "the rules above fail" : "";
-  for (const check::RuleResult& rule : result.rules) {
-    if (rule.findings.verdict() != verdict || rule.findings.kept().empty()) continue;
+  for (const RuleOutcome& rule : outcome.rules) {
+    if (rule.verdict != verdict || rule.findings.empty()) continue;
     const std::string gap = text.empty() ? "" : "; ";
-    text += gap + fmt::format("{}: {}", rule.rule->id, one_line(rule.findings.kept().front()));
+    text += gap + fmt::format("{}: {}", rule.rule, one_line(rule.findings.front()));
     break;
   }
   if (text.empty()) text = "its own rules are kept as well";
-  console.result(fmt::format("  {:<6}{:<24}{}", mark_of(verdict), result.target->id, text));
+  console.result(fmt::format("  {:<6}{:<24}{}", mark_of(verdict), outcome.target, text));
 }
 
-void show_targets(Console& console, const check::CheckReport& report, bool layout_fails) {
-  if (report.targets.empty()) {
+void show_targets(Console& console, const FolderCheck& check, bool layout_fails) {
+  if (check.targets.empty()) {
     console.result("  none of the engines that pare knows reads this layout");
     return;
   }
   console.result("for each engine that reads the layout (details: --target NAME):");
-  for (const check::TargetResult& result : report.targets)
-    show_verdict(console, result, layout_fails);
+  for (const TargetOutcome& outcome : check.targets)
+    show_verdict(console, outcome, layout_fails);
 }
 
 std::string closing_line(const Counts& counts) {
@@ -142,49 +138,48 @@ std::string closing_line(const Counts& counts) {
 }
 
 /// Without weight files or linears (GGUF, packed folders) the rules tell what there is.
-std::string heading(const check::Folder& folder) {
-  const std::size_t linears = folder.linears().size();
-  const std::size_t files = folder.weights().files.size();
-  std::string text = fmt::format("{}: layout {}", folder.path().string(), folder.layout());
-  if (linears > 0) text += ", " + counted(linears, "quantized linear");
-  if (files > 0) text += (linears > 0 ? " in " : ", ") + counted(files, "weight file");
-  return text;
+std::string heading(const FolderCheck& check) {
+  std::string text = fmt::format("{}: layout {}", check.folder.string(), check.layout);
+  if (check.linears > 0) text += ", " + counted(check.linears, "quantized linear");
+  if (check.weight_files == 0) return text;
+  return text + (check.linears > 0 ? " in " : ", ") + counted(check.weight_files, "weight file");
 }
 
-void show(Console& console, const check::Folder& folder, const check::CheckReport& report) {
-  console.result(printable(heading(folder)));
-  show(console, report.layout);
+/// `asked` for one engine: its rules are shown like those of the layout.
+void show(Console& console, const FolderCheck& check, bool asked) {
+  console.result(printable(heading(check)));
+  show(console, check.rules);
   Counts counts;
-  count(report.layout, counts);
-  if (report.asked) {
-    for (const check::TargetResult& result : report.targets) {
-      show(console, result.rules);
-      count(result.rules, counts);
+  count(check.rules, counts);
+  if (asked) {
+    for (const TargetOutcome& outcome : check.targets) {
+      show(console, outcome.rules);
+      count(outcome.rules, counts);
     }
   } else {
-    show_targets(console, report, counts.fail > 0);
+    show_targets(console, check, counts.fail > 0);
   }
   console.result(closing_line(counts));
 }
 
 int run(Session& session, const Options& options) {
-  const check::Target* target =
-      options.target.empty() ? nullptr : &check::find_target(options.target);
-  const check::Folder folder(options.folder);
-  const check::CheckReport report =
-      check::check_folder(session.ctx, folder, {target, options.tensor_parallel});
+  const FolderCheck check =
+      check_folder(session.ctx, options.folder, {options.target, options.tensor_parallel});
   session.console.end_progress();
   if (session.json)
-    session.console.json(to_json(folder, report));
+    session.console.json(to_json(check));
   else
-    show(session.console, folder, report);
-  return report.verdict() == check::Verdict::fail ? kFails : 0;
+    show(session.console, check, !options.target.empty());
+  return check.verdict == Verdict::fail ? kFails : 0;
 }
 
 std::string target_names() {
   std::vector<std::string_view> names;
-  for (const check::Target* target : check::targets())
-    names.push_back(target->id);
+  for (const Listing& listing : listings()) {
+    if (listing.id != "targets") continue;
+    for (const Entry& target : listing.entries)
+      names.push_back(target.id);
+  }
   return fmt::format("{}", fmt::join(names, "|"));
 }
 

@@ -1,8 +1,9 @@
 // pare compare: what two models say of the same text.
-#include "core/error.h"
-#include "model_options.h"
-#include "param_options.h"
-#include "text_windows.h"
+#include "options/model_options.h"
+#include "options/param_options.h"
+#include "options/text_windows.h"
+#include "pare/error.h"
+#include "pare/eval.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +18,7 @@ struct Options {
   ParamMap values;
 };
 
-void print_table(Console& console, const eval::Comparison& c) {
+void print_table(Console& console, const Comparison& c) {
   console.result("");
   console.result(fmt::format("{:<24}{:>12}  {:>10}", "", "value", "± error"));
   const auto line = [&](const char* what, double value, double error) {
@@ -36,9 +37,9 @@ void print_table(Console& console, const eval::Comparison& c) {
   line("perplexity ratio", c.perplexity_ratio, c.perplexity_ratio_stderr);
 }
 
-io::Json as_json(const Options& options, const TextWindows& text, const eval::Comparison& c) {
-  io::Json object = {{"base", options.base}, {"other", options.other}};
-  text.describe(object);
+Json as_json(const Options& options, const EvalText& text, const Comparison& c) {
+  Json object = {{"base", options.base}, {"other", options.other}};
+  describe_text(object, options.values.text("ppl"), text);
   object["windows"] = c.base.windows;
   object["tokens"] = c.base.tokens;
   object["kl_mean"] = c.kl_mean;
@@ -58,29 +59,28 @@ io::Json as_json(const Options& options, const TextWindows& text, const eval::Co
 }
 
 int run(Session& session, const Options& options) {
-  const Stopwatch watch;
+  const Moment start = now();
   if (!options.values.given("ppl")) {
     throw Error(ErrorCode::bad_usage, "nothing to compare on")
         .at("pare compare")
         .hint("give a text with --ppl FILE");
   }
-  const kernels::Compute compute = compute_of(options.values);
-  const pipeline::OpenModel base(options.base, compute);
-  const pipeline::OpenModel other(options.other, compute);
-  const TextWindows text = read_windows(session, base, options.values);
-  const eval::Comparison result =
-      eval::compare(session.ctx, base.model(), other.model(), text.windows);
+  const std::string compute = options.values.text("compute");
+  const std::string file = options.values.text("ppl");
+  const Model base(options.base, compute);
+  const Model other(options.other, compute);
+  const EvalText text(session.ctx, base, file, options.values);
+  const Comparison result = compare(session.ctx, base, other, text);
   if (session.json) {
-    io::Json object = as_json(options, text, result);
-    add_run_facts(object, session, compute, watch);
+    Json object = as_json(options, text, result);
+    add_run_facts(object, session, base, start);
     session.console.json(object);
     return 0;
   }
   session.console.result(
-      fmt::format("base        {}, computed in {}", label_of(base), compute_name(compute)));
+      fmt::format("base        {}, computed in {}", label_of(base), base.compute()));
   session.console.result("other       " + label_of(other));
-  session.console.result("text        " + text.text_line());
-  session.console.result("protocol    " + text.protocol_line());
+  show_text(session.console, file, text);
   print_table(session.console, result);
   return 0;
 }
@@ -90,8 +90,9 @@ Run declare(CLI::App& app) {
   app.add_option("A", options->base, "the model to compare with, usually the float one")
       ->required();
   app.add_option("B", options->other, "the model to judge, usually the quantized one")->required();
+  add_params(app, kTextParam, options->values);
   add_params(app, window_params(), options->values);
-  add_params(app, {&kComputeParam, 1}, options->values, "Common options");
+  add_params(app, kComputeParam, options->values, "Common options");
   return [options](Session& session) { return run(session, *options); };
 }
 

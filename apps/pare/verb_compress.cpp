@@ -1,47 +1,36 @@
 // pare compress: the weights of a folder, smaller and without loss.
-#include "codec_options.h"
-#include "core/text_forms.h"
-#include "param_options.h"
-#include "pipeline/pack/compress.h"
-#include "pipeline/quantize/job.h"
+#include "options/coded_items.h"
+#include "options/param_options.h"
+#include "pare/convert.h"
+#include "pare/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
-#include <utility>
 #include <vector>
 
 namespace pare::app {
 namespace {
 
 struct Options {
-  pipeline::CompressJob job;
+  Job job;
   ParamMap values;
 };
 
-void read_params(Session& session, Options& options) {
-  CodecOptions codec = read_codec_options(session.ctx, options.values, "compress");
-  options.job.tier = codec.tier;
-  options.job.disable = std::move(codec.disable);
-  options.job.sparse = codec.sparse;
-}
-
-void show_tensors(Console& console, const pipeline::CompressResult& result) {
+void show_tensors(Console& console, const CompressResult& result) {
   std::vector<CodedItem> items;
-  for (const pipeline::CompressedTensor& t : result.tensors)
+  for (const CompressedTensor& t : result.tensors)
     items.push_back({t.name, t.from, t.to, t.coded ? "" : "as it is"});
   show_coded(console, items);
 }
 
-int run(Session& session, Options& options) {
-  read_params(session, options);
-  const pipeline::CompressJob& job = options.job;
-  const pipeline::CompressResult result = pipeline::compress(session.ctx, job);
+int run(Session& session, const Options& options) {
+  const CompressResult result = compress(session.ctx, options.job);
   session.console.end_progress();
   const auto coded = std::count_if(result.tensors.begin(), result.tensors.end(),
-                                   [](const pipeline::CompressedTensor& t) { return t.coded; });
+                                   [](const CompressedTensor& t) { return t.coded; });
   if (options.values.flag("verbose")) show_tensors(session.console, result);
   session.console.result(fmt::format("  tensors    {} of {} coded, read back and compared", coded,
                                      result.tensors.size()));
@@ -51,18 +40,6 @@ int run(Session& session, Options& options) {
       result.seconds, static_cast<double>(result.peak_rss) / 0x1p20));
   session.console.result(fmt::format("  final ratio {:.4f} (from {} to {} bytes)", result.ratio(),
                                      result.weight_bytes, result.packed_bytes));
-  session.ctx.event("done", io::Json{{"out", job.out.string()},
-                                     {"tensors", result.tensors.size()},
-                                     {"coded", coded},
-                                     {"from", result.weight_bytes},
-                                     {"to", result.packed_bytes},
-                                     {"ratio", result.ratio()},
-                                     {"folder_from", result.folder_bytes},
-                                     {"folder_to", result.packed_folder_bytes},
-                                     {"changed", job.sparse.has_value()},
-                                     {"seconds", result.seconds},
-                                     {"peak_rss_bytes", result.peak_rss}}
-                                .dump());
   return 0;
 }
 
@@ -73,8 +50,9 @@ Run declare(CLI::App& app) {
       ->required();
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
       ->required();
-  add_params(app, codec_params(), options->values);
-  app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
+  add_params(app, codec_params(), options->job.params);
+  add_params(app, kVerboseParam, options->values);
+  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

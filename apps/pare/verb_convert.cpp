@@ -1,10 +1,10 @@
 // pare convert: quantized weights from one layout into another, integers unchanged.
-#include "convert_options.h"
-#include "core/error.h"
-#include "param_options.h"
+#include "options/conversion.h"
+#include "options/param_options.h"
+#include "pare/convert.h"
+#include "pare/job.h"
 #include "verb.h"
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -12,29 +12,25 @@ namespace pare::app {
 namespace {
 
 struct Options {
-  std::filesystem::path model;
+  Job job;
   std::string to;
-  pipeline::ConvertJob job;
 };
 
-int run(Session& session, Options& options) {
-  options.job.to = &layout::find_layout(options.to);
-  refuse_params_of_others(options.job.params, *options.job.to);
-  const pipeline::ConvertSource source = pipeline::open_quantized(options.model);
-  return run_conversion(session, source, options.job);
+int run(Session& session, const Options& options) {
+  return run_conversion(session, Conversion(options.job, options.to));
 }
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option(
-         "MODEL", options->model,
+         "MODEL", options->job.model,
          "folder of quantized weights in any layout of `pare list exporters`, packed or not")
       ->required();
   app.add_option("--to", options->to, "layout to write")->required()->type_name("FORMAT");
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
       ->required();
   add_params(app, layout_params(), options->job.params);
-  app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
+  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

@@ -1,7 +1,6 @@
 // pare decompress: every original file of a packed folder.
-#include "pipeline/pack/compress.h"
-#include "core/text_forms.h"
-#include "pipeline/quantize/job.h"
+#include "pare/convert.h"
+#include "pare/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>
@@ -11,34 +10,21 @@
 namespace pare::app {
 namespace {
 
-int run(Session& session, const pipeline::DecompressJob& job) {
-  const pipeline::DecompressResult result = pipeline::decompress(session.ctx, job);
+int run(Session& session, const Job& job) {
+  const DecompressResult result = decompress(session.ctx, job);
   session.console.end_progress();
-  if (result.changed) {
-    session.ctx.warning(fmt::format(
-        "the weights were changed before packing (--pseudo-sparse {} --seed {}): what is restored "
-        "are the changed weights; the original ones are not in the packed folder",
-        result.changed->ratio, result.changed->seed));
-  }
   session.console.result(
       fmt::format("  restored   {} files, {}, every SHA-256 as recorded, {:.1f} s, peak {:.0f} MiB",
                   result.files, human_bytes(result.bytes), result.seconds,
                   static_cast<double>(result.peak_rss) / 0x1p20));
-  session.ctx.event("done", io::Json{{"out", job.out.string()},
-                                     {"files", result.files},
-                                     {"bytes", result.bytes},
-                                     {"changed", result.changed.has_value()},
-                                     {"seconds", result.seconds},
-                                     {"peak_rss_bytes", result.peak_rss}}
-                                .dump());
   return 0;
 }
 
 Run declare(CLI::App& app) {
-  auto job = std::make_shared<pipeline::DecompressJob>();
-  app.add_option("PACKED", job->packed, "folder that `pare compress` made")->required();
+  auto job = std::make_shared<Job>();
+  app.add_option("PACKED", job->model, "folder that `pare compress` made")->required();
   app.add_option("-o,--out", job->out, "folder to make; must not exist unless --force")->required();
-  app.add_flag("--force", job->overwrite, "replace an output folder that pare made before");
+  app.add_flag("--force", job->run.overwrite, "replace an output folder that pare made before");
   return [job](Session& session) { return run(session, *job); };
 }
 

@@ -1,10 +1,9 @@
 // pare eval: perplexity of one model, or its logits.
-#include "core/error.h"
-#include "containers/npy/rows_writer.h"
-#include "model_options.h"
-#include "param_options.h"
-#include "text/datasets/dataset.h"
-#include "text_windows.h"
+#include "options/model_options.h"
+#include "options/param_options.h"
+#include "options/text_windows.h"
+#include "pare/error.h"
+#include "pare/eval.h"
 
 #include <fmt/format.h>
 
@@ -28,54 +27,47 @@ struct Options {
   ParamMap values;
 };
 
-void measure_perplexity(Session& session, const pipeline::OpenModel& model,
-                        const Options& options) {
-  const Stopwatch watch;
-  const TextWindows text = read_windows(session, model, options.values);
-  const eval::Perplexity result = eval::perplexity(session.ctx, model.model(), text.windows);
+void measure_perplexity(Session& session, const Model& model, const Options& options) {
+  const Moment start = now();
+  const std::string file = options.values.text("ppl");
+  const EvalText text(session.ctx, model, file, options.values);
+  const Perplexity result = perplexity(session.ctx, model, text);
   if (session.json) {
-    io::Json object = {{"model", options.model}, {"kind", model.kind()}};
-    text.describe(object);
+    Json object = {{"model", options.model}, {"kind", model.kind()}};
+    describe_text(object, file, text);
     object["perplexity"] = result.perplexity;
     object["stderr"] = result.stderr_;
     object["nll"] = result.nll;
     object["windows"] = result.windows;
     object["tokens"] = result.tokens;
-    add_run_facts(object, session, model.model().compute, watch);
+    add_run_facts(object, session, model, start);
     return session.console.json(object);
   }
-  session.console.result(fmt::format("model       {}, computed in {}", label_of(model),
-                                     compute_name(model.model().compute)));
-  session.console.result("text        " + text.text_line());
-  session.console.result("protocol    " + text.protocol_line());
+  session.console.result(
+      fmt::format("model       {}, computed in {}", label_of(model), model.compute()));
+  show_text(session.console, file, text);
   session.console.result(
       fmt::format("perplexity  {:.4f} ± {:.4f}", result.perplexity, result.stderr_));
 }
 
-void write_logits(Session& session, const pipeline::OpenModel& model, const Options& options) {
-  const Stopwatch watch;
+void show_logits(Session& session, const Model& model, const Options& options) {
+  const Moment start = now();
   const std::string out = options.values.text("logits_to");
-  const std::int64_t vocabulary = model.graph().config.vocab_size;
-  text::DatasetOptions request;
-  request.file = options.values.text("input_ids");
-  const text::Dataset data = text::load_dataset(request, nullptr, vocabulary);
-  containers::NpyRowsWriter writer(out, data.tokens(), vocabulary);
-  eval::logits_of(session.ctx, model.model(), data.sequences,
-                  [&](MatrixView<const float> rows) { writer.write(rows); });
-  writer.finish();
+  const WrittenLogits written =
+      write_logits(session.ctx, model, options.values.text("input_ids"), out);
   if (session.json) {
-    io::Json object = {{"model", options.model},
-                       {"kind", model.kind()},
-                       {"logits", out},
-                       {"sequences", data.sequences.size()},
-                       {"tokens", data.tokens()},
-                       {"vocabulary", vocabulary},
-                       {"ids_sha256", data.ids_sha256}};
-    add_run_facts(object, session, model.model().compute, watch);
+    Json object = {{"model", options.model},
+                   {"kind", model.kind()},
+                   {"logits", out},
+                   {"sequences", written.sequences},
+                   {"tokens", written.tokens},
+                   {"vocabulary", model.vocab_size()},
+                   {"ids_sha256", written.ids_sha256}};
+    add_run_facts(object, session, model, start);
     return session.console.json(object);
   }
   session.console.result(fmt::format("wrote {}: {} rows of {} logits from {} sequences", out,
-                                     data.tokens(), vocabulary, data.sequences.size()));
+                                     written.tokens, model.vocab_size(), written.sequences));
 }
 
 void check_usage(const ParamMap& values) {
@@ -97,16 +89,17 @@ void check_usage(const ParamMap& values) {
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, kModelHelp)->required();
+  add_params(app, kTextParam, options->values, "Perplexity");
   add_params(app, window_params(), options->values, "Perplexity");
   add_params(app, kLogitsParams, options->values, "Logits");
-  add_params(app, {&kComputeParam, 1}, options->values, "Common options");
+  add_params(app, kComputeParam, options->values, "Common options");
   return [options](Session& session) {
     check_usage(options->values);
-    const pipeline::OpenModel model(options->model, compute_of(options->values));
+    const Model model(options->model, options->values.text("compute"));
     if (options->values.given("ppl")) {
       measure_perplexity(session, model, *options);
     } else {
-      write_logits(session, model, *options);
+      show_logits(session, model, *options);
     }
     return 0;
   };

@@ -1,9 +1,8 @@
 // pare generate: lets a model continue a text.
-#include "core/error.h"
-#include "eval/generate.h"
-#include "model_options.h"
-#include "param_options.h"
-#include "text/tokenizer.h"
+#include "options/model_options.h"
+#include "options/param_options.h"
+#include "pare/error.h"
+#include "pare/eval.h"
 
 #include <fmt/format.h>
 
@@ -64,35 +63,35 @@ std::string prompt_of(const ParamMap& values) {
 int run(Session& session, const Options& options) {
   const ParamMap& values = options.values;
   const std::string prompt = prompt_of(values);
-  const pipeline::OpenModel model(options.model, compute_of(values));
-  const auto tokenizer = text::open_tokenizer(model.folder());
-  const eval::GenerateOptions how{
+  const Model model(options.model, values.text("compute"));
+  const Tokenizer tokenizer(model.folder());
+  const GenerateOptions how{
       .max_new_tokens = values.integer("max_new_tokens"),
       .temperature = values.number("temperature"),
       .top_p = values.number("top_p"),
       .seed = static_cast<std::uint64_t>(values.integer("seed")),
   };
-  const Stopwatch watch;
+  const Moment start = now();
   const bool show = !session.json;
   if (show) session.console.stream(prompt);
-  const eval::Generated result = eval::generate(session.ctx, model.model(), *tokenizer, prompt, how,
-                                                [&](std::string_view text) {
-                                                  if (show) session.console.stream(text);
-                                                });
+  const Generated result =
+      generate(session.ctx, model, tokenizer, prompt, how, [&](std::string_view text) {
+        if (show) session.console.stream(text);
+      });
   if (show) session.console.stream("\n");
-  const double seconds = watch.seconds();
+  const double seconds = seconds_since(start);
   session.ctx.info(fmt::format("{} + {} tokens in {:.2f} s{}", result.prompt_tokens,
                                result.new_tokens, seconds,
                                result.ended ? ", ended by the model" : ""));
   if (!session.json) return 0;
-  io::Json object = {{"model", options.model},
-                     {"kind", model.kind()},
-                     {"prompt", prompt},
-                     {"text", result.text},
-                     {"prompt_tokens", result.prompt_tokens},
-                     {"new_tokens", result.new_tokens},
-                     {"ended", result.ended}};
-  add_run_facts(object, session, model.model().compute, watch);
+  Json object = {{"model", options.model},
+                 {"kind", model.kind()},
+                 {"prompt", prompt},
+                 {"text", result.text},
+                 {"prompt_tokens", result.prompt_tokens},
+                 {"new_tokens", result.new_tokens},
+                 {"ended", result.ended}};
+  add_run_facts(object, session, model, start);
   session.console.json(object);
   return 0;
 }
@@ -101,7 +100,7 @@ Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, kModelHelp)->required();
   add_params(app, kParams, options->values);
-  add_params(app, {&kComputeParam, 1}, options->values, "Common options");
+  add_params(app, kComputeParam, options->values, "Common options");
   return [options](Session& session) { return run(session, *options); };
 }
 

@@ -1,15 +1,14 @@
 // pare inspect: what a model folder is, from its headers.
+#include "pare/check.h"
+#include "pare/job.h"
+#include "verb.h"
+
+#include <fmt/format.h>
+
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "pipeline/inspect/inspect.h"
-#include "core/text_forms.h"
-#include "pipeline/quantize/job.h"
-#include "verb.h"
 
 namespace pare::app {
 namespace {
@@ -20,18 +19,16 @@ struct Options {
   bool names = false;
 };
 
-using pipeline::Inspection;
-
-io::Json scheme_json(const pipeline::SchemeSize& size) {
+Json scheme_json(const SchemeSize& size) {
   return {{"scheme", size.scheme}, {"format", size.format}, {"group_size", size.group_size},
           {"linears", size.linears},
           {"bytes", size.bytes}, {"bits", size.bits}};
 }
 
-io::Json to_json(const Inspection& in) {
-  io::Json json = {{"model", in.model_label},
-                   {"architecture", in.graph ? io::Json(in.graph->config.architecture) : io::Json()},
-                   {"problem", in.graph_problem},
+Json to_json(const FolderFacts& in) {
+  Json json = {{"model", in.model},
+                   {"architecture", in.shape ? Json(in.shape->architecture) : Json()},
+                   {"problem", in.problem},
                    {"quantized", in.quantized},
                    {"parameters", in.parameters},
                    {"bytes", in.bytes},
@@ -41,36 +38,36 @@ io::Json to_json(const Inspection& in) {
     json["packed"] = {{"original_bytes", in.packed->original_bytes},
                       {"packed_bytes", in.packed->packed_bytes}};
   }
-  for (const containers::TensorInfo& t : in.source->tensors()) {
+  for (const TensorFacts& t : in.tensors) {
     json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
                                {"shape", t.shape.dims()}});
   }
-  for (const model::Module& linear : in.linears) json["linears"].push_back(linear.name);
-  for (const pipeline::SchemeSize& size : in.sizes) json["schemes"].push_back(scheme_json(size));
+  for (const std::string& linear : in.linears) json["linears"].push_back(linear);
+  for (const SchemeSize& size : in.sizes) json["schemes"].push_back(scheme_json(size));
   if (in.scanned) {
-    json["findings"] = io::Json::array();
-    for (const pipeline::ValueProblem& f : in.problems) {
+    json["findings"] = Json::array();
+    for (const ValueProblem& f : in.problems) {
       json["findings"].push_back({{"tensor", f.tensor}, {"what", f.what}});
     }
   }
   return json;
 }
 
-void show_architecture(Console& console, const Inspection& in) {
-  console.result(fmt::format("  model      {}", in.model_label));
-  if (!in.graph) {
-    console.result(fmt::format("  note       {}", in.graph_problem));
+void show_architecture(Console& console, const FolderFacts& in) {
+  console.result(fmt::format("  model      {}", in.model));
+  if (!in.shape) {
+    console.result(fmt::format("  note       {}", in.problem));
     return;
   }
-  const model::ModelConfig& c = in.graph->config;
+  const ModelShape& c = *in.shape;
   console.result(fmt::format(
       "  shape      {} layers, hidden {}, intermediate {}, {} heads ({} kv) of {}, vocabulary {}",
-      c.layers, c.hidden_size, c.intermediate_size, c.attention.heads, c.attention.kv_heads,
-      c.attention.head_dim, c.vocab_size));
+      c.layers, c.hidden_size, c.intermediate_size, c.heads, c.kv_heads,
+      c.head_dim, c.vocab_size));
   console.result(fmt::format("  head       {}", in.tied_head ? "tied to the embedding" : "its own"));
 }
 
-void show_packed(Console& console, const Inspection& in) {
+void show_packed(Console& console, const FolderFacts& in) {
   if (!in.packed) return;
   const auto from = static_cast<double>(in.packed->original_bytes);
   const auto to = static_cast<double>(in.packed->packed_bytes);
@@ -80,9 +77,9 @@ void show_packed(Console& console, const Inspection& in) {
                              from > 0 ? 100 * (1 - to / from) : 0));
 }
 
-void show_tensors(Console& console, const Inspection& in, bool names) {
+void show_tensors(Console& console, const FolderFacts& in, bool names) {
   std::map<std::string, std::pair<std::size_t, std::size_t>> by_type;
-  for (const containers::TensorInfo& t : in.source->tensors()) {
+  for (const TensorFacts& t : in.tensors) {
     auto& [count, bytes] = by_type[std::string(name_of(t.dtype))];
     ++count;
     bytes += t.nbytes();
@@ -91,8 +88,8 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
   for (const auto& [type, sum] : by_type) {
     types += fmt::format(", {} x {} ({})", sum.first, type, human_bytes(sum.second));
   }
-  console.result(fmt::format("  tensors    {} in {}{}", in.source->tensors().size(),
-                             counted(in.source->files().size(), "file"), types));
+  console.result(fmt::format("  tensors    {} in {}{}", in.tensors.size(),
+                             counted(in.files, "file"), types));
   if (in.quantized.empty()) {
     console.result(fmt::format("  parameters {:.2f} M, {}",
                                static_cast<double>(in.parameters) / 1e6,
@@ -102,16 +99,16 @@ void show_tensors(Console& console, const Inspection& in, bool names) {
     console.result(fmt::format("  quantized  {}, {}", in.quantized, human_bytes(in.bytes)));
   }
   if (!names) return;
-  for (const containers::TensorInfo& t : in.source->tensors()) {
+  for (const TensorFacts& t : in.tensors) {
     console.result(fmt::format("    {:<56} {:<5} {}", t.name, name_of(t.dtype), t.shape.text()));
   }
 }
 
-void show_sizes(Console& console, const Inspection& in) {
+void show_sizes(Console& console, const FolderFacts& in) {
   if (in.sizes.empty()) return;
   console.result(fmt::format("  {:<24} {:>8} {:>12} {:>10}  {}", "scheme", "linears", "size",
                              "bits/param", "smallest format"));
-  for (const pipeline::SchemeSize& size : in.sizes) {
+  for (const SchemeSize& size : in.sizes) {
     const std::string name =
         size.group_size > 0 ? fmt::format("{} g{}", size.scheme, size.group_size) : size.scheme;
     console.result(fmt::format("    {:<22} {:>8} {:>12} {:>10.2f}  {}", name, size.linears,
@@ -119,16 +116,16 @@ void show_sizes(Console& console, const Inspection& in) {
   }
 }
 
-void show_findings(Console& console, const Inspection& in) {
+void show_findings(Console& console, const FolderFacts& in) {
   if (!in.scanned) return;
   if (in.problems.empty()) console.result("  scan       every value is finite, no row or column is all zero");
-  for (const pipeline::ValueProblem& f : in.problems) {
+  for (const ValueProblem& f : in.problems) {
     console.result(fmt::format("  scan       {}: {}", f.tensor, f.what));
   }
 }
 
 int run(Session& session, const Options& options) {
-  const Inspection in = pipeline::inspect(session.ctx, options.model, options.scan);
+  const FolderFacts in = inspect_folder(session.ctx, options.model, options.scan);
   session.console.end_progress();
   if (session.json) {
     session.console.json(to_json(in));

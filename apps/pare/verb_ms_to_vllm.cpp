@@ -1,37 +1,63 @@
 // pare ms-to-vllm: `pare convert` under the options of msModelSlim's example/ms_to_vllm.py.
-#include "convert_options.h"
-#include "core/error.h"
-#include "param_options.h"
+#include "options/conversion.h"
+#include "options/param_options.h"
+#include "pare/convert.h"
+#include "pare/error.h"
+#include "pare/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace pare::app {
 namespace {
 
-constexpr std::array kParams = {
-    ParamSpec{.name = "w_bit",
-              .type = ParamType::integer,
-              .choices = "4|8",
-              .help = "bits of the weights; the description says it, and must say the same"},
-    ParamSpec{.name = "target_tool",
-              .type = ParamType::choice,
-              .default_value = "awq",
-              .choices = "awq|gptq",
-              .help = "engine format to write: awq = autoawq, gptq = gptq"},
-};
+/// The layouts under the names that the old program has for them.
+std::span<const ParamSpec> params() {
+  static const std::vector<ToolLayout> tools = ms_to_vllm_tools();
+  static const auto joined = [](const char* between, auto word) {
+    std::vector<std::string> words;
+    for (const ToolLayout& tool : tools)
+      words.push_back(word(tool));
+    return fmt::format("{}", fmt::join(words, between));
+  };
+  static const std::string choices =
+      joined("|", [](const ToolLayout& t) { return std::string(t.tool); });
+  static const std::string help =
+      "engine format to write: " +
+      joined(", ", [](const ToolLayout& t) { return fmt::format("{} = {}", t.tool, t.layout); });
+  static const std::array specs = {
+      ParamSpec{.name = "w_bit",
+                .type = ParamType::integer,
+                .choices = "4|8",
+                .help = "bits of the weights; the description says it, and must say the same"},
+      ParamSpec{.name = "target_tool",
+                .type = ParamType::choice,
+                .default_value = tools.front().tool,
+                .choices = choices,
+                .help = help},
+  };
+  return specs;
+}
 
 struct Options {
-  std::filesystem::path model;
+  Job job;
   std::filesystem::path description;
   ParamMap values;
-  pipeline::ConvertJob job;
 };
+
+std::string_view layout_of(std::string_view tool) {
+  for (const ToolLayout& known : ms_to_vllm_tools()) {
+    if (known.tool == tool) return known.layout;
+  }
+  throw Error(ErrorCode::internal, fmt::format("no layout for \"{}\"", tool));
+}
 
 /// The old program wrote one file and left the rest to the user.
 void refuse_file(const std::filesystem::path& out) {
@@ -42,12 +68,10 @@ void refuse_file(const std::filesystem::path& out) {
                         (out.parent_path() / out.stem()).string()));
 }
 
-void check_bits(const Options& options, const layout::QuantizedCheckpoint& checkpoint) {
+void check_bits(const Options& options, const Conversion& conversion) {
   if (!options.values.given("w_bit")) return;
   const auto asked = static_cast<int>(options.values.integer("w_bit"));
-  for (const std::string& name : checkpoint.linears()) {
-    const int bits = checkpoint.header(name).scheme.weight_bits;
-    checkpoint.release(name);
+  for (const auto& [name, bits] : conversion.weight_bits()) {
     if (bits == asked) continue;
     throw Error(
         ErrorCode::bad_option_value,
@@ -57,36 +81,33 @@ void check_bits(const Options& options, const layout::QuantizedCheckpoint& check
   }
 }
 
-int run(Session& session, Options& options) {
+int run(Session& session, const Options& options) {
   refuse_file(options.job.out);
-  const bool awq = options.values.text("target_tool") == "awq";
-  options.job.to = &layout::find_layout(awq ? "autoawq" : "gptq");
-  refuse_params_of_others(options.job.params, *options.job.to);
-  const pipeline::ConvertSource source =
-      pipeline::open_described_files(options.model, options.description);
-  check_bits(options, *source.checkpoint);
-  return run_conversion(session, source, options.job);
+  const Conversion conversion(options.job, options.description,
+                              layout_of(options.values.text("target_tool")));
+  check_bits(options, conversion);
+  return run_conversion(session, conversion);
 }
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option(
-         "--model", options->model,
+         "--model", options->job.model,
          "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several")
       ->required();
   app.add_option("--json", options->description, "its quant_model_description*.json")->required();
   app.add_option("--save-path,--save_path", options->job.out,
                  "folder to make; must not exist unless --force")
       ->required();
-  add_params(app, kParams, options->values);
-  for (const ParamSpec& spec : kParams) {
+  add_params(app, params(), options->values);
+  for (const ParamSpec& spec : params()) {
     const std::string old = fmt::format("--{}", spec.name);
     app.add_option_function<std::string>(
            old, [&spec, old, options](const std::string& v) { options->values.set(spec, v, old); })
         ->group("");
   }
   add_params(app, layout_params(), options->job.params);
-  app.add_flag("--force", options->job.overwrite, "replace an output folder that pare made before");
+  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

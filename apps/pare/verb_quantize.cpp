@@ -1,75 +1,41 @@
 // pare quantize: a float checkpoint in, a quantized and proven one out.
+#include "options/param_options.h"
+#include "pare/job.h"
+#include "pare/quantize.h"
+#include "verb.h"
+
 #include <memory>
 #include <string>
-
-#include "param_options.h"
-#include "core/text_forms.h"
-#include "pipeline/quantize/code_sample.h"
-#include "pipeline/quantize/plan.h"
-#include "pipeline/quantize/quantize.h"
-#include "pipeline/quantize/recipe.h"
-#include "pipeline/quantize/report.h"
-#include "verb.h"
+#include <vector>
 
 namespace pare::app {
 namespace {
 
 struct Options {
-  pipeline::Job job;
+  Job job;
   std::string recipe;
   std::string max_memory;
 };
 
-io::Json plan_event(const pipeline::Plan& plan) {
-  io::Json event = {{"model", plan.model_label},
-                    {"scheme", plan.spec.scheme.text()},
-                    {"linears", plan.linears.all().size()},
-                    {"quantized", plan.linears.quantized_count()},
-                    {"input_bytes", plan.input_bytes},
-                    {"output_bytes", plan.output_bytes()},
-                    {"memory_bytes", plan.memory.total()},
-                    {"seconds", plan.seconds_estimate}};
-  if (plan.calibration.has_value()) {
-    event["calibration"] = {{"samples", plan.calibration->sequences.size()},
-                            {"tokens", plan.calibration->tokens()},
-                            {"ids_sha256", plan.calibration->ids_sha256}};
-  }
-  return event;
-}
-
-void show_code_sample(Session& session, const pipeline::Plan& plan) {
-  const auto sample = pipeline::sample_codes(session.ctx, plan);
-  if (!sample.has_value()) return;
-  session.ctx.event("codes", io::Json{{"linears", sample->linears},
-                                      {"zeros", sample->stats.zeros},
-                                      {"outliers", sample->stats.outliers},
-                                      {"entropy_bits", sample->stats.entropy_bits},
-                                      {"stored_bytes", sample->stored_bytes},
-                                      {"packed_bytes", sample->packed_bytes}}
-                                 .dump());
-  for (const std::string& line : pipeline::describe_codes(plan, *sample)) {
-    session.console.result(line);
-  }
+void show(Console& console, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines)
+    console.result(line);
 }
 
 int run(Session& session, Options& options) {
-  pipeline::Job& job = options.job;
-  if (!options.recipe.empty()) pipeline::read_recipe(options.recipe, job.params);
+  Job& job = options.job;
+  if (!options.recipe.empty()) read_recipe(options.recipe, job.params);
   if (!options.max_memory.empty()) job.run.max_memory = parse_bytes(options.max_memory);
-  pipeline::refuse_existing_output(job);
-  const pipeline::Plan plan = pipeline::make_plan(session.ctx, job);
-  session.ctx.event("plan", plan_event(plan).dump());
-  for (const std::string& line : pipeline::describe(plan)) session.console.result(line);
+  const QuantizePlan plan(session.ctx, job);
+  show(session.console, plan.lines());
   if (job.run.dry_run) {
-    show_code_sample(session, plan);
+    show(session.console, plan.sample_codes(session.ctx));
     session.console.result("nothing written; run without --dry-run to start");
     return 0;
   }
-  const pipeline::QuantizeResult result = pipeline::run_plan(session.ctx, plan);
+  const QuantizeReport report = plan.run(session.ctx);
   session.console.end_progress();
-  for (const std::string& line : pipeline::closing_table(plan, result)) {
-    session.console.result(line);
-  }
+  show(session.console, report.lines);
   return 0;
 }
 
@@ -78,7 +44,7 @@ Run declare(CLI::App& app) {
   app.add_option("MODEL", options->job.model, "folder of a float checkpoint (safetensors)")
       ->required();
   app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force");
-  add_params(app, pipeline::recipe_params(), options->job.params, "What to make (recipe keys)");
+  add_params(app, recipe_params(), options->job.params, "What to make (recipe keys)");
   const std::string how = "How to run";
   app.add_option("--recipe", options->recipe,
                  "YAML file with the options above as `key: value`; flags win over it")

@@ -1,8 +1,7 @@
 // pare tokenize: the ids a model sees.
-#include "core/params.h"
-#include "io/file.h"
-#include "param_options.h"
-#include "text/tokenizer.h"
+#include "options/param_options.h"
+#include "pare/eval.h"
+#include "pare/job.h"
 #include "verb.h"
 
 #include <fmt/format.h>
@@ -33,32 +32,32 @@ struct Options {
 };
 
 std::string read_input(const std::string& file) {
-  if (file != "-") return io::read_text(file);
+  if (file != "-") return read_text_file(file);
   return {std::istreambuf_iterator<char>(std::cin), {}};
 }
 
-std::string shown(const text::Tokenizer& tokenizer, std::string_view text, bool pieces) {
-  const std::vector<text::TokenId> ids = tokenizer.encode(text);
+std::string shown(const Tokenizer& tokenizer, std::string_view text, bool pieces) {
+  const std::vector<std::int32_t> ids = tokenizer.encode(text);
   if (!pieces) return fmt::format("{}\n", fmt::join(ids, " "));
   std::string out;
-  for (const text::TokenId id : ids)
+  for (const std::int32_t id : ids)
     out += fmt::format("{}\t{}\n", id, tokenizer.piece(id));
   return out;
 }
 
 int run(Session& session, const Options& options) {
-  const auto tokenizer = text::open_tokenizer(options.model);
+  const Tokenizer tokenizer(options.model);
   const std::string input = read_input(options.file);
   const bool pieces = options.values.flag("pieces");
   if (!options.values.flag("lines")) {
-    session.console.stream(shown(*tokenizer, input, pieces));
+    session.console.stream(shown(tokenizer, input, pieces));
     return 0;
   }
   std::string_view rest = input;
   while (!rest.empty()) {
     session.ctx.check_cancelled();
     const std::size_t end = rest.find('\n');
-    session.console.stream(shown(*tokenizer, rest.substr(0, end), pieces));
+    session.console.stream(shown(tokenizer, rest.substr(0, end), pieces));
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
   }
   return 0;

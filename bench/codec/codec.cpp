@@ -1,7 +1,7 @@
 // The codec against zstd and memcpy on one core: size, encoding, decoding, one tile alone.
 // Usage: pare_bench_codec [MiB of a tensor] [rounds] [only names with this]
 // With --write FILE bf16 weights go to FILE, for against_zipnn.py.
-#include "codec/codec.h"
+#include "pare/codec.h"
 
 #include "codec/data.h"
 #include "timing.h"

@@ -3,7 +3,7 @@
 //   METHOD tensor|channel [NAME=VALUE]…   prints the seconds of one quantization
 //   codes FILE                            writes the codes of the last one
 #include "../timing.h"
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/method.h"
 
 #include <algorithm>

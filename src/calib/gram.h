@@ -1,8 +1,8 @@
 // The Gram matrix of a linear's inputs, which second-order methods quantize against.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 // data.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <memory>

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/context.h"
 #include "model/transformer.h"
+#include "pare/context.h"
 
 namespace pare::calib {
 

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 namespace pare::calib {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "calib/observer.h"
-#include "core/context.h"
-#include "core/params.h"
 #include "model/block.h"
+#include "pare/context.h"
+#include "pare/job.h"
 
 namespace pare::calib {
 

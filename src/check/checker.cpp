@@ -1,6 +1,6 @@
 #include "check/checker.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <exception>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "check/rule.h"
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <optional>
 #include <vector>

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
-namespace pare::check {
+namespace pare {
 
 std::string_view name_of(Verdict verdict) noexcept {
   if (verdict == Verdict::ok) return "ok";
   return verdict == Verdict::warn ? "warn" : "fail";
 }
+
+}  // namespace pare
+
+namespace pare::check {
 
 void Findings::fail(std::string where, std::string found, std::string fix) {
   add({Verdict::fail, std::move(where), std::move(found), std::move(fix)});

@@ -1,6 +1,8 @@
 // What a rule found wrong, and what to do about it.
 #pragma once
 
+#include "pare/check.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,18 +11,6 @@
 #include <vector>
 
 namespace pare::check {
-
-enum class Verdict : std::uint8_t { ok, warn, fail };
-
-/// "ok", "warn", "fail"
-std::string_view name_of(Verdict verdict) noexcept;
-
-struct Finding {
-  Verdict verdict = Verdict::fail;
-  std::string where;  // file, module or tensor; "" = the folder
-  std::string found;
-  std::string fix;
-};
 
 /// What one rule has to say. A folder with a thousand linears may break it a thousand times: the
 /// first ones are kept, all are counted.

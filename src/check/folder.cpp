@@ -3,8 +3,8 @@
 #include "check/json_view.h"
 #include "check/layouts.h"
 #include "check/module_names.h"
-#include "core/error.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <exception>

@@ -1,6 +1,6 @@
 // The tables of rules and engines, made from rules.def and targets.def.
 #include "check/rule.h"
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -12,6 +12,8 @@ struct Target {
   std::string_view summary;
   std::span<const std::string_view> layouts;  // ids of layouts.h
   std::string_view source;                    // versions that were looked at
+  /// Where modules_to_not_convert names nothing, it looks which linears have quantized tensors.
+  bool derives_kept_modules = false;
 };
 
 std::span<const Target* const> targets() noexcept;

@@ -1,7 +1,7 @@
 #include "check/weights.h"
 
 #include "check/json_view.h"
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/packed/manifest.h"
 
 #include <fmt/format.h>

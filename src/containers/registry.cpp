@@ -1,5 +1,5 @@
 // The table of readers, made from readers.def, and the choice among them.
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/tensor_source.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // A checkpoint as a set of named tensors with lazy bytes, whatever the container.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <filesystem>
 #include <memory>

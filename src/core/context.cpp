@@ -1,4 +1,5 @@
-#include "core/context.h"
+// The pool of threads behind a context, what it hands to the listener, and memory in use.
+#include "pare/context.h"
 
 #include <condition_variable>
 #include <cstdio>
@@ -11,7 +12,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare {
 namespace {

@@ -1,4 +1,5 @@
-#include "core/dtype.h"
+// The table of element types.
+#include "pare/tensor.h"
 
 #include <array>
 

@@ -1,4 +1,5 @@
-#include "core/error.h"
+// How an error reads, and near matches of misspelt words.
+#include "pare/error.h"
 
 #include <algorithm>
 #include <numeric>
@@ -13,7 +14,7 @@ ErrorKind kind_of(ErrorCode code) noexcept {
 #define PARE_ERROR(name, number, kind, title) \
   case ErrorCode::name:                       \
     return ErrorKind::kind;
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
   }
   return ErrorKind::internal;
@@ -24,7 +25,7 @@ std::string_view title_of(ErrorCode code) noexcept {
 #define PARE_ERROR(name, number, kind, title) \
   case ErrorCode::name:                       \
     return title;
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
   }
   return "";

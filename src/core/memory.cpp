@@ -1,4 +1,5 @@
-#include "core/memory.h"
+// The heap's setting that makes memory follow its formula.
+#include "pare/context.h"
 
 #include <malloc.h>
 

@@ -1,4 +1,5 @@
-#include "core/params.h"
+// Checked values of parameters.
+#include "pare/job.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare {
 namespace {

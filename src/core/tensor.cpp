@@ -1,4 +1,5 @@
-#include "core/tensor.h"
+// Shapes, tensors, and floats in the types of files.
+#include "pare/tensor.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
 #include "core/half.h"
+#include "pare/error.h"
 
 namespace pare {
 

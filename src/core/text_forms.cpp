@@ -1,4 +1,5 @@
-#include "core/text_forms.h"
+// Patterns of names, and sizes in bytes, as users write them.
+#include "pare/job.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare {
 

@@ -1,10 +1,10 @@
 // Two models on the same windows, token by token.
-#include "core/error.h"
 #include "eval/hidden_states.h"
 #include "eval/perplexity.h"
 #include "eval/row_math.h"
 #include "eval/scorer.h"
 #include "eval/statistics.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

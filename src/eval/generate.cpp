@@ -1,9 +1,9 @@
 #include "eval/generate.h"
 
-#include "core/error.h"
 #include "core/rng.h"
 #include "eval/sampler.h"
 #include "eval/text_stream.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

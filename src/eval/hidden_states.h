@@ -1,8 +1,8 @@
 // Sequences through all blocks in groups that fit a memory limit, then their rows piece by piece.
 #pragma once
 
-#include "core/context.h"
 #include "model/transformer.h"
+#include "pare/context.h"
 #include "text/tokenizer.h"
 
 #include <cstdint>

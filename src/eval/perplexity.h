@@ -1,8 +1,9 @@
 // Perplexity by named protocols, and what two models say of the same text.
 #pragma once
 
-#include "core/context.h"
 #include "model/transformer.h"
+#include "pare/context.h"
+#include "pare/eval.h"
 #include "text/tokenizer.h"
 
 #include <cstdint>
@@ -44,37 +45,12 @@ struct Windows {
 Windows make_windows(std::span<const text::TokenId> tokens, const Protocol& protocol,
                      std::int64_t context, text::TokenId bos, std::int64_t max_windows);
 
-/// All windows have the same length, so the mean over tokens is the mean of the window means.
-/// Math: the error of the mean nll is the per-token sample deviation / sqrt(n), as if tokens were
-/// independent; neighbours are not quite, so read it as a lower bound.
-struct Perplexity {
-  double perplexity = 0;
-  double stderr_ = 0;  // of the perplexity: ppl times the standard error of the mean nll
-  double nll = 0;      // mean negative log likelihood per scored token, in nats
-  std::int64_t windows = 0;
-  std::int64_t tokens = 0;  // scored
-};
-
 /// Memory is bounded: windows go through the blocks in groups whose hidden states and work fit
 /// `batch_bytes`; besides them one block, the head, and 128 rows of logits are held.
 /// Sums are f64 in the order of the windows: the same bits for any thread count and group size.
 /// Errors: token_out_of_range; not_finite when logits hold NaN or infinity.
 Perplexity perplexity(const Context& ctx, const model::Model& model, const Windows& windows,
                       std::size_t batch_bytes = std::size_t{512} << 20);
-
-struct Comparison {
-  double kl_mean = 0;  // KL(base || other) per scored token, in nats
-  double kl_stderr = 0;
-  double kl_max = 0;
-  double kl_median = 0;
-  double kl_p99 = 0;          // 99 % of the tokens lie below
-  double top1_agreement = 0;  // share of scored tokens
-  double top1_stderr = 0;
-  double perplexity_ratio = 1;  // other / base
-  double perplexity_ratio_stderr = 0;
-  Perplexity base;
-  Perplexity other;
-};
 
 /// Both models on the same windows; a model compared with itself gives exactly 0 and 1.
 /// Errors: those of perplexity; bad_usage when the vocabularies differ in size.

@@ -1,6 +1,6 @@
 #include "eval/sampler.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include "eval/scorer.h"
 
-#include "core/error.h"
 #include "eval/statistics.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
 // What perplexity and comparison share: which rows are judged by which token, and their logits.
 #pragma once
 
-#include "core/context.h"
 #include "eval/hidden_states.h"
 #include "eval/perplexity.h"
 #include "model/transformer.h"
+#include "pare/context.h"
 
 #include <cstdint>
 #include <span>

@@ -1,9 +1,9 @@
 #include "eval/text_file.h"
 
-#include "core/error.h"
 #include "io/file.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

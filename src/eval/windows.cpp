@@ -1,6 +1,6 @@
 // The protocols, and how each cuts a text into windows.
-#include "core/error.h"
 #include "eval/perplexity.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "io/fd.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

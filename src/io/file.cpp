@@ -1,7 +1,7 @@
 #include "io/file.h"
 
-#include "core/error.h"
 #include "io/fd.h"
+#include "pare/error.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "io/json_events.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "io/output_dir.h"
 
-#include "core/error.h"
 #include "io/fd.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>

@@ -2,9 +2,9 @@
 // every task takes one head and one block of queries, with all of their scores in its own scratch.
 #include "kernels/attention.h"
 
-#include "core/error.h"
 #include "kernels/buffer.h"
 #include "kernels/isa.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <limits>

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "core/context.h"
-#include "core/tensor.h"
 #include "kernels/gemm.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::kernels {
 

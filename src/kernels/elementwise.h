@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <span>
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::kernels {
 

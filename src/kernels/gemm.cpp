@@ -3,9 +3,9 @@
 // any number of threads gives the same bytes.
 #include "kernels/gemm.h"
 
-#include "core/error.h"
 #include "kernels/buffer.h"
 #include "kernels/isa.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <cstring>

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::kernels {
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #endif
 
-#include "core/error.h"
+#include "pare/error.h"
 
 namespace pare::kernels {
 namespace {

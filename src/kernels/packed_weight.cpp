@@ -1,8 +1,8 @@
 // A weight laid out in panels of 32 outputs, slab after slab of its depth.
-#include "core/error.h"
 #include "kernels/buffer.h"
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 // Every function gives the same bits with every instruction set.
 #pragma once
 
-#include "core/dtype.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

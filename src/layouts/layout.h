@@ -2,9 +2,9 @@
 // One file layout_<id>.cpp beside its family and one line in layouts.def each.
 #pragma once
 
-#include "core/context.h"
-#include "core/params.h"
 #include "layouts/output_plan.h"
+#include "pare/context.h"
+#include "pare/job.h"
 
 #include <filesystem>
 #include <memory>
@@ -112,6 +112,8 @@ struct Layout {
   /// Holds the weights of linears with int8 activations, and nothing about how these are rounded:
   /// readers find linears with float activations.
   bool weights_only = false;
+  /// What msModelSlim's ms_to_vllm.py calls it in --target-tool; "" = it does not write it.
+  std::string_view ms_to_vllm_tool = {};
   /// What people should know before the files are written, one line each; null = nothing.
   std::vector<std::string> (*notes)(const OutputPlan& plan) = nullptr;
   /// What contradicts itself in a linear that was read back: values that follow from its codes and

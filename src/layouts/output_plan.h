@@ -2,7 +2,7 @@
 #pragma once
 
 #include "containers/tensor_source.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <cstddef>
 #include <cstdint>

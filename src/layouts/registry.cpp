@@ -1,6 +1,6 @@
 // The table of layouts, made from layouts.def.
-#include "core/error.h"
 #include "layouts/layout.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

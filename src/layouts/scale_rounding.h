@@ -1,7 +1,7 @@
 // Scales rounded to the type that a format stores them in, and how much that changed.
 #pragma once
 
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <cstdint>
 

@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/quantize.h"
 #include "model/rope.h"
+#include "pare/error.h"
 #include "quant/affine.h"
 
 namespace pare::model {

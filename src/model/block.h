@@ -7,12 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/context.h"
-#include "core/tensor.h"
 #include "kernels/gemm.h"
 #include "model/graph.h"
 #include "model/norm.h"
 #include "model/weights.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::model {
 

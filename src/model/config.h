@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/dtype.h"
 #include "io/json.h"
+#include "pare/tensor.h"
 
 namespace pare::model {
 

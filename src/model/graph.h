@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/tensor.h"
 #include "model/config.h"
+#include "pare/tensor.h"
 
 namespace pare::model {
 

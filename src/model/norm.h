@@ -1,9 +1,9 @@
 // RMS norms as the blocks apply them.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
 #include "model/weights.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <string>
 #include <vector>

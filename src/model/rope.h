@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/tensor.h"
 #include "model/config.h"
+#include "pare/tensor.h"
 
 namespace pare::model {
 

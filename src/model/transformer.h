@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "core/context.h"
 #include "kernels/gemm.h"
 #include "model/block.h"
 #include "model/graph.h"
 #include "model/weights.h"
+#include "pare/context.h"
 
 namespace pare::model {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 #include "containers/tensor_source.h"
 #include "model/graph.h"
 #include "quant/float_linear.h"

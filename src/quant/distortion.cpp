@@ -1,7 +1,7 @@
 #include "quant/distortion.h"
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,9 +1,9 @@
 // How far a quantized thing is from the original, measured the same way everywhere.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
-#include "quant/quantized_linear.h"
+#include "pare/context.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <span>

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "core/context.h"
-#include "core/params.h"
-#include "core/tensor.h"
-#include "quant/quantized_linear.h"
+#include "pare/context.h"
+#include "pare/job.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 
 namespace pare::quant {
 

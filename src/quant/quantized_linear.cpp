@@ -1,4 +1,5 @@
-#include "quant/quantized_linear.h"
+// Sizes, groups and weights of a quantized linear.
+#include "pare/quantized_linear.h"
 
 #include "kernels/power.h"
 #include "kernels/quantize.h"

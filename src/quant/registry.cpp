@@ -1,5 +1,5 @@
 // The table of methods, made from methods.def.
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/method.h"
 
 #include <fmt/format.h>

@@ -1,9 +1,9 @@
 // How methods walk a weight: blocks of rows for threads, and rows widened to f32.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
 #include "kernels/quantize.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "quant/scale_of_range.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

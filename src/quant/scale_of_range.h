@@ -2,10 +2,9 @@
 // turn a range of weights into the scale and zero point that will be stored.
 #pragma once
 
-#include "core/dtype.h"
-#include "core/tensor.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 #include "quant/affine.h"
-#include "quant/scheme.h"
 
 #include <cstdint>
 

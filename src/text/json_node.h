@@ -1,8 +1,8 @@
 // A place inside a tokenizer's JSON: typed access whose errors say where the value stands.
 #pragma once
 
-#include "core/error.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <cstdint>
 #include <optional>

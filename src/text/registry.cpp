@@ -1,5 +1,5 @@
 // The tokenizer kinds, and the choice among them for a model folder.
-#include "core/error.h"
+#include "pare/error.h"
 #include "text/token_table.h"
 #include "text/tokenizer.h"
 

@@ -2,8 +2,8 @@
 // rounded.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <functional>

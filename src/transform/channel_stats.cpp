@@ -1,7 +1,7 @@
 #include "transform/channel_stats.h"
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

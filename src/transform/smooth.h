@@ -2,8 +2,8 @@
 // better, and the linears that read them undo it. The function of the model stays the same.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 #include "quant/float_linear.h"
 
 #include <optional>

@@ -2,10 +2,10 @@
 // and keeps the function of the model. One file in transforms/ and one line in transforms.def each.
 #pragma once
 
-#include "core/context.h"
-#include "core/params.h"
 #include "model/weights.h"
-#include "quant/scheme.h"
+#include "pare/context.h"
+#include "pare/job.h"
+#include "pare/quantized_linear.h"
 #include "transform/alpha_search.h"
 #include "transform/channel_stats.h"
 #include "transform/scale_groups.h"

@@ -2,9 +2,9 @@
 #include "calib/observer.h"
 
 #include "calib/observers/histogram.h"
-#include "core/context.h"
-#include "core/error.h"
 #include "core/rng.h"
+#include "pare/context.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

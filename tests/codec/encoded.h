@@ -1,8 +1,8 @@
 // A tensor encoded whole, for the codec's tests.
 #pragma once
 
-#include "codec/codec.h"
 #include "codec/distributions.h"
+#include "pare/codec.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,11 +1,11 @@
 // Damaged and forged streams: always an error or some bytes, never a crash. Run under the
 // sanitizers too; the buffers here end where the data ends, so that reading further is seen.
-#include "codec/codec.h"
 #include "codec/encoded.h"
 #include "codec/stream/little_endian.h"
 #include "codec/stream/stream_info.h"
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 #include "support/expect_error.h"
 
 #include <gtest/gtest.h>

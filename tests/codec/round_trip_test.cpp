@@ -1,8 +1,8 @@
 // What goes in comes out: every type, size and tier, whole or tile by tile, for any threads.
-#include "codec/codec.h"
 #include "codec/encoded.h"
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
 // The stream byte by byte, worked out by hand, and what a decoder accepts that this encoder never
 // writes.
-#include "codec/codec.h"
 #include "codec/encoded.h"
 #include "codec/stream/little_endian.h"
 #include "codec/stream/tile_encoder.h"
 #include "io/hash.h"
+#include "pare/codec.h"
 #include "support/expect_error.h"
 
 #include <gtest/gtest.h>

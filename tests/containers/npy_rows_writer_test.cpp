@@ -1,7 +1,7 @@
 // The row-by-row npy writer: its bytes, and that a failed one leaves nothing.
 #include "containers/npy/rows_writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Small safetensors files for tests, made by hand or with the writer.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 #include "containers/safetensors/writer.h"
 #include "containers/tensor_source.h"
 

@@ -1,9 +1,9 @@
 // What every architecture must do: describe itself, read a config and refuse one that cannot be,
 // name the tensors of its checkpoints and no other, and compute with each of them.
-#include "core/error.h"
 #include "io/json.h"
 #include "model/architecture.h"
 #include "model/transformer.h"
+#include "pare/error.h"
 #include "support/expect_error.h"
 #include "support/memory_source.h"
 #include "support/temp_dir.h"

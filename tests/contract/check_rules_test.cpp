@@ -2,7 +2,7 @@
 // tests/support/check_faults.py.
 #include "check/layouts.h"
 #include "check/rule.h"
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,9 @@
 // What every layout must do, with every scheme: refuse with a reason, or write files that say
 // exactly what was meant.
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "io/json.h"
+#include "quant/named_schemes.h"
 #include "support/made_up_llama.h"
 #include "support/made_up_model.h"
 

@@ -1,8 +1,9 @@
 // What every quantization method must keep, whatever it does: run over the table of methods and
 // every scheme a method does not refuse.
-#include "core/error.h"
 #include "core/rng.h"
+#include "pare/error.h"
 #include "quant/method.h"
+#include "quant/named_schemes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

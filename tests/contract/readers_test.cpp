@@ -1,7 +1,7 @@
 // What every reader of checkpoints must do: claim its own files and nothing else, give tensors that
 // agree with each other, and answer a cut file with an error that names it. What single changed
 // bytes do is tested in tests/formats.
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/packed/writer.h"
 #include "containers/safetensors_files.h"
 #include "containers/tensor_source.h"

@@ -1,7 +1,7 @@
 // What every kind of tokenizer must do: know its own files, give ids of its vocabulary and text
 // that stays the same, and answer damage with an error. The golden folders are the examples; that
 // their ids are those of the real libraries is tested in tests/text.
-#include "core/error.h"
+#include "pare/error.h"
 #include "support/temp_dir.h"
 #include "text/token_table.h"
 #include "text/tokenizer.h"

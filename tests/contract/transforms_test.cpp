@@ -1,10 +1,10 @@
 // What every transform must do, on every group it names: keep the function of the model, touch the
 // tensors of its group alone, and give the same for any number of threads.
-#include "core/error.h"
 #include "core/rng.h"
 #include "model/architecture.h"
 #include "model/transformer.h"
-#include "quant/scheme.h"
+#include "pare/error.h"
+#include "pare/quantized_linear.h"
 #include "support/memory_source.h"
 #include "transform/transform.h"
 

@@ -1,5 +1,5 @@
 // Threads, the listener, and the wish to stop.
-#include "core/context.h"
+#include "pare/context.h"
 
 #include "support/expect_error.h"
 

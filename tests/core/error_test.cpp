@@ -1,5 +1,5 @@
 // The form of errors, their kinds and exit codes, and the suggestions they make.
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST(Error, ExitCodes) {
 TEST(Error, EveryCodeHasItsOwnNumberAndATitle) {
   const std::vector<ErrorCode> codes = {
 #define PARE_ERROR(name, number, kind, title) ErrorCode::name,
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
   };
   std::set<int> numbers;

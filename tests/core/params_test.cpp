@@ -1,5 +1,5 @@
 // Parameter values: what is allowed, what is refused, and how the refusal reads.
-#include "core/params.h"
+#include "pare/job.h"
 
 #include "support/expect_error.h"
 

@@ -1,5 +1,5 @@
 // Shapes, element types, and floats read and stored.
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include "core/half.h"
 #include "support/expect_error.h"

@@ -1,10 +1,10 @@
 // Choosing tokens, streaming their text, and generating with a tiny model.
 #include "eval/generate.h"
 
-#include "core/error.h"
 #include "eval/sampler.h"
 #include "eval/text_stream.h"
 #include "eval/tiny_model.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,9 +2,9 @@
 // groups.
 #include "eval/perplexity.h"
 
-#include "core/error.h"
 #include "eval/row_math.h"
 #include "eval/tiny_model.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Reading the text of an evaluation.
 #include "eval/text_file.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 // A model of a few hundred made-up weights, held in memory, for tests of eval.
 #pragma once
 
-#include "core/error.h"
 #include "core/rng.h"
 #include "model/llama_shape.h"
 #include "model/transformer.h"
+#include "pare/error.h"
 
 #include <map>
 #include <string>

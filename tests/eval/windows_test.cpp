@@ -1,6 +1,6 @@
 // How protocols cut a text.
-#include "core/error.h"
 #include "eval/perplexity.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 // Decodes arbitrary info, index and payload with every variant of the codec's kernels. Whatever the
 // bytes are: no variant may leave its buffers, and all must agree, on the bytes or on the error.
 // An entry point of libFuzzer; smoke_main.cpp calls it where there is none.
-#include "codec/codec.h"
 #include "codec/rans/kernel_choice.h"
-#include "core/error.h"
 #include "fuzz/codec_input.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // Writes a small encoded tensor of every sort to a folder, as first inputs for the fuzzer.
 // Usage: pare_fuzz_make_corpus FOLDER
-#include "codec/codec.h"
 #include "codec/distributions.h"
 #include "fuzz/codec_input.h"
+#include "pare/codec.h"
 
 #include <cstdio>
 #include <filesystem>

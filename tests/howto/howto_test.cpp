@@ -1,6 +1,6 @@
 // The examples of docs/HOWTO-add-*.md are in the tables by one file and one line, and do what their
 // pages say.
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/rng.h"
 #include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
@@ -248,9 +248,9 @@ struct Option {
   const char* value;
 };
 
-pipeline::Job job_for(const fs::path& model, const fs::path& out,
+Job job_for(const fs::path& model, const fs::path& out,
                       const std::vector<Option>& options) {
-  pipeline::Job job{.model = model, .out = out};
+  Job job{.model = model, .out = out};
   for (const Option& option : options) {
     const auto specs = pipeline::recipe_params();
     const auto spec = std::find_if(specs.begin(), specs.end(),

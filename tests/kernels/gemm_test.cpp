@@ -1,8 +1,8 @@
 #include "kernels/gemm.h"
 
-#include "core/error.h"
 #include "kernels/isa.h"
 #include "kernels/reference.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 
 #include "core/half.h"
 #include "core/rng.h"
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/half.h"
-#include "core/tensor.h"
 #include "kernels/attention.h"
+#include "pare/tensor.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // The description's text, and what is refused when it is read.
 #include "layouts/ascend/description.h"
 
-#include "core/error.h"
 #include "io/file.h"
+#include "pare/error.h"
 #include "support/made_up_model.h"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,6 @@
 // One known linear in every layout: the words that the engines' own packers make of it are what the
 // layout writes, and they are what the importer understands.
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "layouts/scale_rounding.h"
 #include "containers/safetensors/writer.h"

@@ -1,5 +1,5 @@
 // Damaged and contradicting files: each is refused with the name of what is wrong.
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"

@@ -1,7 +1,7 @@
 // Packing of 4-bit codes against words worked out by hand.
 #include "layouts/ascend/math/int4.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

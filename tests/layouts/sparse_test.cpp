@@ -1,6 +1,6 @@
 // Sparse linears: no scales of their own on disk, and yet every bit of what they compute comes
 // back.
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/rng.h"
 #include "layouts/layout.h"
 #include "layouts/ascend/math/static_algebra.h"

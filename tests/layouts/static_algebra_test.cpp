@@ -1,7 +1,7 @@
 // deq_scale and quant_bias against numbers worked out by hand.
 #include "layouts/ascend/math/static_algebra.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

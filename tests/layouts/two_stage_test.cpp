@@ -1,6 +1,6 @@
 // Two stages of scales: the correction of 4-bit kernels worked out by hand, what lies on disk, and
 // what is refused.
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "layouts/ascend/math/scale_bias.h"
 #include "io/json.h"

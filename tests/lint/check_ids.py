@@ -29,14 +29,8 @@ ENDS_IN_ID = r"\bid(?:\(\))?\)*"
 COMPARED = re.compile(rf"{ENDS_IN_ID}\s*[!=]=\s*({LITERAL})"
                       rf"|({LITERAL})\s*[!=]=\s*[\w.>\-:()\[\]*&]*?{ENDS_IN_ID}(?![\w(.\-\[])")
 
-DOOR = "a door around the registry; wants a field of the descriptor"
 # (path, id): the reason. An exception may not outlive its need.
-EXCEPTIONS = {
-    ("apps/pare/verb_ms_to_vllm.cpp", "autoawq"): "the verb's own flags name these two",
-    ("apps/pare/verb_ms_to_vllm.cpp", "gptq"): "the verb's own flags name these two",
-    ("src/check/rules/awq.cpp", "vllm"): DOOR,
-    ("src/check/rules/gptq_values.cpp", "gptqmodel"): DOOR,
-}
+EXCEPTIONS = {}
 
 
 def read_code(source):

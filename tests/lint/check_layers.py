@@ -2,7 +2,8 @@
 
 Checks that every folder of src/ has a row, that the table agrees with the root CMakeLists.txt
 (where a room and its sub-folders are one library), that every include keeps to it, that plug-ins
-never include each other, and that files compiled for one instruction set neither include
+never include each other, that the program includes nothing but the public headers, these nothing
+but C++'s own and each other, and that files compiled for one instruction set neither include
 ordinary C++ headers nor, given a build folder, leave weak symbols in their objects. (The linker
 keeps one copy of a weak function, which might be the one compiled for the newer CPU.)
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import repo
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+STANDARD = re.compile(r"[a-z_]+")
 SOURCE_ENDINGS = {".h", ".cpp", ".inc", ".def"}
 ISA_HEADERS = {"cstdint", "cstddef", "immintrin.h"}
 
@@ -33,24 +35,38 @@ LIBRARIES = {
 }
 
 
+# Headers of include/pare: the manual of the library stays short enough to be read.
+MOST_PUBLIC_HEADERS = 10
+
+
 def words(cell):
     return [] if cell in ("", "none") else [w.strip(" `") for w in cell.split(",")]
 
 
-def read_table(source):
-    """Rows of the table in the order of the page: {room: (may include, libraries)}."""
-    rooms = {}
+def rows_of_table(source, heading):
+    """The cells of every row of the table of docs/ARCHITECTURE.md whose first column is `heading`."""
     inside = False
     for line in (source / "docs/ARCHITECTURE.md").read_text().splitlines():
         cells = [c.strip() for c in line.strip().strip("|").split("|")]
-        if line.startswith("| room |"):
+        if line.startswith(f"| {heading} |"):
             inside = True
         elif inside and line.startswith("|"):
             if not set(cells[0]) <= set("-: "):
-                rooms[cells[0].strip("`")] = (words(cells[1]), words(cells[2]))
+                yield [cells[0].strip("`"), *cells[1:]]
         else:
             inside = False
-    return rooms
+
+
+def read_table(source):
+    """Rows of the table in the order of the page: {room: (may include, libraries)}."""
+    return {cells[0]: (words(cells[1]), words(cells[2]))
+            for cells in rows_of_table(source, "room")}
+
+
+def read_public(source):
+    """The rooms whose types and functions a public header declares: {"pare/error.h": [room]}."""
+    return {f"pare/{cells[0]}": words(cells[1])
+            for cells in rows_of_table(source, "public header")}
 
 
 def room_of(path, table):
@@ -116,7 +132,37 @@ def library_of(header):
     return None
 
 
-def check_quoted(file, header, room, table, plugins):
+def check_public(source, table, public):
+    """include/pare against its table, and what its headers and apps/pare may include."""
+    present = {f"pare/{path.name}" for path in (source / "include/pare").iterdir()}
+    for header in sorted(present ^ public.keys()):
+        yield f"docs/ARCHITECTURE.md: include/{header} stands only on one side of its table"
+    headers = [header for header in present if header.endswith(".h")]
+    if len(headers) > MOST_PUBLIC_HEADERS:
+        yield f"include/pare: {len(headers)} headers, the limit is {MOST_PUBLIC_HEADERS}"
+    for header, rooms in public.items():
+        for room in set(rooms) - table.keys():
+            yield f"docs/ARCHITECTURE.md: {header} is kept by {room}, which is no room"
+    for header in sorted(present):
+        for quoted, included in includes(source / "include" / header):
+            if included not in public if quoted else not STANDARD.fullmatch(included):
+                yield f"include/{header}: {included} is neither C++'s own nor public"
+
+
+def check_program_file(source, file, public):
+    for quoted, header in includes(source / file):
+        own = (source / "apps/pare" / header).is_file()
+        if quoted and header not in public and not own:
+            yield f"{file}: {header} is not public; the program has what other programs have"
+
+
+def check_quoted(file, header, room, table, plugins, public):
+    if header in public:
+        if not set(public[header]) & {room, *table[room][0]}:
+            yield f"{file}: room {room} may not include {header}"
+        elif header.endswith(".def") and room not in public[header]:
+            yield f"{file}: {header} is a list of room {public[header][0]}"
+        return
     target = room_of(header, table)
     if Path("src", header).parent in plugins:
         yield f"{file}: includes the plug-in file {header}; what is shared belongs a folder up"
@@ -130,7 +176,7 @@ def check_quoted(file, header, room, table, plugins):
         yield f"{file}: {header} is a list of room {target}; ask that room's registry"
 
 
-def check_room_file(source, file, table, plugins):
+def check_room_file(source, file, table, plugins, public):
     room = file.parent.relative_to("src").as_posix()
     if room not in table:
         yield f"{file}: room {room} is not in docs/ARCHITECTURE.md"
@@ -138,7 +184,7 @@ def check_room_file(source, file, table, plugins):
     allowed, libraries = table[room]
     for quoted, header in includes(source / file):
         if quoted:
-            yield from check_quoted(file, header, room, table, plugins)
+            yield from check_quoted(file, header, room, table, plugins, public)
             continue
         library = library_of(header)
         # fmt comes with core, JSON with io: both are part of what those rooms offer.
@@ -193,16 +239,20 @@ def check_symbols(build, isa):
 def main():
     args = repo.arguments(__doc__)
     table = read_table(args.source)
-    problems = list(check_table(args.source, table))
+    public = read_public(args.source)
+    problems = [*check_table(args.source, table), *check_public(args.source, table, public)]
     plugins = set(repo.plugin_folders(args.source))
     isa = isa_pattern(args.source)
     files = [f for f in repo.project_files(args.source)
              if f.parts[0] == "src" and f.suffix in SOURCE_ENDINGS]
     seen = set()
     for file in files:
-        problems += check_room_file(args.source, file, table, plugins)
+        problems += check_room_file(args.source, file, table, plugins, public)
         if isa.search(file.name):
             problems += check_isa_includes(args.source, file, seen)
+    for file in repo.project_files(args.source):
+        if file.parts[:2] == ("apps", "pare") and file.suffix in SOURCE_ENDINGS:
+            problems += check_program_file(args.source, file, public)
     if args.build:
         problems += check_symbols(args.build, isa)
     repo.finish(problems, len(files))

@@ -100,13 +100,13 @@ def check_first_line(source, path):
 
 def check_errors(source, files):
     """Every code once, used by the program; lists those that no test names."""
-    errors = ERROR.findall((source / "src/core/errors.def").read_text())
+    errors = ERROR.findall((source / "include/pare/errors.def").read_text())
     if not errors:
-        yield "src/core/errors.def: no codes found"
+        yield "include/pare/errors.def: no codes found"
     for column, what in ((0, "name"), (1, "number"), (3, "title")):
         for value, count in Counter(e[column] for e in errors).items():
             if count > 1:
-                yield f'src/core/errors.def: the {what} "{value}" stands {count} times'
+                yield f'include/pare/errors.def: the {what} "{value}" stands {count} times'
     code, tests = [], []
     for path in files:
         if path.parts[0] in ("src", "apps") and path.suffix in {".cpp", ".h"}:
@@ -116,7 +116,7 @@ def check_errors(source, files):
     code, tests = "\n".join(code), "\n".join(tests)
     for name, number, _, _ in errors:
         if not re.search(rf"\bErrorCode::{name}\b", code):
-            yield f"src/core/errors.def: {name} is never used"
+            yield f"include/pare/errors.def: {name} is never used"
         if not re.search(rf"\bErrorCode::{name}\b|\bE{int(number):04}\b", tests):
             print(f"no test names E{int(number):04} {name}")
 

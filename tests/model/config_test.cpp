@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 namespace pare::model {
 namespace {

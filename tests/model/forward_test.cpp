@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 #include "support/memory_source.h"
 
 namespace pare::model {

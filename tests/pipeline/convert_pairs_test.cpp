@@ -1,6 +1,6 @@
 // Every pair of layouts: A -> B -> A gives every number back where B holds the model exactly, and
 // is refused with a reason and a way out that works where it does not.
-#include "core/error.h"
+#include "pare/error.h"
 #include "support/converted.h"
 
 #include <fmt/format.h>

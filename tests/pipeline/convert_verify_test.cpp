@@ -1,5 +1,5 @@
 // The proof of a conversion: it accepts what was meant and finds every kind of number that differs.
-#include "core/error.h"
+#include "pare/error.h"
 #include "pipeline/convert/plan.h"
 #include "pipeline/output/verify.h"
 #include "support/converted.h"

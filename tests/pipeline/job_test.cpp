@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/text_forms.h"
+#include "pare/error.h"
+#include "pare/job.h"
 #include "pipeline/open/linear_selection.h"
 #include "pipeline/quantize/recipe.h"
 

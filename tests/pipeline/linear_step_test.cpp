@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "pipeline/open/linear_selection.h"
 #include "pipeline/output/content.h"
 #include "support/memory_source.h"

@@ -1,7 +1,7 @@
 // The proof after writing: it accepts what was meant and finds what is not.
 #include "pipeline/output/verify.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/quantize.h"
 #include "support/temp_dir.h"

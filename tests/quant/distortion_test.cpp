@@ -1,7 +1,7 @@
 // Dequantization and the measure of its error, by hand.
 #include "quant/distortion.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

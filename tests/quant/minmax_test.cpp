@@ -1,5 +1,5 @@
 // The min-max method: small matrices worked out by hand, and what it refuses.
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/method.h"
 
 #include <gmock/gmock.h>

@@ -2,8 +2,8 @@
 // for bit.
 #include "support/oracle.h"
 
-#include "core/params.h"
 #include "kernels/quantize.h"
+#include "pare/job.h"
 #include "quant/affine.h"
 #include "quant/method.h"
 

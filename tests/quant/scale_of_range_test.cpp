@@ -1,7 +1,7 @@
 // Scales and zero points of weights as they will be stored.
 #include "quant/scale_of_range.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

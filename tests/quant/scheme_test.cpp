@@ -1,7 +1,7 @@
 // Names of schemes.
-#include "quant/scheme.h"
+#include "quant/named_schemes.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // The k-th largest magnitude against sorting, on weights that mislead a sample.
 #include "quant/sparse/selection.h"
 
-#include "core/error.h"
 #include "core/rng.h"
+#include "pare/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Sparse and two-stage weights against the vectors of the reference implementation, bit for bit.
-#include "core/params.h"
+#include "pare/job.h"
 #include "kernels/outliers.h"
 #include "kernels/quantize.h"
 #include "quant/sparse/lowbit_fake_quantize.h"

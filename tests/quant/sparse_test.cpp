@@ -1,6 +1,6 @@
 // Sparse and two-stage methods on weights small enough to work out by hand, and where the
 // reference has no answer.
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/method.h"
 #include "quant/sparse/outliers.h"

@@ -1,7 +1,7 @@
 // Made-up models as folders in any layout, converted and compared: for the tests of conversions.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "pipeline/convert/convert.h"
 #include "support/made_up_model.h"
 

@@ -1,7 +1,7 @@
 // PARE_ERROR_TEXT(code, statement): checks that a statement throws pare::Error, gives its text.
 #pragma once
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // linear whose words in every layout are known.
 #pragma once
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"

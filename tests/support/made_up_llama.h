@@ -2,6 +2,7 @@
 #pragma once
 
 #include "io/file.h"
+#include "quant/named_schemes.h"
 #include "support/made_up_model.h"
 
 #include <cmath>

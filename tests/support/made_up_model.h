@@ -7,6 +7,7 @@
 #include "layouts/layout.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "quant/named_schemes.h"
 
 #include <gtest/gtest.h>
 

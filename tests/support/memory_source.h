@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/rng.h"
 #include "containers/tensor_source.h"
 #include "model/graph.h"

@@ -2,7 +2,7 @@
 // `shared` beside the checkout. Tests skip, and say so, when it is absent.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 #include "support/npz.h"
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // What the tests of the text room share: folders that vanish, small tokenizers, expected errors.
 #pragma once
 
-#include "core/error.h"
 #include "io/json.h"
+#include "pare/error.h"
 #include "text/json_node.h"
 #include "text/tokenizer.h"
 

@@ -1,9 +1,9 @@
 // Folding and the search: answers worked out by hand, and inputs that try to break them.
 #include "transform/smooth.h"
 
-#include "core/error.h"
 #include "core/rng.h"
 #include "kernels/elementwise.h"
+#include "pare/error.h"
 #include "transform/alpha_search.h"
 #include "transform/channel_stats.h"
 #include "transform/transform.h"

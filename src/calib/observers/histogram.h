@@ -2,7 +2,7 @@
 #pragma once
 
 #include "calib/observer.h"
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <array>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #include "calib/observers/scan.h"
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

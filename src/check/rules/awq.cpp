@@ -94,7 +94,7 @@ void check_kept(const Subject& subject, Findings& findings) {
   const std::vector<std::string> entries = kept_entries(folder);
   for (const std::string& name : float_linears_in_blocks(folder)) {
     if (is_part_of_any(entries, name)) continue;
-    if (entries.empty() && subject.target->id == "vllm") continue;  // derived from the tensors
+    if (entries.empty() && subject.target->derives_kept_modules) continue;
     findings.fail(name, "it is float, and modules_to_not_convert does not name it",
                   fmt::format("add \"{}\" to modules_to_not_convert", name));
   }

@@ -1,6 +1,6 @@
 // Rules of GGUF files: what llama.cpp asks for before it runs a model, and what it silently assumes.
 #include "check/rule_help.h"
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/gguf/file.h"
 #include "io/file.h"
 

@@ -130,21 +130,19 @@ bool made_by_gptqmodel(const Folder& folder) {
   });
 }
 
-void check_asymmetric(const Subject& subject, Findings& findings) {
+void check_asymmetric_v1(const Subject& subject, Findings& findings) {
+  if (config_flag(subject.folder, "sym") != false || !is_v1(subject.folder)) return;
+  if (made_by_gptqmodel(subject.folder)) return;
+  findings.fail(config_place(subject.folder), "sym is false in format gptq",
+                "pare convert DIR --to gptq-v2: GPTQModel reads asymmetric zeros of the first "
+                "format from its own files only");
+}
+
+void check_symmetric(const Subject& subject, Findings& findings) {
   if (config_flag(subject.folder, "sym") != false) return;
-  const bool gptqmodel = subject.target->id == "gptqmodel";
-  if (gptqmodel && is_v1(subject.folder)) {
-    if (made_by_gptqmodel(subject.folder)) return;
-    findings.fail(
-        config_place(subject.folder), "sym is false in format gptq",
-        "pare convert DIR --to gptq-v2: GPTQModel reads asymmetric zeros of the first format "
-        "from its own files only");
-  } else if (!gptqmodel) {
-    findings.warn(
-        config_place(subject.folder), "sym is false",
-        "pare convert DIR --to autoawq or compressed-tensors for 4 bits: Marlin kernels are "
-        "for symmetric GPTQ files, and new vLLM versions refuse others");
-  }
+  findings.warn(config_place(subject.folder), "sym is false",
+                "pare convert DIR --to autoawq or compressed-tensors for 4 bits: Marlin kernels "
+                "are for symmetric GPTQ files, and new vLLM versions refuse others");
 }
 
 void check_carry(const Subject& subject, Findings& findings) {
@@ -191,9 +189,9 @@ constexpr std::array kRules = {
          "transformers with optimum, meta device", check_index_written},
     Rule{"gptq-asymmetric", "the zeros are symmetric, or in a form that GPTQModel reads", kGptqOnly,
          kGptqmodel, "GPTQModel 7.3.4: v1 with sym false wants meta.quantizer gptqmodel:>=0.9.0",
-         check_asymmetric},
+         check_asymmetric_v1},
     Rule{"gptq-vllm-symmetric", "the zeros are symmetric", kGptqOnly, kVllm,
-         "vLLM, gptq_marlin: its types have no zeros", check_asymmetric},
+         "vLLM, gptq_marlin: its types have no zeros", check_symmetric},
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Rules about what the folder is at all.
 #include "check/rule_help.h"
-#include "core/error.h"
 #include "layouts/layout.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

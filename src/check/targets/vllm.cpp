@@ -18,6 +18,7 @@ constinit const Target vllm_target = {
     .layouts = kLayouts,
     .source =
         "vllm quantization awq, awq_marlin, gptq, gptq_marlin, compressed_tensors; 0.11 to 0.22",
+    .derives_kept_modules = true,
 };
 
 }  // namespace pare::check

@@ -1,6 +1,6 @@
 #include "codec/rans/rans_table.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <bitset>

@@ -1,7 +1,7 @@
 // How encoded tiles get into the payload.
 #pragma once
 
-#include "core/raw_bytes.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <span>

@@ -1,9 +1,9 @@
 // The decision how a tensor is coded, from a look at some of it.
 #pragma once
 
-#include "codec/codec.h"
 #include "codec/rans/rans_table.h"
 #include "codec/stream/stream_info.h"
+#include "pare/codec.h"
 
 #include <cstdint>
 #include <optional>

@@ -1,10 +1,10 @@
 // TensorDecoder: checks what stands around the tiles, and gives them to the tile decoder.
-#include "codec/codec.h"
 #include "codec/rans/kernel_choice.h"
 #include "codec/stream/little_endian.h"
 #include "codec/stream/tile_decoder.h"
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // What a set of symbols would take, from their counts.
-#include "codec/codec.h"
 #include "codec/stream/table_choice.h"
+#include "pare/codec.h"
 
 #include <algorithm>
 #include <cmath>

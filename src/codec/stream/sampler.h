@@ -3,7 +3,7 @@
 
 #include "codec/stream/table_choice.h"
 #include "codec/stream/tile_encoder.h"
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,8 +1,8 @@
 #include "codec/stream/stream_info.h"
 
 #include "codec/stream/little_endian.h"
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

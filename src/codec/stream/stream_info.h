@@ -2,8 +2,8 @@
 // elements become symbols.
 #pragma once
 
-#include "codec/codec.h"
 #include "codec/rans/rans_table.h"
+#include "pare/codec.h"
 
 #include <array>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include "codec/stream/quiet_chunks.h"
 #include "codec/stream/stream_info.h"
-#include "core/raw_bytes.h"
+#include "pare/tensor.h"
 
 #include <array>
 #include <cstddef>

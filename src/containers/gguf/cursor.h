@@ -1,7 +1,7 @@
 // Reads little-endian values of a GGUF header one after the other, never beyond its end.
 #pragma once
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/gguf/file.h"
 
 #include <fmt/format.h>

@@ -2,7 +2,7 @@
 // Source: docs/formats/gguf.md
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

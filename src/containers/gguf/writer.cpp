@@ -1,6 +1,6 @@
 #include "containers/gguf/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // The two names an element type has in `.npy` files: numpy's code and torch's storage class.
 #pragma once
 
-#include "core/dtype.h"
+#include "pare/tensor.h"
 
 #include <array>
 #include <optional>

@@ -1,6 +1,6 @@
 #include "containers/npy/dict_machine.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/codes.h"
 #include "containers/npy/pickle_machine.h"

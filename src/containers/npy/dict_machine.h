@@ -1,7 +1,7 @@
 // The pickle of a 0-d object array that holds one dictionary of arrays or tensors.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <span>

@@ -1,6 +1,6 @@
 #include "containers/npy/pickle_machine.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "containers/npy/reader.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/dict_machine.h"
 #include "io/file.h"

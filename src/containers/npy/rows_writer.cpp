@@ -1,6 +1,6 @@
 #include "containers/npy/rows_writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // A two-dimensional f32 `.npy` file written row by row, for arrays larger than memory.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // One torch storage in the legacy stream that `torch.storage._load_from_bytes` takes.
 #pragma once
 
-#include "core/dtype.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

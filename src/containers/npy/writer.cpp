@@ -1,6 +1,6 @@
 #include "containers/npy/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/npy/codes.h"
 #include "containers/npy/pickle_writer.h"
 #include "io/file_writer.h"

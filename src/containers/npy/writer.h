@@ -1,7 +1,7 @@
 // `.npy` files: plain f32 arrays, and pickled dictionaries of named arrays as msModelSlim writes.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <filesystem>
 #include <memory>

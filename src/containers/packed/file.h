@@ -1,8 +1,8 @@
 // A packed weight file opened: its original tensors, decoded when asked for.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 #include "containers/packed/manifest.h"
 #include "io/file.h"
 

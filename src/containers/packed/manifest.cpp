@@ -1,7 +1,7 @@
 #include "containers/packed/manifest.h"
 
-#include "codec/codec.h"
-#include "core/error.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/json.h"
 

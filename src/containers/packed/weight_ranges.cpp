@@ -1,6 +1,6 @@
 #include "containers/packed/weight_ranges.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/dict_machine.h"
 #include "containers/npy/reader.h"

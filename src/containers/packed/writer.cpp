@@ -1,6 +1,6 @@
 #include "containers/packed/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/packed/manifest.h"
 #include "containers/safetensors/header.h"

@@ -1,8 +1,8 @@
 // Writes a packed weight file: every tensor of an original one, coded where that pays.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 #include "containers/packed/weight_ranges.h"
 #include "io/file.h"
 

@@ -1,5 +1,5 @@
 // Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/packed/file.h"
 #include "containers/safetensors/header.h"

@@ -1,6 +1,6 @@
 #include "containers/safetensors/header.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/json_events.h"
 

@@ -1,9 +1,9 @@
 #include "containers/safetensors/writer.h"
 
-#include "core/error.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>

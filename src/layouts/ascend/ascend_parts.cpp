@@ -1,6 +1,6 @@
 #include "layouts/ascend/ascend_parts.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -4,6 +4,7 @@
 #include "layouts/layout.h"
 #include "layouts/linear_parts.h"
 #include "layouts/ascend/parts.h"
+#include "quant/named_schemes.h"
 
 #include <array>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "layouts/ascend/checkpoint.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/norm_copies.h"
 #include "layouts/ascend/stored_linear.h"
 

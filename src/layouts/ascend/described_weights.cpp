@@ -1,8 +1,8 @@
 // Ascend's descriptions say what the tensors of weight files are, whatever the files are called.
 #include "layouts/described_weights.h"
 
-#include "core/error.h"
 #include "layouts/ascend/checkpoint.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "layouts/ascend/description.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/folder_files.h"
 #include "io/json.h"
 

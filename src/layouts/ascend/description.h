@@ -3,6 +3,7 @@
 
 #include "layouts/layout.h"
 #include "layouts/ascend/parts.h"
+#include "quant/named_schemes.h"
 
 #include <cstdint>
 #include <filesystem>

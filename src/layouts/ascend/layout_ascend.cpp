@@ -1,6 +1,6 @@
 // The first layout of Ascend's model compression tools ("safe_tensor"), which MindIE serves: type
 // in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/writer.h"

@@ -1,6 +1,6 @@
 // Version 1 of Ascend's layout, which vLLM-Ascend finds by the name of its description: 4-bit codes
 // two to a byte. Source: docs/formats/ascend.md
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/writer.h"

@@ -1,6 +1,6 @@
 // The pickled dictionaries of msModelSlim's first releases: one .npy file per kind of tensor, and a
 // description beside them. Source: docs/formats/ascend.md
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/npy_folder.h"

@@ -1,6 +1,6 @@
 #include "layouts/ascend/npy_folder.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/ascend/npy_names.h"
 #include "containers/npy/reader.h"
 

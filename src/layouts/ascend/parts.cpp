@@ -1,8 +1,9 @@
 #include "layouts/ascend/parts.h"
 
-#include "core/error.h"
 #include "layouts/ascend/math/scale_bias.h"
 #include "layouts/ascend/math/static_algebra.h"
+#include "pare/error.h"
+#include "quant/named_schemes.h"
 
 #include <fmt/format.h>
 

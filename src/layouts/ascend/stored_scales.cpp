@@ -1,8 +1,8 @@
 #include "layouts/ascend/stored_scales.h"
 
-#include "core/error.h"
 #include "layouts/ascend/math/scale_bias.h"
 #include "layouts/ascend/math/static_algebra.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layouts/ascend/ascend_parts.h"
+#include "quant/named_schemes.h"
 
 #include <cstdint>
 #include <vector>

@@ -1,8 +1,9 @@
 #include "layouts/ascend/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/ascend/math/scale_bias.h"
 #include "io/file.h"
+#include "quant/named_schemes.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "layouts/gguf/blocks.h"
 
-#include "core/error.h"
 #include "core/half.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "containers/gguf/file.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <cstddef>
 #include <cstdint>

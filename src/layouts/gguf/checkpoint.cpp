@@ -1,9 +1,9 @@
 #include "layouts/gguf/checkpoint.h"
 
-#include "core/error.h"
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/metadata.h"
 #include "layouts/gguf/source.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

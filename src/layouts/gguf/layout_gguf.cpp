@@ -1,7 +1,7 @@
 // GGUF, the files of llama.cpp: codes and scales as Q4_0, Q4_1 and Q8_0 blocks, with the model's
 // sizes and its tokenizer in the same file.
 // Source: docs/formats/gguf.md
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/checkpoint.h"
 #include "layouts/gguf/metadata.h"

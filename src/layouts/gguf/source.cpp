@@ -1,6 +1,6 @@
 #include "layouts/gguf/source.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/folder_files.h"
 #include "containers/in_quotes.h"
 

@@ -1,6 +1,6 @@
 #include "layouts/gguf/tokenizer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "text/token_table.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "layouts/gguf/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/metadata.h"
 #include "layouts/gguf/tokenizer.h"

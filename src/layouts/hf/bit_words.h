@@ -2,7 +2,7 @@
 // Source: docs/formats/gptq.md, docs/formats/autoawq.md, docs/formats/compressed-tensors.md
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

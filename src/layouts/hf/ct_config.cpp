@@ -1,6 +1,6 @@
 // The configuration of compressed-tensors: made from plans, and read with checks.
-#include "core/error.h"
 #include "layouts/hf/ct.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // compressed-tensors folders read back: packed and plain whole-number weights.
-#include "core/error.h"
 #include "layouts/hf/checkpoint.h"
 #include "layouts/hf/ct.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,9 +1,9 @@
 // GPTQ folders read back: AutoGPTQ's and GPTQModel's as well as our own.
-#include "core/error.h"
 #include "layouts/hf/checkpoint.h"
 #include "layouts/hf/config.h"
 #include "layouts/hf/gptq.h"
 #include "layouts/hf/values.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

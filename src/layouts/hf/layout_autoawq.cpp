@@ -1,10 +1,10 @@
 // AutoAWQ's "gemm" layout: 4-bit codes, eight outputs to a word, weights transposed.
 // Source: docs/formats/autoawq.md
-#include "core/error.h"
 #include "layouts/hf/checkpoint.h"
 #include "layouts/hf/config.h"
 #include "layouts/hf/values.h"
 #include "layouts/hf/writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
@@ -236,6 +236,7 @@ constinit const Layout layout_autoawq = {
     .norm_bias = NormBias::none,
     .scale_dtype = DType::f16,
     .float_dtype = DType::f16,
+    .ms_to_vllm_tool = "awq",
 };
 
 }  // namespace pare::layout

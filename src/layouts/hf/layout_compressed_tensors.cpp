@@ -1,9 +1,9 @@
 // compressed-tensors: weight-only linears with packed codes ("pack-quantized"), linears with 8-bit
 // activations with plain ones ("int-quantized"). Source: docs/formats/compressed-tensors.md
-#include "core/error.h"
 #include "layouts/hf/ct.h"
 #include "layouts/hf/values.h"
 #include "layouts/hf/writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

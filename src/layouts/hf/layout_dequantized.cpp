@@ -1,7 +1,7 @@
 // Plain float weights: what the codes and scales stand for, in the type of the model. For programs
 // that know no quantized layout, and to check one layout against another. Activations are not
 // quantized: nothing in the files says that they should be.
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/hf/writer.h"
 #include "containers/tensor_source.h"
 

@@ -53,6 +53,7 @@ constinit const Layout layout_gptq = {
     .norm_bias = NormBias::none,
     .scale_dtype = DType::f16,
     .float_dtype = DType::f16,
+    .ms_to_vllm_tool = "gptq",
     .adapt = adapt,
 };
 

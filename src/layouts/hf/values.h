@@ -1,9 +1,9 @@
 // Scales, zeros and groups of a quantized linear in the forms that Hugging Face style files hold them.
 #pragma once
 
-#include "core/tensor.h"
 #include "layouts/hf/bit_words.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <string_view>

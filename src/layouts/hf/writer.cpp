@@ -1,6 +1,6 @@
 #include "layouts/hf/writer.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "kernels/quantize.h"

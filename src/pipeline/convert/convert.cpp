@@ -1,7 +1,7 @@
 #include "pipeline/convert/convert.h"
 
-#include "core/error.h"
 #include "io/file.h"
+#include "pare/error.h"
 #include "pipeline/convert/difference.h"
 #include "pipeline/convert/plan.h"
 #include "pipeline/output/fit.h"

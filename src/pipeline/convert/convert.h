@@ -1,8 +1,8 @@
 // A quantized model in another layout: the integers are carried over, never quantized again.
 #pragma once
 
-#include "core/context.h"
-#include "core/params.h"
+#include "pare/context.h"
+#include "pare/job.h"
 #include "pipeline/open/convert_source.h"
 #include "pipeline/output/run.h"
 

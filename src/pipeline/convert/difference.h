@@ -1,7 +1,7 @@
 // How far a linear moved on its way from one layout into another.
 #pragma once
 
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <vector>
 

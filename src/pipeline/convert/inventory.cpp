@@ -1,8 +1,9 @@
 // Reads what a quantized source holds, in the order of the model.
-#include "core/error.h"
 #include "layouts/norm_copies.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 #include "pipeline/convert/inventory.h"
+#include "quant/named_schemes.h"
 
 #include <fmt/format.h>
 

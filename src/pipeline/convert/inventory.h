@@ -1,8 +1,8 @@
 // What a quantized source holds, in the order of the model.
 #pragma once
 
-#include "core/context.h"
 #include "layouts/layout.h"
+#include "pare/context.h"
 #include "pipeline/open/convert_source.h"
 #include "pipeline/output/inventory.h"
 

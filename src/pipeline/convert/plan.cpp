@@ -1,6 +1,6 @@
 #include "pipeline/convert/plan.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

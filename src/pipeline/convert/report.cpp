@@ -1,7 +1,7 @@
 // What a conversion did, for machines (report.json) and for people.
 #include "io/json.h"
 #include "pipeline/convert/convert.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "layouts/layout.h"
 
 #include <fmt/format.h>

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/layout.h"
 #include "containers/packed/file.h"
 #include "model/architecture.h"
@@ -13,6 +13,7 @@
 #include "pipeline/quantize/plan.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/open/weight_source.h"
+#include "quant/named_schemes.h"
 
 namespace pare::pipeline {
 namespace {

@@ -7,34 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "core/context.h"
+#include "pare/check.h"
+#include "pare/context.h"
 #include "containers/tensor_source.h"
 #include "model/graph.h"
 #include "pipeline/open/linear_selection.h"
 
 namespace pare::pipeline {
-
-/// Size a scheme would give in the format that stores it smallest, before anything is done.
-struct SchemeSize {
-  std::string scheme;
-  std::string format;
-  std::int64_t group_size = 0;
-  std::size_t linears = 0;      // that would be quantized
-  std::size_t bytes = 0;        // of all weights
-  double bits = 0;              // per parameter
-};
-
-/// Something that the scan found.
-struct ValueProblem {
-  std::string tensor;
-  std::string what;  // "holds NaN or infinity", "2 of 640 rows are all zero"
-};
-
-/// What compression of the weight files saves.
-struct PackedSizes {
-  std::size_t original_bytes = 0;
-  std::size_t packed_bytes = 0;
-};
 
 struct Inspection {
   std::string model_label;

@@ -1,6 +1,6 @@
 #include "pipeline/open/convert_source.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "layouts/folder_files.h"
 #include "layouts/described_weights.h"
 #include "layouts/quant_config.h"

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-#include "core/text_forms.h"
+#include "pare/error.h"
+#include "pare/job.h"
 
 namespace pare::pipeline {
 namespace {

@@ -1,7 +1,7 @@
 #include "pipeline/open/open_model.h"
 
-#include "core/error.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 #include "pipeline/open/quantized_weights.h"
 
 #include <fmt/format.h>

@@ -1,8 +1,8 @@
 #include "pipeline/open/quantized_weights.h"
 
-#include "core/error.h"
 #include "model/architecture.h"
-#include "quant/quantized_linear.h"
+#include "pare/error.h"
+#include "pare/quantized_linear.h"
 
 #include <fmt/format.h>
 

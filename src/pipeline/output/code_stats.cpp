@@ -1,6 +1,6 @@
 #include "pipeline/output/code_stats.h"
 
-#include "codec/codec.h"
+#include "pare/codec.h"
 
 #include <fmt/format.h>
 

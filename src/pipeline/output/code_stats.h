@@ -2,7 +2,7 @@
 // size that coding them would give.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <array>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // A float tensor of the source beside the one in the files.
 #pragma once
 
-#include "core/tensor.h"
+#include "pare/tensor.h"
 
 #include <functional>
 #include <string>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "layouts/output_plan.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <cstdint>
 #include <optional>

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 namespace pare::pipeline {
 

@@ -1,8 +1,8 @@
 // Looks for NaN and infinity in float tensors.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::pipeline {
 

@@ -1,8 +1,8 @@
 // A linear taken into what a layout stores: the one place where types change.
 #pragma once
 
-#include "core/params.h"
 #include "layouts/output_plan.h"
+#include "pare/job.h"
 #include "pipeline/output/record.h"
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // All linears of an output in parallel, as far as memory allows.
 #pragma once
 
-#include "core/context.h"
 #include "layouts/output_plan.h"
+#include "pare/context.h"
 
 #include <functional>
 #include <string>

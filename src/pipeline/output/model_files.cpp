@@ -4,10 +4,10 @@
 #include <array>
 #include <string_view>
 
-#include "core/error.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "layouts/layout.h"
+#include "pare/error.h"
 
 namespace pare::pipeline {
 namespace {

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "layouts/scale_rounding.h"
+#include "pare/quantized_linear.h"
 #include "pipeline/output/code_stats.h"
 #include "quant/distortion.h"
-#include "quant/quantized_linear.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #include "pipeline/output/run_outputs.h"
 
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/error.h"
 #include "pipeline/output/content.h"
 #include "pipeline/output/finite.h"
 #include "pipeline/output/fit.h"

@@ -1,7 +1,7 @@
 // What a run makes, and from what.
 #pragma once
 
-#include "core/params.h"
+#include "pare/job.h"
 #include "pipeline/output/inventory.h"
 
 #include <filesystem>

@@ -1,9 +1,9 @@
 #include "pipeline/output/verify.h"
 
-#include "core/error.h"
 #include "io/hash.h"
 #include "layouts/layout.h"
 #include "layouts/norm_copies.h"
+#include "pare/error.h"
 #include "pipeline/output/compare_floats.h"
 #include "pipeline/output/content.h"
 #include "pipeline/output/for_each_linear.h"

@@ -1,7 +1,7 @@
 // Reads an output folder back and holds it against what was meant.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "pipeline/output/record.h"
 #include "pipeline/output/run_plan.h"
 

@@ -1,6 +1,6 @@
 #include "pipeline/pack/compress.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/stopwatch.h"
 #include "containers/npy/reader.h"
 #include "containers/packed/file.h"
@@ -10,7 +10,7 @@
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/output_dir.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/packed_texts.h"
 #include "pipeline/pack/pseudo_sparse.h"

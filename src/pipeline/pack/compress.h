@@ -1,8 +1,9 @@
 // Lossless compression of a model folder, tensor by tensor, and the way back.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
+#include "pare/convert.h"
 #include "pipeline/pack/compressed_folder.h"
 
 #include <cstddef>
@@ -23,31 +24,6 @@ struct CompressJob {
   bool overwrite = false;
 };
 
-/// One tensor of the weight files.
-struct CompressedTensor {
-  std::string file;
-  std::string name;
-  std::size_t from = 0;
-  std::size_t to = 0;
-  bool coded = false;
-};
-
-struct CompressResult {
-  std::vector<CompressedTensor> tensors;  // by file and place
-  std::size_t weight_bytes = 0;           // of the weight files before and after
-  std::size_t packed_bytes = 0;
-  std::size_t folder_bytes = 0;  // of all files before and after
-  std::size_t packed_folder_bytes = 0;
-  double seconds = 0;
-  std::size_t peak_rss = 0;
-
-  double ratio() const noexcept {
-    return weight_bytes == 0
-               ? 1
-               : static_cast<double>(packed_bytes) / static_cast<double>(weight_bytes);
-  }
-};
-
 /// Packs every weight file of the folder, reads it back and compares its SHA-256; copies the rest.
 /// Memory: does not grow with the model; with `sparse`, one int8 matrix more.
 /// Errors: bad_usage (packed already), file_not_found (no weights), pattern_matches_nothing,
@@ -58,14 +34,6 @@ struct DecompressJob {
   std::filesystem::path packed;
   std::filesystem::path out;
   bool overwrite = false;
-};
-
-struct DecompressResult {
-  std::size_t files = 0;
-  std::size_t bytes = 0;
-  std::optional<PseudoSparse> changed;  // the originals were changed before packing
-  double seconds = 0;
-  std::size_t peak_rss = 0;
 };
 
 /// Gives back every original file, bytes and permissions, each proven by its SHA-256.

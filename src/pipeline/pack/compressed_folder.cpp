@@ -1,10 +1,10 @@
 #include "pipeline/pack/compressed_folder.h"
 
-#include "core/error.h"
 #include "io/file.h"
 #include "io/file_writer.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

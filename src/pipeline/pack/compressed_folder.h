@@ -1,7 +1,8 @@
 // pare_packed.json: what a packed folder holds, and every original file it can give back.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
+#include "pare/convert.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,12 +32,6 @@ struct OriginalFile {
   unsigned mode = 0;
   Kept kept = Kept::copied;
   std::string rewritten_sha256;  // aside: of the file in its place
-};
-
-/// Weights set to zero before packing.
-struct PseudoSparse {
-  double ratio = 1;  // share of weights kept
-  std::uint64_t seed = 0;
 };
 
 struct CompressedFolder {

@@ -1,5 +1,5 @@
 // The way back from a packed folder: every file, byte for byte.
-#include "core/error.h"
+#include "pare/error.h"
 #include "core/stopwatch.h"
 #include "containers/packed/file.h"
 #include "io/file.h"

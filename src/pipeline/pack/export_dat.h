@@ -1,8 +1,9 @@
 // Compressed int8 weights as loose .dat files, the way Ascend's weight compression hands them on.
 #pragma once
 
-#include "codec/codec.h"
-#include "core/context.h"
+#include "pare/codec.h"
+#include "pare/context.h"
+#include "pare/convert.h"
 #include "pipeline/pack/compressed_folder.h"
 
 #include <cstddef>
@@ -23,22 +24,6 @@ struct ExportDatJob {
   std::vector<std::string> disable;  // patterns of weights that are tiled and not compressed
   std::optional<PseudoSparse> sparse;
   bool overwrite = false;
-};
-
-struct DatWeight {
-  std::string key;
-  std::int64_t rows = 0;     // n, of the matrix that was tiled
-  std::int64_t columns = 0;  // k
-  std::size_t stored = 0;    // bytes of weight/KEY.dat
-  bool coded = false;
-};
-
-struct ExportDatResult {
-  std::vector<DatWeight> weights;
-  std::size_t left_out = 0;  // other tensors
-  std::size_t from = 0;      // rows * columns of all weights
-  std::size_t to = 0;
-  double seconds = 0;
 };
 
 /// Writes weight/, index/, info/ and codec/KEY.dat for every int8 matrix; see

@@ -1,8 +1,8 @@
 #include "pipeline/pack/nibbles.h"
 
-#include "core/error.h"
 #include "layouts/layout.h"
 #include "model/graph.h"
+#include "pare/error.h"
 
 #include <map>
 

@@ -1,7 +1,7 @@
 // The NZ layout of Ascend's matrix units: int8 matrices cut into blocks of 16 x 32.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 
 #include <cstddef>
 #include <cstdint>

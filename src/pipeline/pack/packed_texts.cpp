@@ -1,6 +1,6 @@
 #include "pipeline/pack/packed_texts.h"
 
-#include "codec/codec.h"
+#include "pare/codec.h"
 #include "layouts/packed_description.h"
 #include "containers/packed/manifest.h"
 

@@ -1,7 +1,7 @@
 #include "pipeline/quantize/code_sample.h"
 
-#include "core/text_forms.h"
 #include "layouts/layout.h"
+#include "pare/job.h"
 #include "pipeline/quantize/linear_step.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // What the codes of a plan will look like, from a few rows of its linears: for --dry-run.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "pipeline/output/code_stats.h"
 #include "pipeline/quantize/plan.h"
 

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "pipeline/quantize/plan.h"
 
 namespace pare::pipeline {

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "layouts/layout.h"
+#include "pare/error.h"
 
 namespace pare::pipeline {
 

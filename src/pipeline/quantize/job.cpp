@@ -9,7 +9,8 @@
 #include <fmt/format.h>
 
 #include "calib/stats.h"
-#include "core/error.h"
+#include "pare/error.h"
+#include "quant/named_schemes.h"
 #include "transform/transform.h"
 
 namespace pare::pipeline {

@@ -2,35 +2,19 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "core/params.h"
 #include "layouts/layout.h"
+#include "pare/job.h"
+#include "pare/quantized_linear.h"
 #include "quant/method.h"
-#include "quant/scheme.h"
 
 namespace pare::pipeline {
 
 /// Every parameter a recipe may hold: the job's own, then those of all methods and layouts.
 std::span<const ParamSpec> recipe_params();
-
-/// How to run, as opposed to what to make: not part of a recipe.
-struct RunOptions {
-  std::optional<std::size_t> max_memory;  // bytes
-  bool dry_run = false;
-  bool overwrite = false;
-};
-
-struct Job {
-  std::filesystem::path model;
-  std::filesystem::path out;
-  ParamMap params;  // checked; defaults filled in
-  RunOptions run;
-};
 
 /// What the parameters mean. Errors: unknown_entry, scheme_not_supported, bad_option_value.
 struct QuantSpec {

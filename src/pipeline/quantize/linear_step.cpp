@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "io/json.h"
+#include "pare/error.h"
 #include "pipeline/output/fit.h"
 #include "pipeline/quantize/inventory.h"
 #include "quant/affine.h"

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "core/stopwatch.h"
-#include "core/text_forms.h"
 #include "layouts/layout.h"
+#include "pare/error.h"
+#include "pare/job.h"
 #include "pipeline/quantize/estimate.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/sensitivity.h"

@@ -11,7 +11,7 @@
 
 #include "calib/sensitivity.h"
 #include "calib/stats.h"
-#include "core/context.h"
+#include "pare/context.h"
 #include "layouts/output_plan.h"
 #include "kernels/gemm.h"
 #include "model/architecture.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "pipeline/output/run.h"
 #include "pipeline/quantize/plan.h"
 

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include "core/error.h"
 #include "io/file.h"
+#include "pare/error.h"
 #include "pipeline/quantize/job.h"
 
 namespace pare::pipeline {

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "core/params.h"
+#include "pare/job.h"
 
 namespace pare::pipeline {
 

@@ -7,7 +7,7 @@
 
 #include "io/file.h"
 #include "io/hash.h"
-#include "core/text_forms.h"
+#include "pare/job.h"
 #include "io/json.h"
 #include "layouts/layout.h"
 #include "pipeline/quantize/code_sample.h"

@@ -1,6 +1,6 @@
 // Sparse quantization with one limit for the whole tensor: larger weights are outliers, and use the
 // int8 grid of the scale that puts all others on 4 bits. What comes out compresses well.
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/method.h"
 #include "quant/sparse/outliers.h"
 #include "quant/sparse/power_quant.h"

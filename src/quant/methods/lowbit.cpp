@@ -1,6 +1,6 @@
 // Low-bit quantization: for sparse weights outliers are found row by row, by rank or by standard
 // deviation; other schemes get plain rounding of the range that the weights have.
-#include "core/error.h"
+#include "pare/error.h"
 #include "kernels/quantize.h"
 #include "quant/method.h"
 #include "quant/sparse/lowbit_fake_quantize.h"

@@ -1,6 +1,6 @@
 // Round to nearest on the grid that spans the smallest and largest weight of a matrix, row or
 // group: no data needed, one pass over the weight (two for one scale per matrix).
-#include "core/error.h"
+#include "pare/error.h"
 #include "quant/method.h"
 #include "quant/uniform/uniform.h"
 #include "quant/scale_of_range.h"

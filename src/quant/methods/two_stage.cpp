@@ -1,8 +1,8 @@
 // 4-bit weights with two stages of scales: rows are rounded to integers in -119..119, and groups of
 // those integers to 4 bits with a whole-number scale. An engine multiplies groups up to int8
 // without leaving integers, and applies one float scale per row.
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 #include "quant/method.h"
 #include "quant/row_blocks.h"
 #include "quant/scale_of_range.h"

@@ -1,6 +1,6 @@
 #include "quant/sparse/lowbit_fake_quantize.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "kernels/quantize.h"
 #include "quant/sparse/outliers.h"
 #include "quant/row_blocks.h"

@@ -2,8 +2,8 @@
 // compares again and again.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::quant {
 

@@ -1,6 +1,6 @@
 #include "quant/sparse/outliers.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "kernels/power.h"
 #include "quant/row_blocks.h"
 #include "quant/sparse/selection.h"

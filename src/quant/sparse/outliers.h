@@ -2,9 +2,9 @@
 // what the sparse methods share. docs/sparse-quantization.md has the rules.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
 #include "kernels/outliers.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <functional>

@@ -2,8 +2,8 @@
 // weights get finer steps than large ones when alpha < 1.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 namespace pare::quant {
 

@@ -2,8 +2,8 @@
 // threads, but without sorting.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <span>

@@ -1,9 +1,9 @@
 // What the sparse methods share: a parameter, and how their results begin and end.
 #pragma once
 
-#include "core/params.h"
+#include "pare/job.h"
 #include "quant/sparse/outliers.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #include "quant/uniform/uniform.h"
 
-#include "core/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 #include "quant/row_blocks.h"
 #include "quant/scale_of_range.h"
 

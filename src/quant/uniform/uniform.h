@@ -2,10 +2,10 @@
 // weights becomes parameters, and parameters become codes.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 #include "quant/affine.h"
-#include "quant/quantized_linear.h"
 
 #include <functional>
 #include <string_view>

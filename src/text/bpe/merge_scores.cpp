@@ -1,6 +1,6 @@
 #include "text/bpe/merge_scores.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

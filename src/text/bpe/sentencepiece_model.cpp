@@ -1,6 +1,6 @@
 #include "text/bpe/sentencepiece_model.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 #include "text/datasets/dataset.h"
 
-#include "core/error.h"
 #include "io/hash.h"
+#include "pare/error.h"
 #include "text/datasets/records.h"
 #include "text/datasets/template.h"
 

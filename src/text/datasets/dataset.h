@@ -1,7 +1,7 @@
 // Calibration and evaluation text: files of prompts, templates, and the token sequences they give.
 #pragma once
 
-#include "core/context.h"
+#include "pare/context.h"
 #include "text/tokenizer.h"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 #include "text/datasets/records.h"
 
-#include "core/error.h"
 #include "io/file.h"
+#include "pare/error.h"
 #include "text/datasets/csv.h"
 #include "text/unicode/unicode.h"
 

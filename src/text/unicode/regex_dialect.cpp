@@ -1,6 +1,6 @@
 #include "text/unicode/regex_dialect.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 #include "text/unicode/unicode_additions.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // Smoothing: norms whose output channels are shifted and scaled, with a strength that is searched.
-#include "core/error.h"
+#include "pare/error.h"
 #include "transform/smooth.h"
 #include "transform/transform.h"
 

@@ -1,6 +1,6 @@
 #include "layouts/ascend/math/int4.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

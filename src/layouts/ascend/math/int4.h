@@ -1,8 +1,8 @@
 // Two 4-bit codes in one byte, and back.
 #pragma once
 
-#include "core/tensor.h"
-#include "quant/scheme.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

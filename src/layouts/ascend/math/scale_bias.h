@@ -8,7 +8,7 @@
 // Source: docs/formats/ascend.md, "Two stages"
 #pragma once
 
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
 
 #include <cstdint>
 #include <vector>

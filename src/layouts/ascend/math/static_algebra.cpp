@@ -1,6 +1,6 @@
 #include "layouts/ascend/math/static_algebra.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -6,8 +6,8 @@
 // Source: docs/formats/ascend.md, "Static activations"
 #pragma once
 
-#include "core/tensor.h"
-#include "quant/quantized_linear.h"
+#include "pare/quantized_linear.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <span>

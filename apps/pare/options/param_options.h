@@ -1,7 +1,7 @@
 // Command-line options made from ParamSpec tables.
 #pragma once
 
-#include "core/params.h"
+#include "pare/job.h"
 
 #include <CLI/CLI.hpp>
 

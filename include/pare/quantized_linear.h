@@ -1,17 +1,66 @@
 // One quantized linear layer, filled by methods and readers, emptied by layouts: where all meet.
+// What it is quantized to, its codes and scales, and the weight that they stand for.
 #pragma once
 
-#include "core/context.h"
-#include "core/tensor.h"
-#include "quant/float_linear.h"
-#include "quant/scheme.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace pare::quant {
+
+enum class Granularity { tensor, channel, group };  // one scale per matrix, per row, per group
+
+enum class Activations {
+  none,           // weight-only: float activations
+  static_tensor,  // int8, one scale and zero point for the tensor, from calibration
+  dynamic_token   // int8, one scale per token at run time
+};
+
+/// How codes stand for weights.
+enum class CodeForm {
+  uniform,   // code * scale
+  outliers,  // sparse: most weights on a 4-bit grid, a few outliers on the int8 grid of the same scale
+  two_stage  // code * group scale * row scale; group scales are whole numbers
+};
+
+struct Scheme {
+  int weight_bits = 8;
+  bool symmetric = true;
+  Granularity granularity = Granularity::channel;
+  std::int64_t group_size = 0;  // input columns per scale; only for Granularity::group
+  Activations activations = Activations::none;
+  CodeForm form = CodeForm::uniform;
+
+  /// Scales per row for a matrix with `in` input columns.
+  std::int64_t groups(std::int64_t in) const noexcept {
+    return granularity == Granularity::group ? in / group_size : 1;
+  }
+  /// Columns that share one scale.
+  std::int64_t group_columns(std::int64_t in) const noexcept {
+    return granularity == Granularity::group ? group_size : in;
+  }
+  int qmin() const noexcept { return -(1 << (weight_bits - 1)); }
+  int qmax() const noexcept { return (1 << (weight_bits - 1)) - 1; }
+
+  /// "w4a16 g64", "w8a8", "w8a16 per-tensor asym": for people.
+  std::string text() const;
+
+  friend bool operator==(const Scheme&, const Scheme&) = default;
+};
+
+/// Static activation quantization: x_q = clamp(round(x / scale + zero_point), -128, 127).
+struct ActivationParams {
+  float scale = 1;
+  float zero_point = 0;             // a whole number in -128..127
+  DType stored_dtype = DType::f32;  // the type both are written in; both are exact in it
+
+  friend bool operator==(const ActivationParams&, const ActivationParams&) = default;
+};
 
 /// What is known of a quantized linear without its numbers: what a plan promises of it before any
 /// weight is read, and what it says of itself afterwards.

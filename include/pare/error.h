@@ -24,7 +24,7 @@ enum class ErrorKind {
 /// Every error has one code from errors.def.
 enum class ErrorCode : int {
 #define PARE_ERROR(name, number, kind, title) name = number,
-#include "core/errors.def"
+#include "pare/errors.def"
 #undef PARE_ERROR
 };
 

@@ -2,10 +2,8 @@
 // any 32 KiB tile on its own. The stream is specified in docs/formats/codec.md.
 #pragma once
 
-#include "core/context.h"
-#include "core/dtype.h"
-#include "core/raw_bytes.h"
-#include "core/tensor.h"
+#include "pare/context.h"
+#include "pare/tensor.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
-#include "quant/scheme.h"
+#include "quant/named_schemes.h"
 
-#include "core/error.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "param_options.h"
+#include "options/param_options.h"
 
 #include <vector>
 

@@ -1,9 +1,13 @@
-// Parameters as data: what descriptors declare, and the checked values users gave.
+// What an operation is told: parameters as data, and the job that is made of them.
 // The command line, recipes and `pare list` are all made from ParamSpec tables.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,5 +65,29 @@ std::string canonical_param_name(std::string_view name);
 
 /// "--group-size" for "group_size".
 std::string option_name(std::string_view param_name);
+
+/// Whether a name matches a pattern with `*` (any run of characters) and `?` (any one).
+bool matches_pattern(std::string_view pattern, std::string_view name) noexcept;
+
+/// Bytes of "8GiB", "512 MiB", "2G", "1000000". Errors: bad_option_value.
+std::size_t parse_bytes(const std::string& text);
+
+/// "1.4 GiB", "13.3 MiB".
+std::string human_bytes(std::size_t bytes);
+
+/// How to run, as opposed to what to make: not part of a recipe.
+struct RunOptions {
+  std::optional<std::size_t> max_memory;  // bytes; what needs more is refused before it begins
+  bool dry_run = false;                   // plan only: `out` may be absent, or exist
+  bool overwrite = false;                 // replace an output folder that Pare made before
+};
+
+/// A model folder to make another one of.
+struct Job {
+  std::filesystem::path model;
+  std::filesystem::path out;
+  ParamMap params;  // checked; defaults filled in
+  RunOptions run;
+};
 
 }  // namespace pare

@@ -1,4 +1,4 @@
-// Shapes, tensor views (borrowed) and tensors (owned), and typed matrix views for kernels.
+// Tensors: element types, shapes, borrowed and owned bytes, matrices, bytes about to be written.
 #pragma once
 
 #include <cassert>
@@ -7,13 +7,32 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <new>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "core/dtype.h"
-
 namespace pare {
+
+/// Element types; the names in every file format stand for one of them.
+enum class DType : std::uint8_t {
+  boolean, u8, i8, i16, u16, f16, bf16, i32, u32, f32, i64, u64, f64, f8_e4m3, f8_e5m2
+};
+
+/// Bytes of one element.
+std::size_t size_of(DType dtype) noexcept;
+
+/// Name as safetensors spells it: "BF16", "I8", …
+std::string_view name_of(DType dtype) noexcept;
+
+/// The element type a safetensors name stands for; nullopt when it is none we store.
+std::optional<DType> dtype_from_name(std::string_view safetensors_name) noexcept;
+
+/// True for f32, f16 and bf16: the types a weight may have.
+bool is_weight_float(DType dtype) noexcept;
 
 /// Dimensions of a tensor, outermost first. A scalar has rank 0.
 class Shape {
@@ -143,5 +162,25 @@ Tensor store_floats(std::span<const float> values, DType dtype, Shape shape);
 
 /// `value` rounded to `dtype` and widened again: what a reader of the file will see.
 float round_through(float value, DType dtype) noexcept;
+
+/// std::allocator, but that elements made without a value have none.
+template <typename T>
+struct UninitializedAllocator : std::allocator<T> {
+  template <typename U>
+  struct rebind {
+    using other = UninitializedAllocator<U>;
+  };
+  template <typename U>
+  void construct(U* place) noexcept {
+    ::new (static_cast<void*>(place)) U;
+  }
+  template <typename U, typename... Args>
+  void construct(U* place, Args&&... args) {
+    ::new (static_cast<void*>(place)) U(std::forward<Args>(args)...);
+  }
+};
+
+/// Bytes that are about to be written: a vector that does not fill itself with zeros when it grows.
+using RawBytes = std::vector<std::byte, UninitializedAllocator<std::byte>>;
 
 }  // namespace pare

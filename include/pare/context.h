@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -68,5 +69,10 @@ class Context {
 /// Resident set size of this process now, and its highest value so far, in bytes (0 if unknown).
 std::size_t current_rss_bytes() noexcept;
 std::size_t peak_rss_bytes() noexcept;
+
+/// Large buffers go back to the system as soon as they are freed, instead of staying in the heap, so
+/// that the memory of a process follows what plans say. For the start of a program; others may leave
+/// it out.
+void return_freed_memory() noexcept;
 
 }  // namespace pare
