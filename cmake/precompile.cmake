@@ -7,7 +7,7 @@ set(pare_std_headers <algorithm> <array> <cmath> <cstddef> <cstdint> <cstring> <
     <functional> <limits> <map> <memory> <optional> <set> <span> <string> <string_view> <utility>
     <vector>)
 set(pare_core_headers ${pare_std_headers} <fmt/format.h> <fmt/ranges.h>)
-set(pare_io_headers ${pare_core_headers} <nlohmann/json.hpp>)
+set(pare_io_headers ${pare_core_headers} ${CMAKE_SOURCE_DIR}/src/io/nlohmann.h)
 
 # pare_precompile(target HEADERS … | FROM owner): headers of its own, or those of a target that is
 # compiled with the same flags.

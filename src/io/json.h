@@ -1,7 +1,7 @@
 // JSON from untrusted text: duplicate keys, deep nesting and oversized documents are refused.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "io/nlohmann.h"
 
 #include <cstddef>
 #include <filesystem>

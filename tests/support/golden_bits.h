@@ -1,7 +1,7 @@
 // Golden JSON files of tests/golden/numerics, where an f32 is the integer of its bits.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "io/nlohmann.h"
 
 #include <bit>
 #include <cstdint>

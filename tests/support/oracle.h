@@ -6,7 +6,7 @@
 #include "support/npz.h"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "io/nlohmann.h"
 
 #include <cstdint>
 #include <cstdlib>
