@@ -25,6 +25,7 @@ function(pare_room name)
   target_link_libraries(pare_${name} PUBLIC ${arg_ROOMS} ${arg_LINKS})
   set_property(GLOBAL APPEND PROPERTY pare_rooms ${name})
   set_property(GLOBAL APPEND PROPERTY pare_links ${arg_LINKS})
+  pare_optimise_room(${name})
   pare_precompile_room(${name} ${rooms})
 endfunction()
 
