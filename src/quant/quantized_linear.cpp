@@ -59,6 +59,7 @@ std::string mismatch_of_parts(const QuantizedLinear& q) {
   if (q.bias.has_value() && q.bias->shape() != Shape{q.out}) return "shape of the bias";
   const bool fixed = q.scheme.activations == Activations::static_tensor;
   if (q.input.has_value() != fixed) return "presence of activation parameters";
+  if (q.symmetric_input && fixed && q.input->zero_point != 0) return "zero point of the input";
   return "";
 }
 

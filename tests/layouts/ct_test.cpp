@@ -135,6 +135,8 @@ TEST(Ct, StaticActivations) {
   for (OutputEntry& entry : model.plan.entries) {
     if (entry.linear.has_value()) entry.linear->symmetric_input = true;
   }
+  for (auto& [name, linear] : model.linears)
+    linear.symmetric_input = true;
   EXPECT_THROW(test::HfFolder::of("compressed-tensors", model), Error) << "-17 is not symmetric";
   for (auto& [name, linear] : model.linears)
     linear.input->zero_point = 0;

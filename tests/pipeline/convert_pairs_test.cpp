@@ -101,8 +101,10 @@ test::MadeUpModel model_of(const Variant& variant) {
   for (layout::OutputEntry& entry : model.plan.entries) {
     if (entry.linear.has_value()) entry.linear->act_order = true;
   }
-  for (auto& [name, linear] : model.linears)
+  for (auto& [name, linear] : model.linears) {
+    linear.act_order = true;
     scatter_groups(linear, rng);
+  }
   return model;
 }
 
