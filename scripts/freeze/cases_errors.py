@@ -101,8 +101,8 @@ def broken(case):
         case.run(f"{name}-check", "check", model)
         case.run(f"{name}-check-json", "check", model, "--json")
         case.run(f"{name}-eval", "eval", model, "--input-ids", inputs.ids("llama-mha"),
-                 "--logits-to", "none.npy", "--compute", "f32")
-        case.files("none.npy")
+                 "--logits-to", f"{name}.npy", "--compute", "f32")
+        case.files(f"{name}.npy")
     case.make("no-tokenizer", "quantize", "in/broken/no-tokenizer", *STATIC, *DATA)
     case.run("no-tokenizer-generate", "generate", "in/broken/no-tokenizer", "--prompt", "x")
 

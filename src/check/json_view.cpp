@@ -45,7 +45,7 @@ std::string shown(const io::Json* value) {
   if (value == nullptr) return "absent";
   constexpr std::size_t kMost = 60;
   std::string text = value->dump(-1, ' ', true, io::Json::error_handler_t::replace);
-  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  if (text.size() > kMost) text.replace(kMost, std::string::npos, "...");
   return text;
 }
 

@@ -142,7 +142,8 @@ TEST_P(EveryTransform, GivesTheSameForAnyThreadCount) {
       const Tensor* a = one.patch(name);
       const Tensor* b = seven.patch(name);
       ASSERT_EQ(a == nullptr, b == nullptr) << name;
-      if (a != nullptr) EXPECT_EQ(read_floats(a->view()), read_floats(b->view())) << name;
+      if (a == nullptr) continue;
+      EXPECT_EQ(read_floats(a->view()), read_floats(b->view())) << name;
     }
   }
 }

@@ -12,8 +12,8 @@ import unittest
 from pathlib import Path
 
 SOURCE = Path(sys.argv.pop(1)).resolve()
-COPIED = ["include", "src", "apps", "cmake", "docs", "scripts", "tests/lint", "CMakeLists.txt", "LICENSE",
-          "README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+COPIED = ["include", "src", "apps", "cmake", "docs", "scripts", "tests/lint", "tests/install",
+          "CMakeLists.txt", "LICENSE", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 
 class Broken(unittest.TestCase):
@@ -102,7 +102,7 @@ class Layers(Broken):
         self.expect("layers", "core may include io, which stands no higher")
 
     def test_table_gone(self):
-        self.replace("docs/ARCHITECTURE.md", "| room |", "| place |")
+        self.replace("docs/ARCHITECTURE.md", "| room | may", "| place | may")
         self.expect("layers", "room core is missing in docs/ARCHITECTURE.md")
 
     def test_standard_library_in_isa_file(self):
@@ -186,8 +186,7 @@ class Texts(Broken):
         self.expect("texts", ", 0 problems", code=0)
 
     def test_wide_page_that_is_narrow(self):
-        self.replace("tests/lint/check_texts.py", "WIDE_PAGES = {\n",
-                     'WIDE_PAGES = {\n    "README.md",\n')
+        self.replace("tests/lint/check_texts.py", "WIDE_PAGES = set()", 'WIDE_PAGES = {"README.md"}')
         self.expect("texts", "README.md needs no exception for its width any more")
 
     def test_no_first_line(self):
