@@ -107,14 +107,12 @@ class CalibratedRun {
 
   /// Float tensors of the block that a transform made; those of quantized linears become codes.
   void put_rewritten(std::int64_t index) {
-    std::set<std::string> made;
+    std::set<std::string> made;  // outputs share them; the first decides on their order
     for (const layout::OutputPlan& output : plan_.outputs) {
       for (const layout::RewrittenTensor& tensor : output.rewritten) {
-        if (tensor.block == index) made.insert(tensor.source);
+        if (tensor.block != index || !made.insert(tensor.source).second) continue;
+        outputs_.put_rewritten(ctx_, tensor.source, weights_.tensor(tensor.source));
       }
-    }
-    for (const std::string& name : made) {
-      outputs_.put_rewritten(ctx_, name, weights_.tensor(name));
     }
   }
 
