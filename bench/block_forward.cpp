@@ -5,6 +5,7 @@
 //                                                  answers with its seconds, for interleaving
 #include "kernels/gemm.h"
 #include "model/block.h"
+#include "model/llama_shape.h"
 #include "timing.h"
 
 #include <cmath>
