@@ -43,7 +43,8 @@ class Installed(unittest.TestCase):
 
     def test_a_program_makes_what_pare_makes(self):
         model, calib = SOURCE / "demo/model", SOURCE / "demo/calib.jsonl"
-        run("cmake", "-S", SOURCE / "tests/install/program", "-B", self.root / "build",
+        run("cmake", "-G", "Ninja",  # as the project itself: make need not be installed
+            "-S", SOURCE / "tests/install/program", "-B", self.root / "build",
             f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}",
             "-DCMAKE_BUILD_TYPE=Release")
         run("cmake", "--build", self.root / "build")
