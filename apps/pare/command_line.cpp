@@ -1,9 +1,10 @@
 #include "command_line.h"
 
 #include "help.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/error.h"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 
 #include "pare/quantize.h"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -3,8 +3,6 @@
 
 #include "verb.h"
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 
 namespace pare::app {

@@ -4,11 +4,13 @@
 #include "console.h"
 #include "pare/context.h"
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
 #include <span>
 #include <string_view>
+
+namespace CLI {
+class App;  // options/add_options.h adds options to it
+}
 
 namespace pare::app {
 

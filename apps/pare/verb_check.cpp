@@ -1,4 +1,5 @@
 // pare check: would an engine load this folder? Every rule, what it found, and what to do.
+#include "options/add_options.h"
 #include "pare/check.h"
 #include "pare/error.h"
 #include "pare/quantize.h"
@@ -185,14 +186,13 @@ std::string target_names() {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("DIR", options->folder, "folder of a checkpoint, quantized or float")->required();
-  app.add_option("--target", options->target,
-                 "the engine that is to load it; its own rules count as well")
-      ->type_name(target_names());
-  app.add_option("--tp", options->tensor_parallel,
-                 "devices that are to share the model (tensor parallelism)")
-      ->type_name("N")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}));
+  add_option(app, "DIR", options->folder, "folder of a checkpoint, quantized or float",
+             {.required = true});
+  add_option(app, "--target", options->target,
+             "the engine that is to load it; its own rules count as well",
+             {.value_name = target_names()});
+  add_count(app, "--tp", options->tensor_parallel, 1024,
+            "devices that are to share the model (tensor parallelism)");
   return [options](Session& session) { return run(session, *options); };
 }
 

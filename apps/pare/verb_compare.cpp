@@ -1,6 +1,6 @@
 // pare compare: what two models say of the same text.
 #include "options/model_options.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "options/text_windows.h"
 #include "pare/error.h"
 #include "pare/eval.h"
@@ -87,9 +87,10 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("A", options->base, "the model to compare with, usually the float one")
-      ->required();
-  app.add_option("B", options->other, "the model to judge, usually the quantized one")->required();
+  add_option(app, "A", options->base, "the model to compare with, usually the float one",
+             {.required = true});
+  add_option(app, "B", options->other, "the model to judge, usually the quantized one",
+             {.required = true});
   add_params(app, kTextParam, options->values);
   add_params(app, window_params(), options->values);
   add_params(app, kComputeParam, options->values, "Common options");

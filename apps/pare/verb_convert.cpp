@@ -1,6 +1,6 @@
 // pare convert: quantized weights from one layout into another, integers unchanged.
 #include "options/conversion.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -22,15 +22,16 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option(
-         "MODEL", options->job.model,
-         "folder of quantized weights in any layout of `pare list exporters`, packed or not")
-      ->required();
-  app.add_option("--to", options->to, "layout to write")->required()->type_name("FORMAT");
-  app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
-      ->required();
+  add_option(app, "MODEL", options->job.model,
+             "folder of quantized weights in any layout of `pare list exporters`, packed or not",
+             {.required = true});
+  add_option(app, "--to", options->to, "layout to write",
+             {.required = true, .value_name = "FORMAT"});
+  add_option(app, "-o,--out", options->job.out, "folder to make; must not exist unless --force",
+             {.required = true});
   add_params(app, layout_params(), options->job.params);
-  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
+  add_flag(app, "--force", options->job.run.overwrite,
+           "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

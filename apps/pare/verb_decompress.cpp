@@ -1,4 +1,5 @@
 // pare decompress: every original file of a packed folder.
+#include "options/add_options.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -22,9 +23,10 @@ int run(Session& session, const Job& job) {
 
 Run declare(CLI::App& app) {
   auto job = std::make_shared<Job>();
-  app.add_option("PACKED", job->model, "folder that `pare compress` made")->required();
-  app.add_option("-o,--out", job->out, "folder to make; must not exist unless --force")->required();
-  app.add_flag("--force", job->run.overwrite, "replace an output folder that pare made before");
+  add_option(app, "PACKED", job->model, "folder that `pare compress` made", {.required = true});
+  add_option(app, "-o,--out", job->out, "folder to make; must not exist unless --force",
+             {.required = true});
+  add_flag(app, "--force", job->run.overwrite, "replace an output folder that pare made before");
   return [job](Session& session) { return run(session, *job); };
 }
 

@@ -1,6 +1,6 @@
 // pare eval: perplexity of one model, or its logits.
 #include "options/model_options.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "options/text_windows.h"
 #include "pare/error.h"
 #include "pare/eval.h"
@@ -88,7 +88,7 @@ void check_usage(const ParamMap& values) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
+  add_option(app, "MODEL", options->model, kModelHelp, {.required = true});
   add_params(app, kTextParam, options->values, "Perplexity");
   add_params(app, window_params(), options->values, "Perplexity");
   add_params(app, kLogitsParams, options->values, "Logits");

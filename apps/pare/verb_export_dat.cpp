@@ -1,6 +1,6 @@
 // pare export-dat: int8 weights as the loose files of Ascend's weight compression.
 #include "options/coded_items.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -40,15 +40,15 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->job.model,
-                 "quantized folder, compressed or not, or one quant_weight.npy")
-      ->required();
-  app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force")
-      ->required();
+  add_option(app, "MODEL", options->job.model,
+             "quantized folder, compressed or not, or one quant_weight.npy", {.required = true});
+  add_option(app, "-o,--out", options->job.out, "folder to make; must not exist unless --force",
+             {.required = true});
   add_params(app, dat_params(), options->job.params);
   add_params(app, codec_params(), options->job.params);
   add_params(app, kVerboseParam, options->values);
-  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
+  add_flag(app, "--force", options->job.run.overwrite,
+           "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

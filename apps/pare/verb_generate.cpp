@@ -1,6 +1,6 @@
 // pare generate: lets a model continue a text.
 #include "options/model_options.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/error.h"
 #include "pare/eval.h"
 
@@ -98,7 +98,7 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
+  add_option(app, "MODEL", options->model, kModelHelp, {.required = true});
   add_params(app, kParams, options->values);
   add_params(app, kComputeParam, options->values, "Common options");
   return [options](Session& session) { return run(session, *options); };

@@ -1,4 +1,5 @@
 // pare inspect: what a model folder is, from its headers.
+#include "options/add_options.h"
 #include "pare/check.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -141,10 +142,10 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "model folder or safetensors file")->required();
-  app.add_flag("--scan", options->scan,
-               "read every value: find NaN, infinity and channels that are all zero");
-  app.add_flag("--names", options->names, "list every tensor with its type and shape");
+  add_option(app, "MODEL", options->model, "model folder or safetensors file", {.required = true});
+  add_flag(app, "--scan", options->scan,
+           "read every value: find NaN, infinity and channels that are all zero");
+  add_flag(app, "--names", options->names, "list every tensor with its type and shape");
   return [options](Session& session) { return run(session, *options); };
 }
 

@@ -1,4 +1,5 @@
 // pare list: what this build can do, straight from the tables of descriptors.
+#include "options/add_options.h"
 #include "pare/error.h"
 #include "pare/job.h"
 #include "pare/quantize.h"
@@ -84,7 +85,7 @@ Run declare(CLI::App& app) {
   std::string help = "which list:";
   for (const Listing& listing : listings())
     help += fmt::format(" {}", listing.id);
-  app.add_option("KIND", *word, help + "; all when absent");
+  add_option(app, "KIND", *word, help + "; all when absent");
   return [word](Session& session) { return run(session, *word); };
 }
 

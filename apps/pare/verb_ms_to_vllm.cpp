@@ -1,6 +1,6 @@
 // pare ms-to-vllm: `pare convert` under the options of msModelSlim's example/ms_to_vllm.py.
 #include "options/conversion.h"
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/convert.h"
 #include "pare/error.h"
 #include "pare/job.h"
@@ -91,23 +91,18 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option(
-         "--model", options->job.model,
-         "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several")
-      ->required();
-  app.add_option("--json", options->description, "its quant_model_description*.json")->required();
-  app.add_option("--save-path,--save_path", options->job.out,
-                 "folder to make; must not exist unless --force")
-      ->required();
+  add_option(app, "--model", options->job.model,
+             "weight file of an Ascend W4A16 or W8A16 model, or its folder when there are several",
+             {.required = true});
+  add_option(app, "--json", options->description, "its quant_model_description*.json",
+             {.required = true});
+  add_option(app, "--save-path,--save_path", options->job.out,
+             "folder to make; must not exist unless --force", {.required = true});
   add_params(app, params(), options->values);
-  for (const ParamSpec& spec : params()) {
-    const std::string old = fmt::format("--{}", spec.name);
-    app.add_option_function<std::string>(
-           old, [&spec, old, options](const std::string& v) { options->values.set(spec, v, old); })
-        ->group("");
-  }
+  add_params_as_spelled(app, params(), options->values);
   add_params(app, layout_params(), options->job.params);
-  app.add_flag("--force", options->job.run.overwrite, "replace an output folder that pare made before");
+  add_flag(app, "--force", options->job.run.overwrite,
+           "replace an output folder that pare made before");
   return [options](Session& session) { return run(session, *options); };
 }
 

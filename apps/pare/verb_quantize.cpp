@@ -1,5 +1,5 @@
 // pare quantize: a float checkpoint in, a quantized and proven one out.
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/job.h"
 #include "pare/quantize.h"
 #include "verb.h"
@@ -41,23 +41,19 @@ int run(Session& session, Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->job.model, "folder of a float checkpoint (safetensors)")
-      ->required();
-  app.add_option("-o,--out", options->job.out, "folder to make; must not exist unless --force");
+  add_option(app, "MODEL", options->job.model, "folder of a float checkpoint (safetensors)",
+             {.required = true});
+  add_option(app, "-o,--out", options->job.out, "folder to make; must not exist unless --force");
   add_params(app, recipe_params(), options->job.params, "What to make (recipe keys)");
-  const std::string how = "How to run";
-  app.add_option("--recipe", options->recipe,
-                 "YAML file with the options above as `key: value`; flags win over it")
-      ->group(how);
-  app.add_flag("--dry-run", options->job.run.dry_run,
-               "show what would be done: coverage, size, memory, time, what codes look like")
-      ->group(how);
-  app.add_option("--max-memory", options->max_memory,
-                 "refuse at once when the plan needs more, e.g. 8GiB")
-      ->group(how);
-  app.add_flag("--force", options->job.run.overwrite,
-               "replace an output folder that pare made before")
-      ->group(how);
+  const OptionStyle how = {.group = "How to run"};
+  add_option(app, "--recipe", options->recipe,
+             "YAML file with the options above as `key: value`; flags win over it", how);
+  add_flag(app, "--dry-run", options->job.run.dry_run,
+           "show what would be done: coverage, size, memory, time, what codes look like", how);
+  add_option(app, "--max-memory", options->max_memory,
+             "refuse at once when the plan needs more, e.g. 8GiB", how);
+  add_flag(app, "--force", options->job.run.overwrite,
+           "replace an output folder that pare made before", how);
   return [options](Session& session) { return run(session, *options); };
 }
 

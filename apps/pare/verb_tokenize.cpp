@@ -1,5 +1,5 @@
 // pare tokenize: the ids a model sees.
-#include "options/param_options.h"
+#include "options/add_options.h"
 #include "pare/eval.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -65,8 +65,8 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "folder with the tokenizer's files")->required();
-  app.add_option("FILE", options->file, "text file; standard input when absent or -");
+  add_option(app, "MODEL", options->model, "folder with the tokenizer's files", {.required = true});
+  add_option(app, "FILE", options->file, "text file; standard input when absent or -");
   add_params(app, kParams, options->values);
   return [options](Session& session) { return run(session, *options); };
 }
