@@ -1,6 +1,6 @@
 // pare compare: what two models say of the same text.
-#include "options/model_options.h"
 #include "options/add_options.h"
+#include "options/model_options.h"
 #include "options/text_windows.h"
 #include "pare/error.h"
 #include "pare/eval.h"

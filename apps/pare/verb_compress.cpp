@@ -1,6 +1,6 @@
 // pare compress: the weights of a folder, smaller and without loss.
-#include "options/coded_items.h"
 #include "options/add_options.h"
+#include "options/coded_items.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -34,10 +34,10 @@ int run(Session& session, const Options& options) {
   if (options.values.flag("verbose")) show_tensors(session.console, result);
   session.console.result(fmt::format("  tensors    {} of {} coded, read back and compared", coded,
                                      result.tensors.size()));
-  session.console.result(fmt::format(
-      "  folder     {} to {}, {:.1f} s, peak {:.0f} MiB",
-      human_bytes(result.folder_bytes), human_bytes(result.packed_folder_bytes),
-      result.seconds, static_cast<double>(result.peak_rss) / 0x1p20));
+  session.console.result(fmt::format("  folder     {} to {}, {:.1f} s, peak {:.0f} MiB",
+                                     human_bytes(result.folder_bytes),
+                                     human_bytes(result.packed_folder_bytes), result.seconds,
+                                     static_cast<double>(result.peak_rss) / 0x1p20));
   session.console.result(fmt::format("  final ratio {:.4f} (from {} to {} bytes)", result.ratio(),
                                      result.weight_bytes, result.packed_bytes));
   return 0;

@@ -1,6 +1,6 @@
 // pare convert: quantized weights from one layout into another, integers unchanged.
-#include "options/conversion.h"
 #include "options/add_options.h"
+#include "options/conversion.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"

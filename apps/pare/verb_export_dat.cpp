@@ -1,6 +1,6 @@
 // pare export-dat: int8 weights as the loose files of Ascend's weight compression.
-#include "options/coded_items.h"
 #include "options/add_options.h"
+#include "options/coded_items.h"
 #include "pare/convert.h"
 #include "pare/job.h"
 #include "verb.h"
@@ -33,8 +33,8 @@ int run(Session& session, const Options& options) {
   if (options.values.flag("verbose")) show_weights(session.console, result);
   session.console.result(fmt::format("  weights    {} written, {} other tensors left out, {:.1f} s",
                                      result.weights.size(), result.left_out, result.seconds));
-  session.console.result(fmt::format("  final ratio {:.4f} (from {} to {} bytes)",
-                                     result.ratio(), result.from, result.to));
+  session.console.result(fmt::format("  final ratio {:.4f} (from {} to {} bytes)", result.ratio(),
+                                     result.from, result.to));
   return 0;
 }
 

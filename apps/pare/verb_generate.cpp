@@ -1,6 +1,6 @@
 // pare generate: lets a model continue a text.
-#include "options/model_options.h"
 #include "options/add_options.h"
+#include "options/model_options.h"
 #include "pare/error.h"
 #include "pare/eval.h"
 

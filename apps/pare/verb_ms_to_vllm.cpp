@@ -1,6 +1,6 @@
 // pare ms-to-vllm: `pare convert` under the options of msModelSlim's example/ms_to_vllm.py.
-#include "options/conversion.h"
 #include "options/add_options.h"
+#include "options/conversion.h"
 #include "pare/convert.h"
 #include "pare/error.h"
 #include "pare/job.h"

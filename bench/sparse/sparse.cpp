@@ -68,8 +68,8 @@ void serve(const Context& ctx, const Tensor& weight) {
       const Request request(first, words);
       last = {};  // its memory is given back before the next run, as between layers
       seconds = seconds_of([&] {
-        last =
-            request.method.quantize(ctx, {weight.view(), request.scheme, DType::f32, request.params});
+        last = request.method.quantize(ctx,
+                                       {weight.view(), request.scheme, DType::f32, request.params});
       });
     }
     std::printf("%.6f\n", seconds);

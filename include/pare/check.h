@@ -47,16 +47,16 @@ struct TargetOutcome {
 /// What checking a folder found. Its ids and summaries live as long as the program.
 struct FolderCheck {
   std::filesystem::path folder;
-  std::string_view layout;       // "autoawq", …; "float", "packed", "unknown"
-  std::size_t linears = 0;       // quantized ones
-  std::size_t weight_files = 0;  // of safetensors
-  Verdict verdict = Verdict::ok;  // fails when a rule of the layout or of the asked engine fails
-  std::vector<RuleOutcome> rules;      // that hold for whoever loads the folder
+  std::string_view layout;         // "autoawq", …; "float", "packed", "unknown"
+  std::size_t linears = 0;         // quantized ones
+  std::size_t weight_files = 0;    // of safetensors
+  Verdict verdict = Verdict::ok;   // fails when a rule of the layout or of the asked engine fails
+  std::vector<RuleOutcome> rules;  // that hold for whoever loads the folder
   std::vector<TargetOutcome> targets;  // the one asked for, or every one that reads the layout
 };
 
 struct CheckFor {
-  std::string target = {};           // id of an engine; "" = the layout, and each engine that reads it
+  std::string target = {};  // id of an engine; "" = the layout, and each engine that reads it
   std::int64_t tensor_parallel = 0;  // devices that are to share the model; 0 = not said
 };
 
@@ -110,14 +110,14 @@ struct TensorFacts {
 
 /// What a model folder is.
 struct FolderFacts {
-  std::string model;                // what its configuration calls itself
-  std::optional<ModelShape> shape;  // nullopt: it cannot be run, and …
-  std::string problem;              // … why not
-  std::string quantized;            // "42 linears as w8a8s, format ascend"; "" for a float model
-  std::vector<TensorFacts> tensors;    // sorted by name
-  std::size_t files = 0;               // that hold them
-  std::optional<PackedSizes> packed;   // of a folder that compress() made
-  std::vector<std::string> linears;    // that could be quantized
+  std::string model;                  // what its configuration calls itself
+  std::optional<ModelShape> shape;    // nullopt: it cannot be run, and …
+  std::string problem;                // … why not
+  std::string quantized;              // "42 linears as w8a8s, format ascend"; "" for a float model
+  std::vector<TensorFacts> tensors;   // sorted by name
+  std::size_t files = 0;              // that hold them
+  std::optional<PackedSizes> packed;  // of a folder that compress() made
+  std::vector<std::string> linears;   // that could be quantized
   std::vector<SchemeSize> sizes;
   std::vector<ValueProblem> problems;  // only of a scan
   bool scanned = false;

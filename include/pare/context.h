@@ -70,9 +70,9 @@ class Context {
 std::size_t current_rss_bytes() noexcept;
 std::size_t peak_rss_bytes() noexcept;
 
-/// Large buffers go back to the system as soon as they are freed, instead of staying in the heap, so
-/// that the memory of a process follows what plans say. For the start of a program; others may leave
-/// it out.
+/// Large buffers go back to the system as soon as they are freed, instead of staying in the heap,
+/// so that the memory of a process follows what plans say. For the start of a program; others may
+/// leave it out.
 void return_freed_memory() noexcept;
 
 }  // namespace pare

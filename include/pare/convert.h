@@ -37,20 +37,20 @@ struct LinearBits {
 /// What a conversion did. The same and more is in report.json.
 struct ConvertReport {
   std::filesystem::path out;
-  std::string from;                    // layouts
+  std::string from;  // layouts
   std::string to;
-  std::size_t linears = 0;             // carried over
-  std::size_t verified_tensors = 0;    // read again and compared
+  std::size_t linears = 0;           // carried over
+  std::size_t verified_tensors = 0;  // read again and compared
   std::int64_t scales = 0;
-  std::int64_t scales_rounded = 0;     // to the type that the layout holds
-  double worst_scale_change = 0;       // relative
-  std::int64_t refitted_groups = 0;    // quantized again, where a parameter allowed it
-  double max_weight_difference = 0;    // over all weights of the linears
-  double max_float_difference = 0;     // over all float tensors
+  std::int64_t scales_rounded = 0;   // to the type that the layout holds
+  double worst_scale_change = 0;     // relative
+  std::int64_t refitted_groups = 0;  // quantized again, where a parameter allowed it
+  double max_weight_difference = 0;  // over all weights of the linears
+  double max_float_difference = 0;   // over all float tensors
   double seconds = 0;
   double seconds_verifying = 0;
   std::size_t peak_rss_bytes = 0;
-  std::vector<std::string> lines;      // for people
+  std::vector<std::string> lines;  // for people
 };
 
 /// A quantized model that is to be written in another layout: codes, scales and zero points are

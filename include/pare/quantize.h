@@ -111,10 +111,10 @@ struct Entry {
   std::string_view id;
   std::string_view summary;
   std::span<const ParamSpec> params = {};
-  std::string_view paper = {};                      // of methods
-  std::string_view source = {};                     // of engines and rules: where it comes from
-  std::span<const std::string_view> layouts = {};   // that it concerns; rules: empty = all
-  std::span<const std::string_view> targets = {};   // engines that ask for a rule
+  std::string_view paper = {};                     // of methods
+  std::string_view source = {};                    // of engines and rules: where it comes from
+  std::span<const std::string_view> layouts = {};  // that it concerns; rules: empty = all
+  std::span<const std::string_view> targets = {};  // engines that ask for a rule
 };
 
 /// All entries of one kind.

@@ -22,7 +22,8 @@ RuleOutcome outcome_of(const check::RuleResult& result) {
 
 std::vector<RuleOutcome> outcomes_of(const std::vector<check::RuleResult>& results) {
   std::vector<RuleOutcome> outcomes;
-  for (const check::RuleResult& result : results) outcomes.push_back(outcome_of(result));
+  for (const check::RuleResult& result : results)
+    outcomes.push_back(outcome_of(result));
   return outcomes;
 }
 
@@ -79,7 +80,8 @@ FolderFacts inspect_folder(const Context& ctx, const std::filesystem::path& mode
   for (const containers::TensorInfo& tensor : in.source->tensors()) {
     facts.tensors.push_back({tensor.name, tensor.dtype, tensor.shape});
   }
-  for (model::Module& linear : in.linears) facts.linears.push_back(std::move(linear.name));
+  for (model::Module& linear : in.linears)
+    facts.linears.push_back(std::move(linear.name));
   return facts;
 }
 

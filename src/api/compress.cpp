@@ -1,10 +1,10 @@
 // Lossless compression of folders, and int8 weights as loose files.
-#include "pare/convert.h"
+#include "pipeline/pack/compress.h"
 
 #include "io/json.h"
 #include "pare/codec.h"
+#include "pare/convert.h"
 #include "pare/error.h"
-#include "pipeline/pack/compress.h"
 #include "pipeline/pack/export_dat.h"
 
 #include <fmt/format.h>
@@ -22,9 +22,10 @@ constexpr std::array kCodecParams = {
               .choices = "dense|fast",
               .help = "dense: near the entropy of the weights; fast: 4-bit codes and escapes, "
                       "larger, decoded faster"},
-    ParamSpec{.name = "compress_disable_layers",
-              .type = ParamType::list,
-              .help = "tensors or modules that are not compressed: names, or patterns with * and ?"},
+    ParamSpec{
+        .name = "compress_disable_layers",
+        .type = ParamType::list,
+        .help = "tensors or modules that are not compressed: names, or patterns with * and ?"},
     ParamSpec{.name = "pseudo_sparse",
               .type = ParamType::number,
               .min = 0,
@@ -87,12 +88,9 @@ io::Json done_event(const Job& job, const CompressResult& result, bool changed) 
 }
 
 io::Json done_event(const Job& job, const DecompressResult& result) {
-  return {{"out", job.out.string()},
-          {"files", result.files},
-          {"bytes", result.bytes},
-          {"changed", result.changed.has_value()},
-          {"seconds", result.seconds},
-          {"peak_rss_bytes", result.peak_rss}};
+  return {{"out", job.out.string()},   {"files", result.files},
+          {"bytes", result.bytes},     {"changed", result.changed.has_value()},
+          {"seconds", result.seconds}, {"peak_rss_bytes", result.peak_rss}};
 }
 
 io::Json done_event(const Job& job, const ExportDatResult& result) {
@@ -126,8 +124,8 @@ CompressResult compress(const Context& ctx, const Job& job) {
 }
 
 DecompressResult decompress(const Context& ctx, const Job& job) {
-  DecompressResult result =
-      pipeline::decompress(ctx, {.packed = job.model, .out = job.out, .overwrite = job.run.overwrite});
+  DecompressResult result = pipeline::decompress(
+      ctx, {.packed = job.model, .out = job.out, .overwrite = job.run.overwrite});
   if (result.changed) {
     ctx.warning(fmt::format(
         "the weights were changed before packing (--pseudo-sparse {} --seed {}): what is restored "

@@ -137,9 +137,9 @@ EvalText::EvalText(const Context& ctx, const Model& model, const std::filesystem
   const text::TokenId bos = tokenizer->adds_bos() ? tokenizer->bos_id() : -1;
   const model::ModelConfig& config = parts_of(model).graph->config;
   try {
-    impl_->windows =
-        eval::make_windows(tokens, *impl_->protocol, context_of(ctx, config, *impl_->protocol, params),
-                           bos, params.integer("windows"));
+    impl_->windows = eval::make_windows(tokens, *impl_->protocol,
+                                        context_of(ctx, config, *impl_->protocol, params), bos,
+                                        params.integer("windows"));
   } catch (Error& failure) {
     failure.at(file.string());
     throw;

@@ -1,6 +1,4 @@
 // What this build can do, straight from the tables of descriptors.
-#include "pare/quantize.h"
-
 #include "check/rule.h"
 #include "check/target.h"
 #include "containers/tensor_source.h"
@@ -8,6 +6,7 @@
 #include "kernels/gemm.h"
 #include "layouts/layout.h"
 #include "model/architecture.h"
+#include "pare/quantize.h"
 #include "quant/method.h"
 #include "quant/named_schemes.h"
 #include "text/tokenizer.h"
@@ -20,7 +19,8 @@ using Entries = std::vector<Entry>;
 template <typename Table>
 Entries from_table(const Table& table) {
   Entries entries;
-  for (const auto* entry : table) entries.push_back({entry->id, entry->summary});
+  for (const auto* entry : table)
+    entries.push_back({entry->id, entry->summary});
   return entries;
 }
 
@@ -50,7 +50,8 @@ Entries layouts() {
 
 Entries protocols() {
   Entries entries;
-  for (const eval::Protocol& p : eval::protocols()) entries.push_back({p.id, p.summary});
+  for (const eval::Protocol& p : eval::protocols())
+    entries.push_back({p.id, p.summary});
   return entries;
 }
 

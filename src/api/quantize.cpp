@@ -53,12 +53,9 @@ io::Json plan_event(const PlanFigures& figures, bool calibrated) {
 }
 
 io::Json codes_event(const pipeline::CodeSample& sample) {
-  return {{"linears", sample.linears},
-          {"zeros", sample.stats.zeros},
-          {"outliers", sample.stats.outliers},
-          {"entropy_bits", sample.stats.entropy_bits},
-          {"stored_bytes", sample.stored_bytes},
-          {"packed_bytes", sample.packed_bytes}};
+  return {{"linears", sample.linears},           {"zeros", sample.stats.zeros},
+          {"outliers", sample.stats.outliers},   {"entropy_bits", sample.stats.entropy_bits},
+          {"stored_bytes", sample.stored_bytes}, {"packed_bytes", sample.packed_bytes}};
 }
 
 QuantizeReport report_of(const pipeline::Plan& plan, const pipeline::QuantizeResult& result) {

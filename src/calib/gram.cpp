@@ -11,7 +11,8 @@ Matrix transposed(MatrixView<const float> x) {
   Matrix out(x.cols, x.rows);
   const MatrixView<float> view = out.view();
   for (std::int64_t r = 0; r < x.rows; ++r) {
-    for (std::int64_t c = 0; c < x.cols; ++c) view.row(c)[r] = x.row(r)[c];
+    for (std::int64_t c = 0; c < x.cols; ++c)
+      view.row(c)[r] = x.row(r)[c];
   }
   return out;
 }

@@ -1,8 +1,8 @@
 #include "check/weights.h"
 
 #include "check/json_view.h"
-#include "pare/error.h"
 #include "containers/packed/manifest.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

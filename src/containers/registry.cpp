@@ -1,6 +1,6 @@
 // The table of readers, made from readers.def, and the choice among them.
-#include "pare/error.h"
 #include "containers/tensor_source.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

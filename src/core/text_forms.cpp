@@ -1,15 +1,14 @@
 // Patterns of names, and sizes in bytes, as users write them.
+#include "pare/error.h"
 #include "pare/job.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "pare/error.h"
 
 namespace pare {
 
@@ -32,7 +31,8 @@ bool matches_pattern(std::string_view pattern, std::string_view name) noexcept {
       return false;
     }
   }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
+  while (p < pattern.size() && pattern[p] == '*')
+    ++p;
   return p == pattern.size();
 }
 
@@ -41,9 +41,16 @@ std::size_t parse_bytes(const std::string& text) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   std::string unit(end, static_cast<const char*>(text.data() + text.size()));
   std::erase(unit, ' ');
-  const std::array<std::pair<std::string_view, int>, 10> units = {
-      {{"", 0}, {"B", 0}, {"K", 10}, {"KiB", 10}, {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30},
-       {"T", 40}, {"TiB", 40}}};
+  const std::array<std::pair<std::string_view, int>, 10> units = {{{"", 0},
+                                                                   {"B", 0},
+                                                                   {"K", 10},
+                                                                   {"KiB", 10},
+                                                                   {"M", 20},
+                                                                   {"MiB", 20},
+                                                                   {"G", 30},
+                                                                   {"GiB", 30},
+                                                                   {"T", 40},
+                                                                   {"TiB", 40}}};
   const auto found =
       std::find_if(units.begin(), units.end(), [&](const auto& u) { return u.first == unit; });
   if (status != std::errc{} || found == units.end() || !(value > 0) || value > 1e15) {

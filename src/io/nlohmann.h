@@ -1,4 +1,5 @@
-// nlohmann-json without its literals, which cost a third of a second in every file that includes it.
+// nlohmann-json without its literals, which cost a third of a second in every file that includes
+// it.
 #pragma once
 
 // `"…"_json` is an inline function and not a template, so each file instantiates the whole parser

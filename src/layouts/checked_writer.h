@@ -15,12 +15,14 @@
 
 namespace pare::layout {
 
-/// Threads: `put_…` may be called at the same time; a writer that takes one call at a time gets one.
+/// Threads: `put_…` may be called at the same time; a writer that takes one call at a time gets
+/// one.
 class CheckedWriter {
  public:
   /// Begins the files of `plan`, which must outlive this object, in `folder`.
   /// Errors: output_not_writable.
-  CheckedWriter(const OutputPlan& plan, const std::filesystem::path& folder, const ParamMap& params);
+  CheckedWriter(const OutputPlan& plan, const std::filesystem::path& folder,
+                const ParamMap& params);
 
   /// Whether calls may come in any order and at the same time without a change of the bytes.
   bool concurrent() const noexcept { return writer_->concurrent(); }

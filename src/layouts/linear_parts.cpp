@@ -23,7 +23,7 @@ const containers::TensorInfo& LinearParts::existing(std::string_view suffix) con
 }
 
 const containers::TensorInfo& LinearParts::expect(std::string_view suffix, DType dtype,
-                                            std::size_t rank) const {
+                                                  std::size_t rank) const {
   const containers::TensorInfo& info = existing(suffix);
   const bool fits = info.dtype == dtype && info.shape.rank() == rank && info.shape.numel() > 0;
   if (!fits) mismatch(suffix, fmt::format("{} with {} dimensions", pare::name_of(dtype), rank));
@@ -31,7 +31,7 @@ const containers::TensorInfo& LinearParts::expect(std::string_view suffix, DType
 }
 
 const containers::TensorInfo& LinearParts::expect_floats(std::string_view suffix,
-                                                   std::size_t rank) const {
+                                                         std::size_t rank) const {
   const containers::TensorInfo& info = existing(suffix);
   const bool fits =
       is_weight_float(info.dtype) && info.shape.rank() == rank && info.shape.numel() > 0;

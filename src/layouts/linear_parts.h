@@ -22,7 +22,8 @@ class LinearParts {
   /// nullptr when the module has no such tensor.
   const containers::TensorInfo* find(std::string_view suffix) const noexcept;
   /// Errors: tensor_missing; tensor_mismatch for another type or rank, or no elements.
-  const containers::TensorInfo& expect(std::string_view suffix, DType dtype, std::size_t rank) const;
+  const containers::TensorInfo& expect(std::string_view suffix, DType dtype,
+                                       std::size_t rank) const;
   /// The same of type F32, F16 or BF16.
   const containers::TensorInfo& expect_floats(std::string_view suffix, std::size_t rank) const;
   /// Bytes of a tensor that must have this type and shape. Errors: as `expect`.

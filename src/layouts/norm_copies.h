@@ -2,8 +2,8 @@
 // norm.module.bias, tagged with the type of the model.
 #pragma once
 
-#include "layouts/layout.h"
 #include "containers/tensor_source.h"
+#include "layouts/layout.h"
 
 #include <string>
 #include <string_view>

@@ -51,10 +51,10 @@ struct OutputPlan {
   std::string scheme_tag;  // of the whole model: "W8A8"
   /// As config.json says, else that of the weights: decides how deq_scale is stored.
   DType model_dtype = DType::f32;
-  std::int64_t group_size = 0;           // 0 = none, or not the same for all
-  std::filesystem::path source = {};     // folder with config.json and tokenizer; may be empty
-  bool activations_left_out = false;     // the layout says nothing about how inputs are rounded
-  std::size_t bytes = 0;                 // of all tensors, headers left out
+  std::int64_t group_size = 0;        // 0 = none, or not the same for all
+  std::filesystem::path source = {};  // folder with config.json and tokenizer; may be empty
+  bool activations_left_out = false;  // the layout says nothing about how inputs are rounded
+  std::size_t bytes = 0;              // of all tensors, headers left out
 
   std::filesystem::path under(const std::filesystem::path& folder) const {
     return subfolder.empty() ? folder : folder / subfolder;

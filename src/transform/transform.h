@@ -1,5 +1,6 @@
-// A transform changes the float weights of a block so that they, or what they read, quantize better,
-// and keeps the function of the model. One file in transforms/ and one line in transforms.def each.
+// A transform changes the float weights of a block so that they, or what they read, quantize
+// better, and keeps the function of the model. One file in transforms/ and one line in
+// transforms.def each.
 #pragma once
 
 #include "model/weights.h"
@@ -23,7 +24,7 @@ namespace pare::transform {
 struct TransformJob {
   const quant::Scheme& scheme;
   const ParamMap& params;
-  bool adds_biases = false;         // every output has a place for biases of norms
+  bool adds_biases = false;          // every output has a place for biases of norms
   FakeQuantizeWeight fake_quantize;  // what the method makes of a weight
 };
 
@@ -47,17 +48,17 @@ struct GroupSize {
 };
 
 struct TransformCost {
-  std::size_t kept = 0;   // bytes until the block is done
+  std::size_t kept = 0;    // bytes until the block is done
   std::size_t search = 0;  // bytes while the group is worked on
-  double products = 0;    // multiply-adds
+  double products = 0;     // multiply-adds
 };
 
 struct Transform {
   std::string_view id;
   std::string_view summary;
-  std::string_view source;              // paper, or the page that describes it
-  std::string_view flag;                // the parameter that asks for it
-  std::span<const ParamSpec> params;    // that one, and those that go with it
+  std::string_view source;            // paper, or the page that describes it
+  std::string_view flag;              // the parameter that asks for it
+  std::span<const ParamSpec> params;  // that one, and those that go with it
   /// Errors: scheme_not_supported, bad_option_value.
   void (*check)(const quant::Scheme& scheme, const ParamMap& params);
   std::vector<ScaleGroup> (*groups)(const model::ModelGraph& graph, std::int64_t block);

@@ -30,14 +30,16 @@ TEST(Gram, ByHandAndOverSamples) {
 TEST(Gram, IsSymmetricAndTheSameForAnyThreadCount) {
   Rng rng(3);
   Matrix x(37, 53);
-  for (float& v : x.values()) v = static_cast<float>(2 * rng.uniform() - 1);
+  for (float& v : x.values())
+    v = static_cast<float>(2 * rng.uniform() - 1);
   Matrix one;
   Matrix seven;
   add_gram(Context(1), std::as_const(x).view(), one);
   add_gram(Context(7), std::as_const(x).view(), seven);
   EXPECT_EQ(one.values(), seven.values());
   for (std::int64_t r = 0; r < 53; ++r) {
-    for (std::int64_t c = 0; c < r; ++c) EXPECT_EQ(one.view().row(r)[c], one.view().row(c)[r]);
+    for (std::int64_t c = 0; c < r; ++c)
+      EXPECT_EQ(one.view().row(r)[c], one.view().row(c)[r]);
   }
 }
 

@@ -1,7 +1,7 @@
 // Tables: how they are chosen, stored, expanded and refused.
 #include "codec/encoded.h"
-#include "codec/stream/quiet_chunks.h"
 #include "codec/rans/rans_table.h"
+#include "codec/stream/quiet_chunks.h"
 #include "codec/stream/table_choice.h"
 #include "support/expect_error.h"
 

@@ -1,6 +1,5 @@
 // Dictionaries in .npy files: what numpy and torch really write, and what must never be obeyed.
 #include "containers/npy/reader.h"
-
 #include "containers/npy/writer.h"
 #include "containers/safetensors_files.h"
 #include "support/expect_error.h"

@@ -1,6 +1,5 @@
 // The row-by-row npy writer: its bytes, and that a failed one leaves nothing.
 #include "containers/npy/rows_writer.h"
-
 #include "pare/error.h"
 
 #include <gtest/gtest.h>

@@ -1,7 +1,6 @@
 // The bytes of .npy files, derived by hand from the formats' descriptions.
-#include "containers/npy/writer.h"
-
 #include "containers/npy/reader.h"
+#include "containers/npy/writer.h"
 #include "containers/safetensors_files.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"

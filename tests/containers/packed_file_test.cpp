@@ -1,13 +1,12 @@
 // Packed weight files: there and back, read like the original, and every kind of damage found.
-#include "containers/packed/file.h"
-
-#include "core/rng.h"
 #include "containers/npy/reader.h"
 #include "containers/npy/writer.h"
-#include "containers/packed/writer.h"
-#include "containers/safetensors_files.h"
-#include "containers/safetensors/header.h"
+#include "containers/packed/file.h"
 #include "containers/packed/weight_ranges.h"
+#include "containers/packed/writer.h"
+#include "containers/safetensors/header.h"
+#include "containers/safetensors_files.h"
+#include "core/rng.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 

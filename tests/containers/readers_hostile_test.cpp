@@ -1,8 +1,8 @@
 // Every reader against every truncation and every single-byte change of a small valid file: it must
 // open it or throw pare::Error, nothing else. Run under the sanitizers this also finds stray reads.
-#include "pare/error.h"
 #include "containers/safetensors_files.h"
 #include "containers/tensor_source.h"
+#include "pare/error.h"
 #include "support/temp_dir.h"
 
 #include <gmock/gmock.h>

@@ -1,9 +1,9 @@
 // Small safetensors files for tests, made by hand or with the writer.
 #pragma once
 
-#include "pare/tensor.h"
 #include "containers/safetensors/writer.h"
 #include "containers/tensor_source.h"
+#include "pare/tensor.h"
 
 #include <cstdint>
 #include <filesystem>

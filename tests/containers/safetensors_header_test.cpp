@@ -1,6 +1,5 @@
 // The header's rules, one by one, on bytes made by hand.
 #include "containers/safetensors/header.h"
-
 #include "containers/safetensors_files.h"
 #include "support/expect_error.h"
 

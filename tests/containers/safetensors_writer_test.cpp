@@ -1,6 +1,5 @@
 // What the writer puts on disk, byte for byte, and what it refuses.
 #include "containers/safetensors/writer.h"
-
 #include "containers/safetensors_files.h"
 #include "io/json.h"
 #include "support/expect_error.h"

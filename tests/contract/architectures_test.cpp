@@ -25,9 +25,9 @@ using ::testing::Contains;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-constexpr std::array kSizes = {"vocab_size",          "hidden_size",         "intermediate_size",
-                               "num_hidden_layers",   "num_attention_heads", "num_key_value_heads",
-                               "max_position_embeddings"};
+constexpr std::array kSizes = {
+    "vocab_size",          "hidden_size",         "intermediate_size",      "num_hidden_layers",
+    "num_attention_heads", "num_key_value_heads", "max_position_embeddings"};
 
 /// Six heads of 8 on a width of 32: what mixes the two up does not fit.
 io::Json small_config(const Architecture& arch) {

@@ -1,8 +1,8 @@
 // What every layout must do, with every scheme: refuse with a reason, or write files that say
 // exactly what was meant.
-#include "pare/error.h"
-#include "layouts/layout.h"
 #include "io/json.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "quant/named_schemes.h"
 #include "support/made_up_llama.h"
 #include "support/made_up_model.h"
@@ -121,8 +121,7 @@ TEST_P(EveryLayout, WritesWhatItReads) {
     EXPECT_GT(reason.size(), 10U) << "a reason people can act on";
     return;
   }
-  const test::MadeUpOptions options{
-      .q_out = 8, .up_out = 16, .linear_dtype = layout->scale_dtype};
+  const test::MadeUpOptions options{.q_out = 8, .up_out = 16, .linear_dtype = layout->scale_dtype};
   const test::MadeUpModel model = layout->needs_architecture
                                       ? test::made_up_llama(scheme, dtype, options)
                                       : test::made_up_model(scheme, dtype, options);
@@ -180,7 +179,8 @@ TEST(Layouts, DescribeThemselves) {
     if (layout->config_patch == nullptr) continue;
     const io::Json patch = io::parse_json(layout->config_patch(plan), "config patch");
     EXPECT_TRUE(patch.is_object() && !patch.empty()) << layout->id;
-    for (const auto& [key, value] : patch.items()) EXPECT_FALSE(value.is_null()) << key;
+    for (const auto& [key, value] : patch.items())
+      EXPECT_FALSE(value.is_null()) << key;
   }
 }
 

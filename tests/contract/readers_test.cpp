@@ -1,11 +1,11 @@
 // What every reader of checkpoints must do: claim its own files and nothing else, give tensors that
 // agree with each other, and answer a cut file with an error that names it. What single changed
 // bytes do is tested in tests/formats.
-#include "pare/error.h"
+#include "containers/packed/weight_ranges.h"
 #include "containers/packed/writer.h"
 #include "containers/safetensors_files.h"
 #include "containers/tensor_source.h"
-#include "containers/packed/weight_ranges.h"
+#include "pare/error.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 
@@ -110,8 +110,7 @@ class EveryReader : public ::testing::TestWithParam<const Reader*> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(All, EveryReader,
-                         ::testing::ValuesIn(readers().begin(), readers().end()),
+INSTANTIATE_TEST_SUITE_P(All, EveryReader, ::testing::ValuesIn(readers().begin(), readers().end()),
                          [](const auto& reader) { return std::string(reader.param->id); });
 
 TEST(Readers, DescribeThemselves) {

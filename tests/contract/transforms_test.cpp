@@ -41,9 +41,11 @@ std::vector<Case> all_cases() {
 void coarse(const Context& ctx, MatrixView<float> weight) {
   ctx.parallel_for(weight.rows, [&](std::int64_t r) {
     float largest = 0;
-    for (const float v : weight.row_span(r)) largest = std::max(largest, std::abs(v));
+    for (const float v : weight.row_span(r))
+      largest = std::max(largest, std::abs(v));
     if (largest == 0) return;
-    for (float& v : weight.row_span(r)) v = std::round(v / largest * 7) * largest / 7;
+    for (float& v : weight.row_span(r))
+      v = std::round(v / largest * 7) * largest / 7;
   });
 }
 
@@ -59,7 +61,8 @@ class EveryTransform : public ::testing::TestWithParam<Case> {
 
   const Transform& transform() const { return *GetParam().transform; }
 
-  /// All groups of all blocks, each with what the float model gives it. Returns the tensors changed.
+  /// All groups of all blocks, each with what the float model gives it. Returns the tensors
+  /// changed.
   std::set<std::string> apply_all(const Context& ctx, model::PatchedWeights& patched) const {
     std::set<std::string> modules;
     const TransformJob job{scheme_, params_, GetParam().adds_biases, coarse};
@@ -73,7 +76,8 @@ class EveryTransform : public ::testing::TestWithParam<Case> {
       model::forward_block(ctx, graph_.config, block, batch, {.tap = &tap});
       for (const ScaleGroup& group : transform().groups(graph_, i)) {
         modules.insert(group.producer.name);
-        for (const model::Module& linear : group.consumers) modules.insert(linear.name);
+        for (const model::Module& linear : group.consumers)
+          modules.insert(linear.name);
         const TransformedGroup done =
             transform().apply(ctx, group, tap.at(group.site), job, patched);
         EXPECT_EQ(done.producer, group.producer.name);
@@ -104,7 +108,8 @@ TEST_P(EveryTransform, KeepsTheFunctionOfTheModel) {
   const std::vector<float> before = hidden(float_weights_);
   const std::vector<float> after = hidden(patched);
   float largest = 0;
-  for (const float v : before) largest = std::max(largest, std::abs(v));
+  for (const float v : before)
+    largest = std::max(largest, std::abs(v));
   for (std::size_t i = 0; i < before.size(); ++i) {
     ASSERT_NEAR(after[i], before[i], 1e-4F * largest) << i;
   }
@@ -148,9 +153,11 @@ TEST_P(EveryTransform, GivesTheSameForAnyThreadCount) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryTransform, ::testing::ValuesIn(all_cases()), [](const auto& one) {
-  return std::string(one.param.transform->id) + (one.param.adds_biases ? "_biases" : "_plain");
-});
+INSTANTIATE_TEST_SUITE_P(All, EveryTransform, ::testing::ValuesIn(all_cases()),
+                         [](const auto& one) {
+                           return std::string(one.param.transform->id) +
+                                  (one.param.adds_biases ? "_biases" : "_plain");
+                         });
 
 TEST(Transforms, DescribeThemselves) {
   std::set<std::string_view> ids;

@@ -1,6 +1,5 @@
 // Parameter values: what is allowed, what is refused, and how the refusal reads.
 #include "pare/job.h"
-
 #include "support/expect_error.h"
 
 #include <gmock/gmock.h>

@@ -88,7 +88,8 @@ TEST(Perplexity, HasTheSameBitsForAnyThreadsAndGroups) {
 
 TEST(Perplexity, RefusesLogitsThatAreNotFinite) {
   TinyModel tiny;
-  tiny.weights.fill(tiny.graph.module(model::Role::head).weight_name(), std::numeric_limits<float>::quiet_NaN());
+  tiny.weights.fill(tiny.graph.module(model::Role::head).weight_name(),
+                    std::numeric_limits<float>::quiet_NaN());
   try {
     perplexity(Context(2), tiny.model(), some_windows("gptq"));
     FAIL() << "NaN passed";

@@ -1,12 +1,12 @@
 // The examples of docs/HOWTO-add-*.md are in the tables by one file and one line, and do what their
 // pages say.
-#include "pare/error.h"
-#include "core/rng.h"
-#include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
+#include "core/rng.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "layouts/layout.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 #include "pipeline/open/open_model.h"
 #include "pipeline/quantize/quantize.h"
 #include "quant/distortion.h"
@@ -150,7 +150,8 @@ quant::QuantizedLinear quantize_with(std::string_view method, const Tensor& weig
                                      float (*first_input)(std::int64_t) = equal_inputs) {
   const Context ctx(threads);
   Matrix gram(weight.shape()[1], weight.shape()[1]);
-  for (std::int64_t i = 0; i < gram.rows(); ++i) gram.view().row(i)[i] = first_input(i);
+  for (std::int64_t i = 0; i < gram.rows(); ++i)
+    gram.view().row(i)[i] = first_input(i);
   const quant::InputStats stats{std::as_const(gram).view(), 1};
   return quant::find_method(method).quantize(
       ctx, {weight.view(), scheme, DType::f32, ParamMap{}, &stats});
@@ -193,10 +194,8 @@ TEST_F(HowTo, MethodLooksAtWhatTheLinearReads) {
   const Tensor weight = store_floats(std::vector<float>{7, 0.4F}, DType::f32, {1, 2});
   const quant::QuantizedLinear alike = quantize_with("mse_clip", weight, kW4);
   EXPECT_EQ(alike.scales, std::vector<float>{1});
-  const quant::QuantizedLinear second =
-      quantize_with("mse_clip", weight, kW4, 1, [](std::int64_t column) {
-        return column == 0 ? 0.0F : 1.0F;
-      });
+  const quant::QuantizedLinear second = quantize_with(
+      "mse_clip", weight, kW4, 1, [](std::int64_t column) { return column == 0 ? 0.0F : 1.0F; });
   const float found = static_cast<float>(second.codes[1]) * second.scales[0];
   EXPECT_LT(std::abs(found - 0.4F), 0.2F);
   EXPECT_LT(second.scales[0], 1);
@@ -248,8 +247,7 @@ struct Option {
   const char* value;
 };
 
-Job job_for(const fs::path& model, const fs::path& out,
-                      const std::vector<Option>& options) {
+Job job_for(const fs::path& model, const fs::path& out, const std::vector<Option>& options) {
   Job job{.model = model, .out = out};
   for (const Option& option : options) {
     const auto specs = pipeline::recipe_params();
@@ -263,7 +261,9 @@ Job job_for(const fs::path& model, const fs::path& out,
 }
 
 /// Token ids that the golden model was run with.
-std::string calib(const std::string& model) { return (kModels / model / "input_ids.jsonl").string(); }
+std::string calib(const std::string& model) {
+  return (kModels / model / "input_ids.jsonl").string();
+}
 
 TEST_F(HowTo, MethodThatNeedsInputsAsksForDataAndPlansItsMemory) {
   auto job = job_for(kModels / "llama-mha", folder_ / "out",
@@ -276,10 +276,10 @@ TEST_F(HowTo, MethodThatNeedsInputsAsksForDataAndPlansItsMemory) {
   }
   const std::string data = calib("llama-mha");
   const auto with = [&](const char* method) {
-    return pipeline::make_plan(Context(1), job_for(kModels / "llama-mha", folder_ / "out",
-                                                   {{"scheme", "w4a16"},
-                                                    {"method", method},
-                                                    {"calib", data.c_str()}}))
+    return pipeline::make_plan(
+               Context(1),
+               job_for(kModels / "llama-mha", folder_ / "out",
+                       {{"scheme", "w4a16"}, {"method", method}, {"calib", data.c_str()}}))
         .memory;
   };
   EXPECT_EQ(with("minmax").gram, 0U);
@@ -318,8 +318,8 @@ TEST_F(HowTo, TransformKeepsTheModelAndIsWrittenOnce) {
 }
 
 TEST_F(HowTo, TransformRefusesWhatItIsNotFor) {
-  const auto job = job_for(kModels / "llama-mha", folder_ / "out",
-                           {{"scheme", "w8a16"}, {"do_halve", "true"}});
+  const auto job =
+      job_for(kModels / "llama-mha", folder_ / "out", {{"scheme", "w8a16"}, {"do_halve", "true"}});
   EXPECT_THROW(pipeline::make_plan(Context(1), job), Error);
 }
 
@@ -341,7 +341,9 @@ TEST_F(HowTo, LayoutReadsBackWhatItWrote) {
     ASSERT_TRUE(stored.has_value()) << meant.name;
     const quant::QuantizedLinear q =
         quant::find_method("minmax").quantize(ctx, {plan.source->read(meant.name + ".weight"),
-                                              plan.spec.scheme, stored->linear.scale_dtype, {}});
+                                                    plan.spec.scheme,
+                                                    stored->linear.scale_dtype,
+                                                    {}});
     EXPECT_EQ(stored->linear.codes, q.codes) << meant.name;
     EXPECT_EQ(stored->linear.scales, q.scales) << meant.name;
     EXPECT_EQ(stored->linear.zeros, q.zeros) << meant.name;
@@ -356,7 +358,9 @@ TEST_F(HowTo, LayoutReadsBackWhatItWrote) {
 TEST_F(HowTo, MethodsClippedWeightsPassTheCheckAfterWriting) {
   const Context ctx(2);
   const auto job = job_for(kModels / "llama-mha", folder_ / "out",
-                           {{"scheme", "w4a16"}, {"method", "mse_clip"}, {"clip_steps", "8"},
+                           {{"scheme", "w4a16"},
+                            {"method", "mse_clip"},
+                            {"clip_steps", "8"},
                             {"calib", calib("llama-mha").c_str()}});
   const pipeline::QuantizeResult result = pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
   const auto files = layout::find_layout("ascend").open(folder_ / "out");
@@ -383,7 +387,7 @@ TEST_F(HowTo, LayoutRefusesActivationsInThePlan) {
 
 /// A file with codes [2, 3] and that many scales, opened.
 std::unique_ptr<layout::QuantizedCheckpoint> plain_with_scales(const fs::path& folder,
-                                                                std::int64_t scales) {
+                                                               std::int64_t scales) {
   fs::create_directories(folder);
   containers::SafetensorsWriter file(
       {folder, "plain", std::nullopt, 0640},
@@ -403,10 +407,12 @@ TEST_F(HowTo, LayoutRefusesScalesThatDoNotFitTheCodes) {
 TEST_F(HowTo, AllThreeTogetherMakeAModelThatRuns) {
   const Context ctx(2);
   const fs::path model = model_with("qwen2-tied", {{"model_type", "seed_oss"}, {"head_dim", 8}});
-  const auto job = job_for(
-      model, folder_ / "out",
-      {{"scheme", "w8a16"}, {"method", "mse_clip"}, {"clip_steps", "8"}, {"format", "plain"},
-       {"calib", calib("qwen2-tied").c_str()}});
+  const auto job = job_for(model, folder_ / "out",
+                           {{"scheme", "w8a16"},
+                            {"method", "mse_clip"},
+                            {"clip_steps", "8"},
+                            {"format", "plain"},
+                            {"calib", calib("qwen2-tied").c_str()}});
   pipeline::run_plan(ctx, pipeline::make_plan(ctx, job));
   const pipeline::OpenModel open(folder_ / "out", kernels::Compute::f32);
   EXPECT_EQ(open.kind(), "plain");

@@ -105,8 +105,9 @@ TEST(Awq, Config) {
       "version": "gemm", "bits": 4, "group_size": 32, "zero_point": true,
       "modules_to_not_convert": ["model.layers.0.mlp.kept", "lm_head"]}})",
                                     "expected"));
-  std::erase_if(model.plan.entries,
-                [](const OutputEntry& i) { return i.tensor.name.find("kept") != std::string::npos; });
+  std::erase_if(model.plan.entries, [](const OutputEntry& i) {
+    return i.tensor.name.find("kept") != std::string::npos;
+  });
   EXPECT_TRUE(patch()["quantization_config"]["modules_to_not_convert"].is_null());
 }
 

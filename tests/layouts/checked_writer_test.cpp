@@ -149,9 +149,8 @@ TEST_F(Checked, GivesAWriterOneCallAtATime) {
   }
   CheckedWriter writer(plan_, {}, {});
   const Context ctx(4);
-  ctx.parallel_for(200, [&](std::int64_t i) {
-    writer.put_tensor(std::to_string(i), norm_.view());
-  });
+  ctx.parallel_for(200,
+                   [&](std::int64_t i) { writer.put_tensor(std::to_string(i), norm_.view()); });
   EXPECT_EQ(CountingWriter::calls, 200);
   EXPECT_EQ(CountingWriter::most_at_once, 1);
 }

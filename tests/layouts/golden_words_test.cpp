@@ -1,9 +1,9 @@
 // One known linear in every layout: the words that the engines' own packers make of it are what the
 // layout writes, and they are what the importer understands.
-#include "pare/error.h"
+#include "containers/safetensors/writer.h"
 #include "layouts/layout.h"
 #include "layouts/scale_rounding.h"
-#include "containers/safetensors/writer.h"
+#include "pare/error.h"
 #include "support/hf_folder.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,8 @@
 // GPTQ's two layouts: the words of a known linear, zeros, act-order, and other people's folders.
 #include "layouts/hf/gptq.h"
-#include "layouts/scale_rounding.h"
+
 #include "layouts/hf/bit_words.h"
+#include "layouts/scale_rounding.h"
 #include "support/hf_folder.h"
 
 #include <fmt/format.h>
@@ -16,8 +17,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::vector<std::uint32_t> down_words(const std::vector<std::int8_t>& codes, int bits) {
-  const StridedCodes<const std::int8_t> grid = {codes.data(), static_cast<std::int64_t>(codes.size()),
-                                            1, 1, 1};
+  const StridedCodes<const std::int8_t> grid = {codes.data(),
+                                                static_cast<std::int64_t>(codes.size()), 1, 1, 1};
   return test::words_of(pack_down_columns(grid, bits).view());
 }
 

@@ -1,9 +1,9 @@
 // Damaged and contradicting files: each is refused with the name of what is wrong.
-#include "pare/error.h"
-#include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "support/made_up_model.h"
 
 #include <gmock/gmock.h>

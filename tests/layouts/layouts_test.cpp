@@ -1,9 +1,9 @@
 // What the three layouts put on disk: names, types, shapes, bytes, permissions.
-#include "pare/error.h"
-#include "layouts/layout.h"
 #include "containers/npy/reader.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "quant/named_schemes.h"
 #include "support/made_up_model.h"
 

@@ -1,10 +1,10 @@
 // Sparse linears: no scales of their own on disk, and yet every bit of what they compute comes
 // back.
-#include "pare/error.h"
 #include "core/rng.h"
-#include "layouts/layout.h"
-#include "layouts/ascend/math/static_algebra.h"
 #include "io/json.h"
+#include "layouts/ascend/math/static_algebra.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "support/made_up_model.h"
 
 #include <gmock/gmock.h>
@@ -62,8 +62,7 @@ TEST(Sparse, NoScalesOnDisk) {
   for (const std::string_view format : {"ascend", "ascend-v1"}) {
     const Layout& layout = find_layout(format);
     const test::TemporaryFolder folder;
-    const auto files =
-        test::write_model(layout, model, folder.path(), test::defaults_of(layout));
+    const auto files = test::write_model(layout, model, folder.path(), test::defaults_of(layout));
     EXPECT_EQ(files[0], "quant_model_weight_w8a8s.safetensors");
     const auto source = containers::open_checkpoint(folder.path() / files[0]);
     for (const char* part :
@@ -102,8 +101,7 @@ TEST(Sparse, APowerIsATensorOfItsOwn) {
   for (const std::string_view format : {"ascend", "ascend-v1"}) {
     const Layout& layout = find_layout(format);
     const test::TemporaryFolder folder;
-    const auto files =
-        test::write_model(layout, model, folder.path(), test::defaults_of(layout));
+    const auto files = test::write_model(layout, model, folder.path(), test::defaults_of(layout));
     const auto source = containers::open_checkpoint(folder.path() / files[0]);
     const TensorView power = source->read("a.weight_power");
     EXPECT_EQ(power.dtype, DType::f32);

@@ -1,9 +1,9 @@
 // Two stages of scales: the correction of 4-bit kernels worked out by hand, what lies on disk, and
 // what is refused.
-#include "pare/error.h"
-#include "layouts/layout.h"
-#include "layouts/ascend/math/scale_bias.h"
 #include "io/json.h"
+#include "layouts/ascend/math/scale_bias.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "support/made_up_model.h"
 
 #include <gmock/gmock.h>
@@ -66,8 +66,7 @@ TEST(ScaleBias, TooLargeForF32) {
 struct Written {
   explicit Written(std::string_view format, const test::MadeUpModel& model)
       : layout(find_layout(format)) {
-    const auto files =
-        test::write_model(layout, model, folder.path(), test::defaults_of(layout));
+    const auto files = test::write_model(layout, model, folder.path(), test::defaults_of(layout));
     source = containers::open_checkpoint(folder.path() / files[0]);
     description = io::read_json(folder.path() / files[1]);
   }

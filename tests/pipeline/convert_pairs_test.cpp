@@ -18,8 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 using layout::Layout;
 using quant::Activations;
-using quant::Granularity;
 using quant::CodeForm;
+using quant::Granularity;
 
 using Ids = std::set<std::string_view>;
 

@@ -39,8 +39,7 @@ class Conversion {
   std::string finding() const {
     const Context ctx{1};
     const ConvertSource source = open_quantized(from_);
-    const layout::OutputPlan plan =
-        plan_conversion(read_inventory(ctx, source), source, to_);
+    const layout::OutputPlan plan = plan_conversion(read_inventory(ctx, source), source, to_);
     try {
       OutputRecord record;
       const RunPlan run{.out = out_,

@@ -1,7 +1,6 @@
 // Names of schemes.
-#include "quant/named_schemes.h"
-
 #include "pare/error.h"
+#include "quant/named_schemes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

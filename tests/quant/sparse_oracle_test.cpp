@@ -1,12 +1,12 @@
 // Sparse and two-stage weights against the vectors of the reference implementation, bit for bit.
-#include "pare/job.h"
 #include "kernels/outliers.h"
 #include "kernels/quantize.h"
-#include "quant/sparse/lowbit_fake_quantize.h"
+#include "pare/job.h"
 #include "quant/method.h"
+#include "quant/row_blocks.h"
+#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/sparse/outliers.h"
 #include "quant/sparse/power_quant.h"
-#include "quant/row_blocks.h"
 #include "support/oracle.h"
 
 #include <gtest/gtest.h>
@@ -209,8 +209,8 @@ TEST(SparseOracle, Lowbit) {
     params.set(method.params[0], rule.use_sigma ? "true" : "false", "test");
     params.set(method.params[1], std::to_string(rule.sigma_factor), "test");
     params.set(method.params[2], std::to_string(options.fraction), "test");
-    const QuantizedLinear q =
-        method.quantize(ctx, {weight.view(), sparse_scheme(options.per_channel), DType::f16, params});
+    const QuantizedLinear q = method.quantize(
+        ctx, {weight.view(), sparse_scheme(options.per_channel), DType::f16, params});
     const std::vector<std::int8_t> codes = exported(oracle, one, q.in);
     const std::vector<float> scales = to_floats(oracle.array(one, "scale"));
     for (std::size_t i = 0; i < codes.size(); ++i) {

@@ -1,8 +1,8 @@
 // Sparse and two-stage methods on weights small enough to work out by hand, and where the
 // reference has no answer.
 #include "pare/error.h"
-#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/method.h"
+#include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/sparse/outliers.h"
 #include "support/expect_error.h"
 

@@ -2,11 +2,11 @@
 // linear whose words in every layout are known.
 #pragma once
 
-#include "pare/error.h"
-#include "layouts/layout.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "layouts/layout.h"
+#include "pare/error.h"
 #include "support/made_up_model.h"
 
 #include <gmock/gmock.h>

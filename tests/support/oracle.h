@@ -2,11 +2,11 @@
 // `shared` beside the checkout. Tests skip, and say so, when it is absent.
 #pragma once
 
+#include "io/nlohmann.h"
 #include "pare/tensor.h"
 #include "support/npz.h"
 
 #include <gtest/gtest.h>
-#include "io/nlohmann.h"
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 #include "text/unicode/regex.h"
 
 #include "text/json/pre_tokenizer.h"
-#include "text/unicode/regex_dialect.h"
 #include "text/support.h"
+#include "text/unicode/regex_dialect.h"
 
 #include <gtest/gtest.h>
 

@@ -272,8 +272,8 @@ TEST(SmoothNorm, KeepsTheFunction) {
   const quant::Scheme scheme;
   const ParamMap params;
   const TransformJob job{scheme, params, true, kExact};
-  const TransformedGroup done = transforms().front()->apply(
-      ctx, group, tap.at(model::Site::attention_input), job, weights);
+  const TransformedGroup done =
+      transforms().front()->apply(ctx, group, tap.at(model::Site::attention_input), job, weights);
   EXPECT_GT(done.strength, 0);
   const Matrix after = run(smoothed);
   for (std::size_t i = 0; i < before.values().size(); ++i) {

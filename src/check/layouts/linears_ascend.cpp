@@ -1,8 +1,8 @@
 // Linears of Ascend's two layouts: the description says what each tensor is.
 // Source: docs/formats/ascend.md
-#include "check/layouts/ascend_types.h"
 #include "check/json_view.h"
 #include "check/layouts.h"
+#include "check/layouts/ascend_types.h"
 #include "check/layouts/part_reader.h"
 
 #include <fmt/format.h>

@@ -95,8 +95,7 @@ std::set<std::string> types_of(const Folder& folder, const Linear& linear) {
   std::set<std::string> types;
   for (const layout::Part part : layout::kParts) {
     if (part == layout::Part::bias) continue;
-    const auto type =
-        text_of(member(folder.description(), layout::tensor_name(linear.name, part)));
+    const auto type = text_of(member(folder.description(), layout::tensor_name(linear.name, part)));
     if (type) types.insert(*type);
   }
   return types;

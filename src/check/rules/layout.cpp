@@ -1,6 +1,7 @@
 // Rules about what the folder is at all.
-#include "check/rule_help.h"
 #include "layouts/layout.h"
+
+#include "check/rule_help.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>

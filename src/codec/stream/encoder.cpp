@@ -1,12 +1,12 @@
 // TensorEncoder: tiles in parallel, in groups, and what stands around them.
 #include "codec/stream/append.h"
-#include "pare/codec.h"
 #include "codec/stream/coding_plan.h"
 #include "codec/stream/little_endian.h"
 #include "codec/stream/sampler.h"
 #include "codec/stream/tile_encoder.h"
-#include "pare/error.h"
 #include "io/hash.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <array>

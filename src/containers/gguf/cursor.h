@@ -1,8 +1,8 @@
 // Reads little-endian values of a GGUF header one after the other, never beyond its end.
 #pragma once
 
-#include "pare/error.h"
 #include "containers/gguf/file.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 #include "containers/npy/dict_machine.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/codes.h"
 #include "containers/npy/pickle_machine.h"
 #include "containers/npy/torch_storage.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

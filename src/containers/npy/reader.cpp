@@ -1,9 +1,9 @@
 #include "containers/npy/reader.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/dict_machine.h"
 #include "io/file.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,9 +1,9 @@
 #include "containers/npy/torch_storage.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/codes.h"
 #include "containers/npy/pickle_machine.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

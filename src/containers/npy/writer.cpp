@@ -1,9 +1,9 @@
 #include "containers/npy/writer.h"
 
-#include "pare/error.h"
 #include "containers/npy/codes.h"
 #include "containers/npy/pickle_writer.h"
 #include "io/file_writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

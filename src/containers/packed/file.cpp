@@ -1,8 +1,8 @@
 #include "containers/packed/file.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/hash.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 // A packed weight file opened: its original tensors, decoded when asked for.
 #pragma once
 
-#include "pare/codec.h"
-#include "pare/context.h"
 #include "containers/packed/manifest.h"
 #include "io/file.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 
 #include <cstddef>
 #include <filesystem>

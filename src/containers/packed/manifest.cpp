@@ -1,9 +1,9 @@
 #include "containers/packed/manifest.h"
 
-#include "pare/codec.h"
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/json.h"
+#include "pare/codec.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 #include "containers/packed/weight_ranges.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/npy/dict_machine.h"
 #include "containers/npy/reader.h"
 #include "containers/safetensors/header.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <functional>

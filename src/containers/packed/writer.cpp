@@ -1,12 +1,12 @@
 #include "containers/packed/writer.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/packed/manifest.h"
 #include "containers/safetensors/header.h"
 #include "io/fd.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 // Writes a packed weight file: every tensor of an original one, coded where that pays.
 #pragma once
 
-#include "pare/codec.h"
-#include "pare/context.h"
 #include "containers/packed/weight_ranges.h"
 #include "io/file.h"
+#include "pare/codec.h"
+#include "pare/context.h"
 
 #include <cstddef>
 #include <filesystem>

@@ -1,11 +1,11 @@
 // Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "containers/packed/file.h"
 #include "containers/safetensors/header.h"
 #include "containers/safetensors/shard_files.h"
 #include "containers/tensor_source.h"
 #include "io/file.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 #include "containers/safetensors/header.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/json_events.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 #include "containers/safetensors/shard_files.h"
 
-#include "pare/error.h"
 #include "containers/in_quotes.h"
 #include "io/json.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

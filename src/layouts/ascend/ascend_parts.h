@@ -1,9 +1,9 @@
 // LinearParts by the names and with the words of Ascend's descriptions, and checked access to them.
 #pragma once
 
+#include "layouts/ascend/parts.h"
 #include "layouts/layout.h"
 #include "layouts/linear_parts.h"
-#include "layouts/ascend/parts.h"
 #include "quant/named_schemes.h"
 
 #include <array>

@@ -1,8 +1,8 @@
 #include "layouts/ascend/description.h"
 
-#include "pare/error.h"
-#include "layouts/folder_files.h"
 #include "io/json.h"
+#include "layouts/folder_files.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 // The JSON file beside the weights: what the model as a whole and every tensor in it is.
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/ascend/parts.h"
+#include "layouts/layout.h"
 #include "quant/named_schemes.h"
 
 #include <cstdint>

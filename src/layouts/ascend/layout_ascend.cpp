@@ -1,11 +1,11 @@
 // The first layout of Ascend's model compression tools ("safe_tensor"), which MindIE serves: type
 // in both file names, 4-bit codes one to a byte. Source: docs/formats/ascend.md
-#include "pare/error.h"
+#include "io/json.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
-#include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
-#include "io/json.h"
+#include "layouts/ascend/writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpaired);
   const fs::path path = folder / typed_description_name(plan.scheme_tag);
   return make_planned_writer(plan, Int4::unpaired,

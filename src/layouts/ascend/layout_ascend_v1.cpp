@@ -1,10 +1,10 @@
 // Version 1 of Ascend's layout, which vLLM-Ascend finds by the name of its description: 4-bit codes
 // two to a byte. Source: docs/formats/ascend.md
-#include "pare/error.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
-#include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
+#include "layouts/ascend/writer.h"
+#include "pare/error.h"
 
 namespace pare::layout {
 namespace {
@@ -20,7 +20,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::paired);
   Description description = describe(plan, tensors);
   description.version = kVersion;

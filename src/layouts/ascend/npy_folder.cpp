@@ -1,8 +1,8 @@
 #include "layouts/ascend/npy_folder.h"
 
-#include "pare/error.h"
-#include "layouts/ascend/npy_names.h"
 #include "containers/npy/reader.h"
+#include "layouts/ascend/npy_names.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 // The npy files of a folder as one set of tensors under their full names.
 #pragma once
 
-#include "layouts/ascend/description.h"
 #include "containers/tensor_source.h"
+#include "layouts/ascend/description.h"
 
 #include <filesystem>
 #include <memory>

@@ -221,7 +221,8 @@ Presence presence_of(Part part, quant::CodeForm form, quant::Activations activat
   return Presence::always;
 }
 
-std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype, Int4 int4) {
+std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype,
+                                           Int4 int4) {
   std::vector<DeclaredTensor> tensors;
   for (const Part part : kParts) {
     if (!has_part(linear, part, int4)) continue;

@@ -2,8 +2,8 @@
 // writers and descriptions all take them from here, so that they cannot differ.
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/ascend/math/int4.h"
+#include "layouts/layout.h"
 
 #include <array>
 #include <cstdint>
@@ -75,7 +75,8 @@ struct DeclaredTensor {
   Part part = Part::weight;  // when `module` is not ""
 };
 
-std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype, Int4 int4);
+std::vector<DeclaredTensor> declare_linear(const quant::LinearHeader& linear, DType model_dtype,
+                                           Int4 int4);
 std::vector<DeclaredTensor> declare_items(const OutputPlan& plan, Int4 int4);
 
 /// Computes the tensors of a linear and hands them over, one at a time, in declared order.

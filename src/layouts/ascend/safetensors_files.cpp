@@ -1,8 +1,8 @@
 #include "layouts/ascend/safetensors_files.h"
 
+#include "containers/safetensors/writer.h"
 #include "layouts/ascend/description.h"
 #include "layouts/folder_files.h"
-#include "containers/safetensors/writer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +57,7 @@ std::unique_ptr<TensorSink> make_safetensors_sink(const fs::path& folder,
 }
 
 std::unique_ptr<containers::TensorSource> open_weights(const fs::path& folder,
-                                                    std::string_view scheme_tag) {
+                                                       std::string_view scheme_tag) {
   const fs::path single = folder / (weight_base_name(scheme_tag) + ".safetensors");
   std::error_code unreadable;
   return containers::open_checkpoint(fs::exists(single, unreadable) ? single : folder);

@@ -1,9 +1,9 @@
 // The safetensors side of the ascend layouts: file names, the sink, and finding files again.
 #pragma once
 
-#include "layouts/layout.h"
-#include "layouts/ascend/writer.h"
 #include "containers/tensor_source.h"
+#include "layouts/ascend/writer.h"
+#include "layouts/layout.h"
 
 #include <array>
 #include <filesystem>
@@ -35,7 +35,7 @@ std::unique_ptr<TensorSink> make_safetensors_sink(const std::filesystem::path& f
 /// Opens the weights in `folder`: the single file of that type, else the shards.
 /// Errors: file_not_found and those of the container.
 std::unique_ptr<containers::TensorSource> open_weights(const std::filesystem::path& folder,
-                                                    std::string_view scheme_tag);
+                                                       std::string_view scheme_tag);
 
 /// Whether any weight file of the ascend layouts lies in `folder`.
 bool holds_weights(const std::filesystem::path& folder);

@@ -40,7 +40,8 @@ Packing packing_in(const AscendParts& found, const ScaleShape& grid) noexcept {
 }
 
 /// Two rows of codes to a byte, in files that are said to hold one code to a byte.
-void refuse_packed_rows(const AscendParts& found, const ScaleShape& grid, const TensorView& weight) {
+void refuse_packed_rows(const AscendParts& found, const ScaleShape& grid,
+                        const TensorView& weight) {
   const bool four_bits = found.int4 == Int4::unpaired && found.scheme->weight_bits == 4;
   if (!four_bits || grid.rows != 2 * weight.shape[0]) return;
   throw Error(ErrorCode::tensor_mismatch,

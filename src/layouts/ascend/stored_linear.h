@@ -1,8 +1,8 @@
 // A quantized linear put together again from its tensors; everything is checked before it is used.
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/ascend/ascend_parts.h"
+#include "layouts/layout.h"
 
 namespace pare::layout {
 

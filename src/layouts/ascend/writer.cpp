@@ -1,8 +1,8 @@
 #include "layouts/ascend/writer.h"
 
-#include "pare/error.h"
-#include "layouts/ascend/math/scale_bias.h"
 #include "io/file.h"
+#include "layouts/ascend/math/scale_bias.h"
+#include "pare/error.h"
 #include "quant/named_schemes.h"
 
 #include <fmt/format.h>
@@ -117,8 +117,8 @@ std::string refuse_two_stage(const quant::Scheme& scheme) {
 }  // namespace
 
 std::unique_ptr<Writer> make_planned_writer(const OutputPlan& plan, Int4 int4,
-                                                  std::unique_ptr<TensorSink> sink,
-                                                  DescriptionFile description) {
+                                            std::unique_ptr<TensorSink> sink,
+                                            DescriptionFile description) {
   return std::make_unique<PlannedWriter>(plan, int4, std::move(sink), std::move(description));
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "layouts/ascend/description.h"
-#include "layouts/layout.h"
 #include "layouts/ascend/parts.h"
+#include "layouts/layout.h"
 
 #include <filesystem>
 #include <memory>
@@ -31,8 +31,8 @@ struct DescriptionFile {
 };
 
 std::unique_ptr<Writer> make_planned_writer(const OutputPlan& plan, Int4 int4,
-                                                  std::unique_ptr<TensorSink> sink,
-                                                  DescriptionFile description);
+                                            std::unique_ptr<TensorSink> sink,
+                                            DescriptionFile description);
 
 /// What no layout of this family can hold: "" or the reason. Covers schemes.
 std::string refuse_scheme(const quant::Scheme& scheme);

@@ -2,9 +2,9 @@
 // Source: docs/formats/gguf.md
 #pragma once
 
-#include "layouts/layout.h"
-#include "layouts/gguf/model.h"
 #include "containers/gguf/writer.h"
+#include "layouts/gguf/model.h"
+#include "layouts/layout.h"
 
 #include <string>
 #include <string_view>

@@ -1,10 +1,10 @@
 #include "layouts/gguf/writer.h"
 
-#include "pare/error.h"
+#include "containers/gguf/writer.h"
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/metadata.h"
 #include "layouts/gguf/tokenizer.h"
-#include "containers/gguf/writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
@@ -53,7 +53,8 @@ std::vector<GgufDeclared> declared_tensors(const OutputPlan& plan, const GgufMod
 std::int64_t embedding_rows(const OutputPlan& plan, const GgufModel& model) {
   for (const OutputEntry& entry : plan.entries) {
     const bool found =
-        !entry.linear.has_value() && entry.tensor.name == model.graph().module(model::Role::embedding).weight_name();
+        !entry.linear.has_value() &&
+        entry.tensor.name == model.graph().module(model::Role::embedding).weight_name();
     if (found && entry.tensor.shape.rank() == 2) return entry.tensor.shape[0];
   }
   return model.graph().config.vocab_size;
@@ -177,7 +178,7 @@ containers::TensorInfo gguf_linear_info(const quant::LinearHeader& linear) {
 }
 
 std::unique_ptr<Writer> make_gguf_writer(const OutputPlan& plan, const GgufModel& model,
-                                               const fs::path& folder, const ParamMap& params) {
+                                         const fs::path& folder, const ParamMap& params) {
   return std::make_unique<GgufModelWriter>(plan, model, folder, params);
 }
 

@@ -1,8 +1,8 @@
 // Writes a model into one GGUF file: names, order of rows, blocks, types of float tensors.
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/gguf/model.h"
+#include "layouts/layout.h"
 
 #include <filesystem>
 #include <memory>
@@ -19,7 +19,7 @@ containers::TensorInfo gguf_linear_info(const quant::LinearHeader& linear);
 
 /// Begins model.gguf. Errors: output_not_writable, those of the tokenizer.
 std::unique_ptr<Writer> make_gguf_writer(const OutputPlan& plan, const GgufModel& model,
-                                               const std::filesystem::path& folder,
-                                               const ParamMap& params);
+                                         const std::filesystem::path& folder,
+                                         const ParamMap& params);
 
 }  // namespace pare::layout

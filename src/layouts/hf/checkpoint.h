@@ -2,10 +2,10 @@
 // quantized, a reader of the layout makes linears of them, and everything else is a float tensor.
 #pragma once
 
+#include "containers/tensor_source.h"
+#include "layouts/hf/bit_words.h"
 #include "layouts/layout.h"
 #include "layouts/linear_parts.h"
-#include "layouts/hf/bit_words.h"
-#include "containers/tensor_source.h"
 
 #include <cstdint>
 #include <memory>

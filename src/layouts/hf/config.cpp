@@ -30,7 +30,8 @@ std::vector<std::string> float_linears(const OutputPlan& plan) {
   std::vector<std::string> names;
   bool quantized_head = false;
   for (const OutputEntry& entry : plan.entries) {
-    if (entry.linear.has_value()) quantized_head = quantized_head || entry.linear->name == "lm_head";
+    if (entry.linear.has_value())
+      quantized_head = quantized_head || entry.linear->name == "lm_head";
     if (entry.linear.has_value() || entry.tensor.shape.rank() != 2) continue;
     const std::string& tensor = entry.tensor.name;
     if (!tensor.ends_with(kWeight)) continue;

@@ -1,9 +1,9 @@
 // What the configurations of Hugging Face style layouts say of a plan, and what they cannot say.
 #pragma once
 
+#include "io/json.h"
 #include "layouts/layout.h"
 #include "layouts/quant_config.h"
-#include "io/json.h"
 
 #include <cstdint>
 #include <filesystem>

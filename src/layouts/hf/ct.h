@@ -2,8 +2,8 @@
 // Source: docs/formats/compressed-tensors.md
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/hf/config.h"
+#include "layouts/layout.h"
 
 #include <cstdint>
 #include <filesystem>

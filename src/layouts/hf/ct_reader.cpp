@@ -141,8 +141,8 @@ class Reader final : public HfReader {
     const Shape& weight = module.expect(kCtWeight, DType::i8, 2).shape;
     q.out = weight[0];
     q.in = weight[1];
-    return group_of_module(module,
-                           [&](const CtConfigGroup& group) { return fits_scales(module, group, q.in); });
+    return group_of_module(
+        module, [&](const CtConfigGroup& group) { return fits_scales(module, group, q.in); });
   }
 
   static Shape scale_shape(const LinearParts& module, const CtConfigGroup& group,
@@ -154,7 +154,8 @@ class Reader final : public HfReader {
     return rank == 1 && groups == 1 ? Shape{q.out} : Shape{q.out, groups};
   }
 
-  static void read_scales(const LinearParts& module, const CtConfigGroup& group, quant::QuantizedLinear& q) {
+  static void read_scales(const LinearParts& module, const CtConfigGroup& group,
+                          quant::QuantizedLinear& q) {
     if (group.strategy == "tensor") q.scheme.granularity = quant::Granularity::tensor;
     if (group.strategy == "group") {
       q.scheme.granularity = quant::Granularity::group;

@@ -141,7 +141,7 @@ HfLayout gptq_layout(GptqVersion version) noexcept {
 }
 
 std::unique_ptr<Writer> create_gptq(const OutputPlan& plan, GptqVersion version,
-                                          const fs::path& folder, const ParamMap& params) {
+                                    const fs::path& folder, const ParamMap& params) {
   const std::string text = quantization_config(plan, version).dump(2) + "\n";
   return make_hf_writer(plan, gptq_layout(version), folder, params,
                         {{"quantize_config.json", text}});

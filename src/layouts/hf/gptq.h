@@ -2,8 +2,8 @@
 // Source: docs/formats/gptq.md
 #pragma once
 
-#include "layouts/layout.h"
 #include "layouts/hf/writer.h"
+#include "layouts/layout.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -20,8 +20,7 @@ std::string check_gptq(const OutputPlan& plan);
 /// The layout of the tensors. Errors (emit): scheme_not_supported for a zero without a place.
 HfLayout gptq_layout(GptqVersion version) noexcept;
 std::unique_ptr<Writer> create_gptq(const OutputPlan& plan, GptqVersion version,
-                                          const std::filesystem::path& folder,
-                                          const ParamMap& params);
+                                    const std::filesystem::path& folder, const ParamMap& params);
 std::string gptq_config_patch(const OutputPlan& plan, GptqVersion version);
 
 /// Whether the folder says that it is GPTQ of this version.

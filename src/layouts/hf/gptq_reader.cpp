@@ -111,7 +111,8 @@ class Reader final : public HfReader {
                     group_size_, groups, q.in, columns));
   }
 
-  static void read_groups(const LinearParts& module, std::int64_t groups, quant::QuantizedLinear& q) {
+  static void read_groups(const LinearParts& module, std::int64_t groups,
+                          quant::QuantizedLinear& q) {
     if (module.find(kGroups) == nullptr) return;
     const TensorView view = module.read(kGroups, DType::i32, {q.in});
     q.group_index.resize(static_cast<std::size_t>(q.in));

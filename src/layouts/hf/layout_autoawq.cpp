@@ -105,7 +105,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   return make_hf_writer(plan, kLayout, folder, params, {});
 }
 
@@ -182,7 +182,8 @@ class Reader final : public HfReader {
     q.scheme.group_size = columns;
   }
 
-  static void read_zeros(const LinearParts& module, std::int64_t groups, quant::QuantizedLinear& q) {
+  static void read_zeros(const LinearParts& module, std::int64_t groups,
+                         quant::QuantizedLinear& q) {
     const TensorView words = module.read(kZeros, DType::i32, {groups, q.out / kPerWord});
     std::vector<std::int8_t> zeros(q.scales.size());
     unpack_along_rows(words.data, kBits, WordOrder::awq, {zeros.data(), groups, q.out, 1, groups});

@@ -81,8 +81,7 @@ void emit_packed(const quant::QuantizedLinear& q, const HfSink& take) {
   const std::int64_t groups = q.scheme.groups(q.in);
   const StridedCodes<const std::int8_t> codes = {q.codes.data(), q.out, q.in, q.in, 1};
   take(part_name(q.name, kCtPacked), pack_along_rows(codes, bits, WordOrder::natural).view());
-  take(part_name(q.name, kCtScale),
-       scale_tensor(q, q.scale_dtype, ScaleOrder::along_rows).view());
+  take(part_name(q.name, kCtScale), scale_tensor(q, q.scale_dtype, ScaleOrder::along_rows).view());
   const std::array<std::int64_t, 2> shape = {q.out, q.in};
   take(part_name(q.name, kCtShape), Tensor::from<std::int64_t>(DType::i64, {2}, shape).view());
   const std::vector<std::int8_t> zeros = zero_codes(q, 0);
@@ -164,7 +163,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   return make_hf_writer(plan, kLayout, folder, params, {});
 }
 

@@ -1,9 +1,9 @@
 // Plain float weights: what the codes and scales stand for, in the type of the model. For programs
 // that know no quantized layout, and to check one layout against another. Activations are not
 // quantized: nothing in the files says that they should be.
-#include "pare/error.h"
-#include "layouts/hf/writer.h"
 #include "containers/tensor_source.h"
+#include "layouts/hf/writer.h"
+#include "pare/error.h"
 
 #include <algorithm>
 #include <cstring>
@@ -55,7 +55,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   return make_hf_writer(plan, layout_of(plan), folder, params, {});
 }
 

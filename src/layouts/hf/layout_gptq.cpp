@@ -23,7 +23,7 @@ std::vector<containers::TensorInfo> declare(const OutputPlan& plan, const ParamM
 }
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   return create_gptq(plan, kVersion, folder, params);
 }
 

@@ -25,7 +25,7 @@ StridedCodes<const std::int8_t> input_grid(const quant::QuantizedLinear& q) noex
 }
 
 StridedCodes<const std::int8_t> group_grid(const quant::QuantizedLinear& q,
-                                       const std::vector<std::int8_t>& zeros) noexcept {
+                                           const std::vector<std::int8_t>& zeros) noexcept {
   const std::int64_t groups = q.scheme.groups(q.in);
   return {zeros.data(), groups, q.out, 1, groups};
 }

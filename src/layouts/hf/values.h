@@ -1,4 +1,5 @@
-// Scales, zeros and groups of a quantized linear in the forms that Hugging Face style files hold them.
+// Scales, zeros and groups of a quantized linear in the forms that Hugging Face style files hold
+// them.
 #pragma once
 
 #include "layouts/hf/bit_words.h"
@@ -18,7 +19,7 @@ enum class ScaleOrder : std::uint8_t { along_rows, down_columns };  // [O, G] or
 StridedCodes<const std::int8_t> input_grid(const quant::QuantizedLinear& q) noexcept;
 /// Zeros [O, G], from `zero_codes`, as a grid [G, O].
 StridedCodes<const std::int8_t> group_grid(const quant::QuantizedLinear& q,
-                                       const std::vector<std::int8_t>& zeros) noexcept;
+                                           const std::vector<std::int8_t>& zeros) noexcept;
 
 /// Zeros [O, G] less `less`, as codes of the linear's bits.
 /// Errors: scheme_not_supported, naming row and group, for a zero that is no whole number or does

@@ -1,9 +1,9 @@
 #include "layouts/hf/writer.h"
 
-#include "pare/error.h"
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
@@ -27,7 +27,7 @@ DType stored_dtype(DType dtype, const HfLayout& layout) noexcept {
 }
 
 containers::SafetensorsLayout files_of(const std::vector<containers::TensorInfo>& tensors,
-                                    const fs::path& folder, const ParamMap& params) {
+                                       const fs::path& folder, const ParamMap& params) {
   containers::SafetensorsLayout files;
   files.folder = folder;
   files.base_name = "model";
@@ -139,7 +139,8 @@ std::vector<containers::TensorInfo> declare_hf(const OutputPlan& plan, const HfL
 
 std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout) {
   for (const OutputEntry& entry : plan.entries) {
-    if (layout.forms == CodeForms::all || !entry.linear.has_value() || !entry.linear->has_exponent) continue;
+    if (layout.forms == CodeForms::all || !entry.linear.has_value() || !entry.linear->has_exponent)
+      continue;
     return fmt::format(
         "{}: the format has no place for the power its codes are linear in; choose --format "
         "ascend, or leave out --nonuniform",
@@ -155,8 +156,8 @@ std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout) {
 }
 
 std::unique_ptr<Writer> make_hf_writer(const OutputPlan& plan, const HfLayout& layout,
-                                             const fs::path& folder, const ParamMap& params,
-                                             std::vector<HfTextFile> texts) {
+                                       const fs::path& folder, const ParamMap& params,
+                                       std::vector<HfTextFile> texts) {
   return std::make_unique<HfWriter>(layout, folder, declare_hf(plan, layout), params,
                                     std::move(texts));
 }

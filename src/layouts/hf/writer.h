@@ -55,7 +55,7 @@ std::string refuse_hf_plan(const OutputPlan& plan, const HfLayout& layout);
 
 /// Begins the weight files. Errors: output_not_writable.
 std::unique_ptr<Writer> make_hf_writer(const OutputPlan& plan, const HfLayout& layout,
-                                             const std::filesystem::path& folder,
-                                             const ParamMap& params, std::vector<HfTextFile> texts);
+                                       const std::filesystem::path& folder, const ParamMap& params,
+                                       std::vector<HfTextFile> texts);
 
 }  // namespace pare::layout

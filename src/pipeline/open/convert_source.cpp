@@ -1,10 +1,10 @@
 #include "pipeline/open/convert_source.h"
 
-#include "pare/error.h"
-#include "layouts/folder_files.h"
-#include "layouts/described_weights.h"
-#include "layouts/quant_config.h"
 #include "containers/tensor_source.h"
+#include "layouts/described_weights.h"
+#include "layouts/folder_files.h"
+#include "layouts/quant_config.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 

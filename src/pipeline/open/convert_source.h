@@ -23,6 +23,6 @@ ConvertSource open_quantized(const std::filesystem::path& folder);
 /// `description` the JSON file that says what its tensors are.
 /// Errors: file_not_found and those of the layout.
 ConvertSource open_described_files(const std::filesystem::path& model,
-                                const std::filesystem::path& description);
+                                   const std::filesystem::path& description);
 
 }  // namespace pare::pipeline

@@ -1,13 +1,13 @@
 // Which linears a model has, and for each: will it be quantized, or kept and why.
 #pragma once
 
+#include "containers/tensor_source.h"
+#include "model/graph.h"
+
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
-
-#include "containers/tensor_source.h"
-#include "model/graph.h"
 
 namespace pare::pipeline {
 

@@ -1,8 +1,8 @@
 // Opens what users point at: a float checkpoint or a folder that `pare quantize` wrote.
 #pragma once
 
-#include "layouts/layout.h"
 #include "containers/tensor_source.h"
+#include "layouts/layout.h"
 #include "model/transformer.h"
 
 #include <filesystem>

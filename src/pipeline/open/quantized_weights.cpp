@@ -45,11 +45,19 @@ QuantizedWeights::QuantizedWeights(const layout::QuantizedCheckpoint& checkpoint
     linears_.insert(std::move(name));
   for (const model::Module& module : graph.modules) {
     switch (module.kind) {
-      case model::ModuleKind::linear: expect_linear(module); break;
-      case model::ModuleKind::norm: expect_norm(module); break;
-      case model::ModuleKind::head: expect_head(module); break;
+      case model::ModuleKind::linear:
+        expect_linear(module);
+        break;
+      case model::ModuleKind::norm:
+        expect_norm(module);
+        break;
+      case model::ModuleKind::head:
+        expect_head(module);
+        break;
       case model::ModuleKind::embedding:
-      case model::ModuleKind::head_norm: expect_tensor(module.weight_name(), module.shape); break;
+      case model::ModuleKind::head_norm:
+        expect_tensor(module.weight_name(), module.shape);
+        break;
     }
   }
   refuse_leftovers();

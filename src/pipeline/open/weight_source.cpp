@@ -1,7 +1,7 @@
 #include "pipeline/open/weight_source.h"
 
-#include "layouts/layout.h"
 #include "containers/npy/reader.h"
+#include "layouts/layout.h"
 
 namespace pare::pipeline {
 

@@ -46,9 +46,8 @@ std::uint64_t content_hash(const quant::QuantizedLinear& linear) {
   std::vector<float> bias;
   if (linear.bias.has_value()) bias = read_floats(linear.bias->view());
   const std::vector<std::uint64_t> parts = {
-      hash_of(linear.codes),      hash_of(scales),
-      hash_of(linear.zeros),      hash_of(linear.row_scales),
-      hash_of(bias),              std::bit_cast<std::uint32_t>(linear.exponent),
+      hash_of(linear.codes),      hash_of(scales), hash_of(linear.zeros),
+      hash_of(linear.row_scales), hash_of(bias),   std::bit_cast<std::uint32_t>(linear.exponent),
       hash_of(linear.group_index)};
   return hash_of(parts);
 }

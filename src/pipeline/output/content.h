@@ -10,8 +10,8 @@
 
 namespace pare::pipeline {
 
-/// Equal for equal codes, scales, zeros, exponent, order of columns and bias. Of sparse linears with
-/// activation parameters, whose files hold no others: the products of scales and input scale.
+/// Equal for equal codes, scales, zeros, exponent, order of columns and bias. Of sparse linears
+/// with activation parameters, whose files hold no others: the products of scales and input scale.
 std::uint64_t content_hash(const quant::QuantizedLinear& linear);
 
 /// Of a weight [O, I] and a bias [O], by values.

@@ -23,8 +23,8 @@ layout::ScaleRounding fit(quant::QuantizedLinear& linear, const quant::LinearHea
   const bool other_bias = linear.bias.has_value() && planned.bias_dtype.has_value() &&
                           linear.bias->dtype() != *planned.bias_dtype;
   if (other_bias) {
-    linear.bias = store_floats(read_floats(linear.bias->view()), *planned.bias_dtype,
-                               linear.bias->shape());
+    linear.bias =
+        store_floats(read_floats(linear.bias->view()), *planned.bias_dtype, linear.bias->shape());
   }
   if (planned.scheme.activations == quant::Activations::none) linear.input.reset();
   linear.header() = planned;

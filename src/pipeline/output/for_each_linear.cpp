@@ -59,7 +59,8 @@ void for_each_linear(const Context& ctx, const layout::OutputPlan& plan, const s
     ctx.progress({.stage = stage, .item = linear.name, .done = ++done, .total = total, .note = {}});
   };
   if (!in_order) return ctx.parallel_for(total, visit);
-  for (std::int64_t i = 0; i < total; ++i) visit(i);
+  for (std::int64_t i = 0; i < total; ++i)
+    visit(i);
 }
 
 }  // namespace pare::pipeline

@@ -109,9 +109,10 @@ class Planner {
       plan_.dropped.push_back({entry.tensor.name, "bias of a norm, all 0"});
       return;
     }
-    refuse(fmt::format("{} is what smoothing left behind, and the format has no place for the "
-                       "bias of a norm",
-                       entry.tensor.name));
+    refuse(
+        fmt::format("{} is what smoothing left behind, and the format has no place for the "
+                    "bias of a norm",
+                    entry.tensor.name));
   }
 
   const Inventory& inventory_;

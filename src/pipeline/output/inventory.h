@@ -17,9 +17,9 @@ namespace pare::pipeline {
 /// A quantized linear, with types as they come from its source, or a float tensor.
 struct InventoryEntry {
   std::optional<quant::LinearHeader> linear;
-  containers::TensorInfo tensor;  // when not a linear
-  std::string source;             // name of the tensor in the source, or of what a transform makes
-  std::int64_t rewritten_in = -1; // block whose transform makes it; -1 = copied
+  containers::TensorInfo tensor;   // when not a linear
+  std::string source;              // name of the tensor in the source, or of what a transform makes
+  std::int64_t rewritten_in = -1;  // block whose transform makes it; -1 = copied
 };
 
 struct Inventory {
@@ -37,7 +37,8 @@ struct Inventory {
 struct FloatSource {
   std::function<TensorView(const std::string&)> read;
   std::function<void(const std::string&)> release;
-  std::function<std::string(const std::string&)> place;  // for messages: "a.weight in x.safetensors"
+  std::function<std::string(const std::string&)>
+      place;  // for messages: "a.weight in x.safetensors"
 };
 
 /// The plan of one output, and why it cannot be.

@@ -1,4 +1,5 @@
-// The one way in which outputs come to be: written, fitted, read back, reported, renamed into place.
+// The one way in which outputs come to be: written, fitted, read back, reported, renamed into
+// place.
 #pragma once
 
 #include "pipeline/output/run_outputs.h"

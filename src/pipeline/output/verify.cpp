@@ -33,7 +33,10 @@ class Verifier {
  public:
   Verifier(const Context& ctx, const RunPlan& run, std::size_t index,
            const std::filesystem::path& folder)
-      : ctx_(ctx), plan_(run.outputs[index]), index_(index), floats_(run.floats),
+      : ctx_(ctx),
+        plan_(run.outputs[index]),
+        index_(index),
+        floats_(run.floats),
         written_(plan_.layout->open(folder)) {}
 
   /// Every declared tensor is there as declared, and nothing is taken for anything else.
@@ -80,7 +83,8 @@ class Verifier {
 
   void check_linears(const std::vector<LinearRecord>& records) const {
     std::unordered_map<std::string_view, const LinearRecord*> by_name;
-    for (const LinearRecord& record : records) by_name.emplace(record.name, &record);
+    for (const LinearRecord& record : records)
+      by_name.emplace(record.name, &record);
     for_each_linear(ctx_, plan_, "verifying", [&](const quant::LinearHeader& planned) {
       const auto found = by_name.find(planned.name);
       if (found == by_name.end()) fail(planned.name, "was never written");
@@ -156,9 +160,8 @@ class Verifier {
 
   static void check_error_bound(const LinearRecord& expected) {
     if (expected.weight.max_abs_error <= expected.error_bound) return;
-    fail(expected.name,
-         fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
-                     expected.weight.max_abs_error, expected.error_bound));
+    fail(expected.name, fmt::format("a weight is off by {:.3g}, more than its step allows ({:.3g})",
+                                    expected.weight.max_abs_error, expected.error_bound));
   }
 
   static void check_input(const quant::ActivationParams& found, const LinearRecord& expected) {

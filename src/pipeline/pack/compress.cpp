@@ -1,15 +1,15 @@
 #include "pipeline/pack/compress.h"
 
-#include "pare/error.h"
-#include "core/stopwatch.h"
 #include "containers/npy/reader.h"
 #include "containers/packed/file.h"
-#include "containers/packed/writer.h"
 #include "containers/packed/weight_ranges.h"
+#include "containers/packed/writer.h"
+#include "core/stopwatch.h"
 #include "io/file.h"
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/output_dir.h"
+#include "pare/error.h"
 #include "pare/job.h"
 #include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/packed_texts.h"
@@ -42,7 +42,7 @@ struct InputFile {
 
 struct Listing {
   std::vector<std::string> others;  // relative names of everything else, sorted
-  std::vector<InputFile> weights;  // by name
+  std::vector<InputFile> weights;   // by name
   std::set<std::string> tensors;    // of all weight files
 };
 
@@ -74,7 +74,7 @@ std::vector<std::string> all_files(const fs::path& folder) {
 bool is_top_level(const std::string& name) { return name.find('/') == std::string::npos; }
 
 std::optional<InputFile> open_weights(const fs::path& folder, const std::string& name,
-                                       const std::vector<std::string>& all) {
+                                      const std::vector<std::string>& all) {
   const bool npy = name.ends_with(kNpyEnding);
   if (!is_top_level(name) || (!npy && !name.ends_with(kSafetensorsEnding))) return std::nullopt;
   const io::MappedFile file(folder / name);

@@ -1,11 +1,11 @@
 // The way back from a packed folder: every file, byte for byte.
-#include "pare/error.h"
-#include "core/stopwatch.h"
 #include "containers/packed/file.h"
+#include "core/stopwatch.h"
 #include "io/file.h"
 #include "io/file_writer.h"
 #include "io/hash.h"
 #include "io/output_dir.h"
+#include "pare/error.h"
 #include "pipeline/pack/compress.h"
 
 #include <fmt/format.h>

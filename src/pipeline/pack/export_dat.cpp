@@ -1,17 +1,17 @@
 #include "pipeline/pack/export_dat.h"
 
-#include "pare/error.h"
-#include "core/stopwatch.h"
 #include "containers/packed/manifest.h"
+#include "core/stopwatch.h"
 #include "io/file.h"
 #include "io/file_writer.h"
 #include "io/json.h"
 #include "io/output_dir.h"
+#include "pare/error.h"
 #include "pare/job.h"
+#include "pipeline/open/weight_source.h"
 #include "pipeline/pack/nibbles.h"
 #include "pipeline/pack/nz_layout.h"
 #include "pipeline/pack/pseudo_sparse.h"
-#include "pipeline/open/weight_source.h"
 
 #include <fmt/format.h>
 
@@ -55,7 +55,8 @@ std::string key_of(const std::string& tensor, bool full_name) {
 }
 
 /// Matrices of int8 codes: of dictionaries all, else those called like weights.
-std::vector<std::string> int8_matrices(const containers::TensorSource& source, const fs::path& path) {
+std::vector<std::string> int8_matrices(const containers::TensorSource& source,
+                                       const fs::path& path) {
   const bool dictionary = path.extension() == ".npy";
   std::vector<std::string> names;
   for (const containers::TensorInfo& info : source.tensors()) {

@@ -39,7 +39,8 @@ std::set<std::string> nibble_tensors(const std::filesystem::path& folder) {
   try {
     return find_nibbles(*layout->open(folder));
   } catch (const Error& failure) {
-    if (failure.kind() == ErrorKind::bad_format || failure.kind() == ErrorKind::unsupported) return {};
+    if (failure.kind() == ErrorKind::bad_format || failure.kind() == ErrorKind::unsupported)
+      return {};
     throw;
   }
 }

@@ -1,8 +1,8 @@
 #include "pipeline/pack/packed_texts.h"
 
-#include "pare/codec.h"
-#include "layouts/packed_description.h"
 #include "containers/packed/manifest.h"
+#include "layouts/packed_description.h"
+#include "pare/codec.h"
 
 #include <map>
 
@@ -11,7 +11,8 @@ std::optional<std::string> packed_description(const io::Json& json,
                                               const std::vector<PackedNames>& files) {
   std::vector<layout::CodedTensor> coded;
   for (const PackedNames& file : files) {
-    for (const std::string& tensor : file.coded) coded.emplace_back(file.original, tensor);
+    for (const std::string& tensor : file.coded)
+      coded.emplace_back(file.original, tensor);
   }
   return layout::packed_description(json, coded, codec::kVersion);
 }

@@ -1,14 +1,14 @@
 #include "pipeline/quantize/calibrated_run.h"
 
-#include <algorithm>
-#include <set>
-
-#include <fmt/format.h>
-
 #include "calib/batches.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/linear_step.h"
 #include "pipeline/quantize/transforms.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
 
 namespace pare::pipeline {
 namespace {
@@ -25,13 +25,18 @@ std::vector<model::Batch> embed_samples(const Plan& plan, const model::Model& mo
 class CalibratedRun {
  public:
   CalibratedRun(const Context& ctx, const Plan& plan, RunOutputs& outputs)
-      : ctx_(ctx), plan_(plan), outputs_(outputs), source_weights_(*plan.source),
-        weights_(source_weights_), model_{&*plan.graph, &weights_, plan.compute},
+      : ctx_(ctx),
+        plan_(plan),
+        outputs_(outputs),
+        source_weights_(*plan.source),
+        weights_(source_weights_),
+        model_{&*plan.graph, &weights_, plan.compute},
         log_(ctx, static_cast<std::int64_t>(plan.linears.quantized_count())) {}
 
   std::vector<transform::TransformedGroup> run() {
     batches_ = embed_samples(plan_, model_);
-    for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i) run_block(i);
+    for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i)
+      run_block(i);
     run_head();
     return std::move(transformed_);
   }
@@ -58,11 +63,15 @@ class CalibratedRun {
 
   void run_block(std::int64_t index) {
     ctx_.check_cancelled();
-    ctx_.progress({.stage = "calibrating", .item = fmt::format("block {}", index), .done = index,
-                   .total = plan_.graph->config.layers, .note = {}});
+    ctx_.progress({.stage = "calibrating",
+                   .item = fmt::format("block {}", index),
+                   .done = index,
+                   .total = plan_.graph->config.layers,
+                   .note = {}});
     const std::span<const model::Module> modules = plan_.graph->block(index);
     model::Block block = model::load_block(ctx_, *plan_.graph, index, weights_, plan_.compute);
-    for (const PlannedTransform& planned : plan_.transforms) transform(index, planned, block);
+    for (const PlannedTransform& planned : plan_.transforms)
+      transform(index, planned, block);
     calib::StatsTap tap = make_tap(fmt::format("block {}", index), modules);
     observe(block, tap);
     for (const model::Module& linear : modules) {
@@ -78,8 +87,8 @@ class CalibratedRun {
     weights_.clear();
   }
 
-  /// Changes the block in `weights_` and in memory, and writes what came of it. The inputs are those
-  /// of the quantized model so far, as everywhere; inside, the block is float.
+  /// Changes the block in `weights_` and in memory, and writes what came of it. The inputs are
+  /// those of the quantized model so far, as everywhere; inside, the block is float.
   void transform(std::int64_t index, const PlannedTransform& planned, model::Block& block) {
     const std::vector<transform::ScaleGroup>& groups =
         planned.groups[static_cast<std::size_t>(index)];
@@ -91,7 +100,8 @@ class CalibratedRun {
       transformed_.push_back(
           planned.transform->apply(ctx_, group, tap.at(group.site), job, weights_));
       reload(group.producer, block);
-      for (const model::Module& linear : group.consumers) reload(linear, block);
+      for (const model::Module& linear : group.consumers)
+        reload(linear, block);
     }
     put_rewritten(index);
   }
@@ -100,8 +110,7 @@ class CalibratedRun {
     if (module.kind == model::ModuleKind::norm) {
       block.norms.at(*module.role) = model::load_norm(weights_, module.name);
     } else {
-      block.linear(module) =
-          model::pack_linear(ctx_, weights_.linear(ctx_, module), plan_.compute);
+      block.linear(module) = model::pack_linear(ctx_, weights_.linear(ctx_, module), plan_.compute);
     }
   }
 
@@ -165,7 +174,8 @@ class CalibratedRun {
     if (!plan_.linears.quantizes(head)) return;
     model::Linear linear = model::pack_linear(ctx_, weights_.linear(ctx_, head), plan_.compute);
     calib::StatsTap tap = make_tap("the head", {&head, 1});
-    for (const model::Batch& batch : batches_) model::tap_head(ctx_, model_, batch, tap);
+    for (const model::Batch& batch : batches_)
+      model::tap_head(ctx_, model_, batch, tap);
     replace_linear(head, linear, tap.site(site_of(head)));
   }
 

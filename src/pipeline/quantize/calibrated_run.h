@@ -2,10 +2,10 @@
 // outputs become the next block's inputs.
 #pragma once
 
-#include <vector>
-
 #include "pipeline/output/run_outputs.h"
 #include "pipeline/quantize/plan.h"
+
+#include <vector>
 
 namespace pare::pipeline {
 

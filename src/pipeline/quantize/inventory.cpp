@@ -1,12 +1,12 @@
 #include "pipeline/quantize/inventory.h"
 
-#include <algorithm>
-#include <set>
+#include "layouts/layout.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
-#include "layouts/layout.h"
-#include "pare/error.h"
+#include <algorithm>
+#include <set>
 
 namespace pare::pipeline {
 
@@ -82,8 +82,7 @@ class InventoryList {
   }
 
   /// As it is in the source, or as a transform makes it.
-  void add_tensor(const std::string& name, const std::string& source,
-                  const model::Module& module) {
+  void add_tensor(const std::string& name, const std::string& source, const model::Module& module) {
     const containers::TensorInfo& info = *plan_.source->find(source);
     place({name, info.dtype, info.shape}, source, module);
   }
@@ -123,7 +122,8 @@ Inventory take_inventory(const Plan& plan) {
   InventoryList list(plan);
   const std::vector<model::Module>& modules =
       plan.graph.has_value() ? plan.graph->modules : plan.linears.all();
-  for (const model::Module& module : modules) list.add(module);
+  for (const model::Module& module : modules)
+    list.add(module);
   return list.finish();
 }
 
@@ -166,11 +166,10 @@ quant::LinearHeader header_of(const Plan& plan, const model::Module& linear) {
 
 FloatSource float_source(const Plan& plan) {
   const containers::TensorSource& source = *plan.source;
-  return {[&](const std::string& name) { return source.read(name); },
-          [&](const std::string& name) { source.release(name); },
-          [&](const std::string& name) {
-            return fmt::format("{} in {}", name, source.file_of(name));
-          }};
+  return {
+      [&](const std::string& name) { return source.read(name); },
+      [&](const std::string& name) { source.release(name); },
+      [&](const std::string& name) { return fmt::format("{} in {}", name, source.file_of(name)); }};
 }
 
 void plan_outputs(Plan& plan) {

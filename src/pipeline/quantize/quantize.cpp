@@ -50,11 +50,11 @@ QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
     if (!plan.calibration.has_value()) return quantize_without_data(ctx, plan, outputs);
     result.transformed = quantize_block_by_block(ctx, plan, outputs);
   };
-  result.run = run(ctx, run_plan, produce,
-                   [&](const RunResult& done, const std::filesystem::path& folder) {
-                     result.run = done;
-                     write_reports(plan, result, folder);
-                   });
+  result.run =
+      run(ctx, run_plan, produce, [&](const RunResult& done, const std::filesystem::path& folder) {
+        result.run = done;
+        write_reports(plan, result, folder);
+      });
   ctx.event("done", done_json(plan, result));
   return result;
 }

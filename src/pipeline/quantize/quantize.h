@@ -1,12 +1,12 @@
 // Carries a plan out: the codes come from floats, block by block or linear by linear.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "pare/context.h"
 #include "pipeline/output/run.h"
 #include "pipeline/quantize/plan.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace pare::pipeline {
 

@@ -4,7 +4,6 @@
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/transforms.h"
 
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,8 +35,8 @@ class LargestInputs final : public calib::BlockScorer {
     for (const PlannedTransform& planned : plan_.transforms) {
       const transform::TransformJob job = transform_job(plan_, planned);
       for (const transform::ScaleGroup& group : planned.groups[static_cast<std::size_t>(block_)]) {
-        scores[static_cast<std::size_t>(group.site)] = planned.transform->largest_input(
-            ctx_, group, norms_.at(group.site), job, weights);
+        scores[static_cast<std::size_t>(group.site)] =
+            planned.transform->largest_input(ctx_, group, norms_.at(group.site), job, weights);
       }
     }
     return scores;
@@ -51,7 +50,8 @@ class LargestInputs final : public calib::BlockScorer {
   calib::SiteScores largest_{};
 };
 
-calib::SensitivityScores largest_inputs(const Context& ctx, const Plan& plan, const model::Model& model) {
+calib::SensitivityScores largest_inputs(const Context& ctx, const Plan& plan,
+                                        const model::Model& model) {
   const auto first = std::span(plan.calibration->sequences).first(1);
   const auto tokens = static_cast<std::int64_t>(first.front().size());
   return calib::score_inputs(ctx, model, first, [&](std::int64_t block) {
@@ -80,7 +80,8 @@ void apply_fallback_level(const Context& ctx, Plan& plan) {
     return;
   }
   const bool automatic =
-      plan.needs_activation_ranges() && plan.job.params.integer("act_method") == static_cast<int>(calib::ActMethod::automatic);
+      plan.needs_activation_ranges() &&
+      plan.job.params.integer("act_method") == static_cast<int>(calib::ActMethod::automatic);
   const bool by_largest = plan.spec.method->level_by_largest_input;
   const model::FloatWeights weights(*plan.source);
   const model::Model model{&*plan.graph, &weights, plan.compute};

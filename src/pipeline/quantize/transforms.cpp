@@ -55,7 +55,8 @@ PlannedTransform plan_transform(Plan& plan, const transform::Transform& transfor
     std::erase_if(groups, [&](const auto& group) { return !is_wanted(plan, group); });
     for (const transform::ScaleGroup& group : groups) {
       plan.rewritten[group.producer.name] = block;
-      for (const model::Module& linear : group.consumers) plan.rewritten[linear.name] = block;
+      for (const model::Module& linear : group.consumers)
+        plan.rewritten[linear.name] = block;
     }
     planned.groups.push_back(std::move(groups));
   }
@@ -120,8 +121,8 @@ double transform_products(const Plan& plan) {
     const transform::TransformJob job = transform_job(plan, planned);
     for (const std::vector<transform::ScaleGroup>& block : planned.groups) {
       for (const transform::ScaleGroup& group : block) {
-        products += planned.transform->cost(size_of_group(plan, group), planned.samples, job)
-                        .products;
+        products +=
+            planned.transform->cost(size_of_group(plan, group), planned.samples, job).products;
       }
       // The forward pass over attention that shows the norms of the block.
       const auto side = static_cast<double>(plan.graph->config.hidden_size);

@@ -2,10 +2,10 @@
 // int8 grid of the scale that puts all others on 4 bits. What comes out compresses well.
 #include "pare/error.h"
 #include "quant/method.h"
+#include "quant/scale_of_range.h"
 #include "quant/sparse/outliers.h"
 #include "quant/sparse/power_quant.h"
 #include "quant/sparse/sparse_options.h"
-#include "quant/scale_of_range.h"
 
 #include <fmt/format.h>
 

@@ -1,13 +1,13 @@
 // Low-bit quantization: for sparse weights outliers are found row by row, by rank or by standard
 // deviation; other schemes get plain rounding of the range that the weights have.
-#include "pare/error.h"
 #include "kernels/quantize.h"
+#include "pare/error.h"
 #include "quant/method.h"
+#include "quant/scale_of_range.h"
 #include "quant/sparse/lowbit_fake_quantize.h"
 #include "quant/sparse/outliers.h"
 #include "quant/sparse/sparse_options.h"
 #include "quant/uniform/uniform.h"
-#include "quant/scale_of_range.h"
 
 #include <fmt/format.h>
 

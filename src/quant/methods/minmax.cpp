@@ -2,8 +2,8 @@
 // group: no data needed, one pass over the weight (two for one scale per matrix).
 #include "pare/error.h"
 #include "quant/method.h"
-#include "quant/uniform/uniform.h"
 #include "quant/scale_of_range.h"
+#include "quant/uniform/uniform.h"
 
 #include <fmt/format.h>
 

@@ -21,8 +21,7 @@ namespace {
 constexpr int kFirstBound = 119;  // (7 + 1/2) whole steps of 15 and more stay within int8
 
 std::string_view refuses(const Scheme& scheme) noexcept {
-  if (scheme.form != CodeForm::two_stage)
-    return "it makes two stages of scales only: w4a8-dynamic";
+  if (scheme.form != CodeForm::two_stage) return "it makes two stages of scales only: w4a8-dynamic";
   if (scheme.granularity != Granularity::group || scheme.group_size < 1) {
     return "the second stage has a scale per group: give a group size";
   }

@@ -1,10 +1,10 @@
 #include "quant/sparse/lowbit_fake_quantize.h"
 
-#include "pare/error.h"
 #include "kernels/quantize.h"
-#include "quant/sparse/outliers.h"
+#include "pare/error.h"
 #include "quant/row_blocks.h"
 #include "quant/scale_of_range.h"
+#include "quant/sparse/outliers.h"
 
 #include <fmt/format.h>
 
@@ -54,7 +54,7 @@ void recover_8_bits(const Context& ctx, const TensorView& weight, bool per_chann
 }  // namespace
 
 void fake_quantize_lowbit(const Context& ctx, MatrixView<const float> weight,
-                    const LowbitOptions& options, MatrixView<float> out) {
+                          const LowbitOptions& options, MatrixView<float> out) {
   const TensorView view = as_tensor(weight);
   if (options.bits == 8) return recover_8_bits(ctx, view, options.per_channel, out);
   const OutlierOptions outliers{options.fraction, options.per_channel, options.bits};

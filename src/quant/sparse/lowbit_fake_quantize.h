@@ -21,6 +21,6 @@ struct LowbitOptions {
 /// Errors: not_finite, naming row and column. Threads: rows in parallel, same bytes for any count.
 /// Source: docs/sparse-quantization.md, "lowbit"
 void fake_quantize_lowbit(const Context& ctx, MatrixView<const float> weight,
-                    const LowbitOptions& options, MatrixView<float> out);
+                          const LowbitOptions& options, MatrixView<float> out);
 
 }  // namespace pare::quant

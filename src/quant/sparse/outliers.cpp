@@ -1,10 +1,10 @@
 #include "quant/sparse/outliers.h"
 
-#include "pare/error.h"
 #include "kernels/power.h"
+#include "pare/error.h"
 #include "quant/row_blocks.h"
-#include "quant/sparse/selection.h"
 #include "quant/scale_of_range.h"
+#include "quant/sparse/selection.h"
 
 #include <algorithm>
 #include <cmath>

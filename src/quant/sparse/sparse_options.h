@@ -2,8 +2,8 @@
 #pragma once
 
 #include "pare/job.h"
-#include "quant/sparse/outliers.h"
 #include "pare/quantized_linear.h"
+#include "quant/sparse/outliers.h"
 
 #include <string>
 

@@ -2,15 +2,15 @@
 // decoder. Both tokenizer.json and vocab.json + merges.txt end here.
 #pragma once
 
-#include "text/json/added_tokens.h"
 #include "text/bpe/bpe.h"
+#include "text/json/added_tokens.h"
 #include "text/json/decoder.h"
 #include "text/json/normalizer.h"
 #include "text/json/post_processor.h"
 #include "text/json/pre_tokenizer.h"
+#include "text/json/tokenizer_config.h"
 #include "text/token_table.h"
 #include "text/tokenizer.h"
-#include "text/json/tokenizer_config.h"
 
 #include <string>
 #include <unordered_set>

@@ -1,7 +1,7 @@
 #include "text/json/added_tokens.h"
 
-#include "text/unicode/unicode.h"
 #include "text/json/vocabulary.h"
+#include "text/unicode/unicode.h"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "text/json_node.h"
-#include "text/unicode/regex.h"
 #include "text/tokenizer.h"
+#include "text/unicode/regex.h"
 
 #include <array>
 #include <bitset>

@@ -1,9 +1,9 @@
 // The special tokens that a tokenizer puts around every text.
 #pragma once
 
+#include "text/json/vocabulary.h"
 #include "text/json_node.h"
 #include "text/tokenizer.h"
-#include "text/json/vocabulary.h"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
 #include "text/json/pre_tokenizer.h"
 
+#include "text/json/split.h"
 #include "text/unicode/byte_alphabet.h"
 #include "text/unicode/regex.h"
-#include "text/json/split.h"
 #include "text/unicode/unicode.h"
 
 #include <utility>

@@ -1,10 +1,10 @@
 // tokenizer.model of SentencePiece, with LLaMA's rules for the tokens around and added to it.
 // Source: Kudo and Richardson, arXiv:1808.06226; the pieces are found by their own library.
 #include "io/file.h"
-#include "text/json/added_tokens.h"
 #include "text/bpe/sentencepiece_model.h"
-#include "text/token_table.h"
+#include "text/json/added_tokens.h"
 #include "text/json/tokenizer_config.h"
+#include "text/token_table.h"
 #include "text/unicode/unicode.h"
 
 #include <fmt/format.h>

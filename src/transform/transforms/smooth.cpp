@@ -1,6 +1,7 @@
 // Smoothing: norms whose output channels are shifted and scaled, with a strength that is searched.
-#include "pare/error.h"
 #include "transform/smooth.h"
+
+#include "pare/error.h"
 #include "transform/transform.h"
 
 #include <fmt/format.h>
@@ -18,13 +19,22 @@ constexpr int kSearchIntervals = 10;
 constexpr std::int64_t kSearchRows = 1024;
 
 constexpr std::array kParams = {
-    ParamSpec{.name = "do_smooth", .type = ParamType::flag,
-              .help = "shift and scale the channels of norms so that activations quantize better; the "
-                      "linears behind them undo it"},
-    ParamSpec{.name = "smooth_samples", .type = ParamType::integer, .min = 0, .max = 1e9,
-              .help = "samples that do_smooth looks at: 1 = the first, as msModelSlim does; 0 = all "
-                      "(default: all)"},
-    ParamSpec{.name = "smooth_alpha", .type = ParamType::number, .min = 0, .max = 1,
+    ParamSpec{.name = "do_smooth",
+              .type = ParamType::flag,
+              .help =
+                  "shift and scale the channels of norms so that activations quantize better; the "
+                  "linears behind them undo it"},
+    ParamSpec{.name = "smooth_samples",
+              .type = ParamType::integer,
+              .min = 0,
+              .max = 1e9,
+              .help =
+                  "samples that do_smooth looks at: 1 = the first, as msModelSlim does; 0 = all "
+                  "(default: all)"},
+    ParamSpec{.name = "smooth_alpha",
+              .type = ParamType::number,
+              .min = 0,
+              .max = 1,
               .help = "strength of do_smooth, the same for all norms (default: searched for each)"},
 };
 
@@ -47,7 +57,8 @@ SampleSize samples(const ParamMap& params, std::span<const std::int64_t> lengths
   const auto asked = static_cast<std::size_t>(params.integer("smooth_samples"));
   const std::size_t count = asked > 0 ? std::min(asked, lengths.size()) : lengths.size();
   SampleSize size;
-  for (const std::int64_t length : lengths.first(count)) size.tokens += length;
+  for (const std::int64_t length : lengths.first(count))
+    size.tokens += length;
   size.rows = count == 1 ? size.tokens : std::min(size.tokens, kSearchRows);
   return size;
 }
@@ -66,8 +77,7 @@ std::optional<TensorView> view_if_there(const model::WeightSource& weights,
   return weights.has(name) ? std::optional(weights.tensor(name)) : std::nullopt;
 }
 
-NormGroup read_group(const Context& ctx, const model::WeightSource& weights,
-                     const ScaleGroup& of) {
+NormGroup read_group(const Context& ctx, const model::WeightSource& weights, const ScaleGroup& of) {
   NormGroup group;
   group.norm_weight = weights.tensor(of.producer.weight_name());
   group.norm_bias = view_if_there(weights, of.producer.bias_name());
@@ -79,7 +89,8 @@ NormGroup read_group(const Context& ctx, const model::WeightSource& weights,
 
 std::vector<TensorView> weights_of(const NormGroup& group) {
   std::vector<TensorView> weights;
-  for (const quant::FloatLinear& linear : group.linears) weights.push_back(linear.weight);
+  for (const quant::FloatLinear& linear : group.linears)
+    weights.push_back(linear.weight);
   return weights;
 }
 
@@ -87,7 +98,8 @@ Matrix centred(MatrixView<const float> rows, std::span<const float> shift) {
   Matrix out(rows.rows, rows.cols);
   for (std::int64_t r = 0; r < rows.rows; ++r) {
     float* to = std::copy_n(rows.row(r), rows.cols, out.view().row(r)) - rows.cols;
-    for (std::size_t c = 0; c < shift.size(); ++c) to[c] -= shift[c];
+    for (std::size_t c = 0; c < shift.size(); ++c)
+      to[c] -= shift[c];
   }
   return out;
 }
@@ -135,10 +147,11 @@ float largest_input(const Context& ctx, const ScaleGroup& group, const ChannelSt
   std::vector<float> shift;
   if (job.adds_biases) shift = channel_centres(stats.min, stats.max);
   const std::vector<float> x_max = centred_maxima(stats.min, stats.max, shift);
-  const std::vector<float> scale = smooth_scales(x_max, column_maxima(ctx, views),
-                                                 given_alpha(job.params).value_or(0.5F));
+  const std::vector<float> scale =
+      smooth_scales(x_max, column_maxima(ctx, views), given_alpha(job.params).value_or(0.5F));
   float largest = 0;
-  for (std::size_t c = 0; c < scale.size(); ++c) largest = std::max(largest, x_max[c] / scale[c]);
+  for (std::size_t c = 0; c < scale.size(); ++c)
+    largest = std::max(largest, x_max[c] / scale[c]);
   return largest;
 }
 

@@ -30,9 +30,11 @@ int main(int argc, char** argv) try {
   pare::set_param(job.params, "scheme", "w8a8");
   pare::set_param(job.params, "calib", argv[2]);
   const pare::QuantizePlan plan(ctx, job);
-  for (const std::string& line : plan.lines()) std::puts(line.c_str());
+  for (const std::string& line : plan.lines())
+    std::puts(line.c_str());
   const pare::QuantizeReport report = plan.run(ctx);
-  for (const std::string& line : report.lines) std::puts(line.c_str());
+  for (const std::string& line : report.lines)
+    std::puts(line.c_str());
   return 0;
 } catch (const pare::Error& failure) {
   std::fprintf(stderr, "%s\n", failure.what());
