@@ -43,10 +43,10 @@ class Tokenizer {
 /// A whole text file as it is. Errors: file_not_found, file_io.
 std::string read_text_file(const std::filesystem::path& file);
 
-/// A model folder, ready to run: a float checkpoint, or a quantized one in any layout, compressed or
-/// not. The weights of a quantized model are those its files hold, and the inputs of its linears are
-/// rounded as its description says.
-/// Threads: const members, and functions that take it, may be called from several threads at once.
+/// A model folder, ready to run: a float checkpoint, or a quantized one in any layout, compressed
+/// or not. Of a quantized model, the weights are those its files hold and the inputs of its linears
+/// are rounded as its description says.
+/// Threads: const members, and functions that take a Model, may be called from several at once.
 class Model {
  public:
   /// compute "f32", "bf16", or "auto" for f32, the one to judge by.
@@ -88,8 +88,8 @@ class EvalText {
   EvalText(EvalText&&) noexcept;
   EvalText& operator=(EvalText&&) noexcept;
 
-  std::string_view protocol() const noexcept;      // id
-  std::int64_t context() const noexcept;           // tokens per window
+  std::string_view protocol() const noexcept;  // id
+  std::int64_t context() const noexcept;       // tokens per window
   std::int64_t windows() const noexcept;
   std::int64_t scored_tokens() const noexcept;     // of all windows
   std::int64_t text_tokens() const noexcept;       // of the whole text

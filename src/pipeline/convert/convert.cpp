@@ -118,8 +118,7 @@ void sum_up(ConvertResult& result) {
 
 ConvertResult convert(const Context& ctx, const ConvertSource& source, const ConvertJob& job) {
   refuse_same_folder(source, job);
-  const layout::OutputPlan plan =
-      plan_conversion(read_inventory(ctx, source), source, *job.to);
+  const layout::OutputPlan plan = plan_conversion(read_inventory(ctx, source), source, *job.to);
   warn(ctx, source, plan);
   const auto stored = source.checkpoint->stored();
   ConvertResult result;

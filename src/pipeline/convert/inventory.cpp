@@ -1,15 +1,17 @@
 // Reads what a quantized source holds, in the order of the model.
+#include "pipeline/convert/inventory.h"
+
 #include "layouts/norm_copies.h"
 #include "model/architecture.h"
 #include "pare/error.h"
-#include "pipeline/convert/inventory.h"
+#include "pipeline/convert/entry_order.h"
 #include "quant/named_schemes.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -17,7 +19,6 @@ namespace pare::pipeline {
 namespace {
 
 using quant::LinearHeader;
-
 
 constexpr std::string_view kBias = ".bias";
 
@@ -32,67 +33,6 @@ std::optional<model::ModelGraph> find_graph(const std::filesystem::path& folder)
     throw;
   }
 }
-
-/// Orders names as people count: layers.2 before layers.10.
-bool natural_less(std::string_view a, std::string_view b) {
-  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  std::size_t i = 0;
-  std::size_t j = 0;
-  while (i < a.size() && j < b.size()) {
-    if (!digit(a[i]) || !digit(b[j])) {
-      if (a[i] != b[j]) return a[i] < b[j];
-      ++i;
-      ++j;
-      continue;
-    }
-    const auto end = [&](std::string_view s, std::size_t at) {
-      while (at < s.size() && digit(s[at]))
-        ++at;
-      return at;
-    };
-    const std::string_view x = a.substr(i, end(a, i) - i);
-    const std::string_view y = b.substr(j, end(b, j) - j);
-    if (x.size() != y.size()) return x.size() < y.size();
-    if (x != y) return x < y;
-    i += x.size();
-    j += y.size();
-  }
-  return a.size() - i < b.size() - j;
-}
-
-/// Orders entries like the modules of a model, with those it does not know behind them.
-class ModuleOrder {
- public:
-  explicit ModuleOrder(const std::optional<model::ModelGraph>& graph) {
-    if (!graph.has_value()) return;
-    for (const model::Module& module : graph->modules) places_.emplace(module.name, places_.size());
-  }
-
-  bool operator()(const InventoryEntry& a, const InventoryEntry& b) const {
-    const auto [module_a, name_a] = key(a);
-    const auto [module_b, name_b] = key(b);
-    const std::size_t place_a = place(module_a);
-    const std::size_t place_b = place(module_b);
-    if (place_a != place_b) return place_a < place_b;
-    if (module_a != module_b) return natural_less(module_a, module_b);
-    const bool bias_a = name_a.ends_with(kBias);
-    const bool bias_b = name_b.ends_with(kBias);
-    return bias_a != bias_b ? bias_b : name_a < name_b;
-  }
-
- private:
-  std::size_t place(const std::string& module) const {
-    const auto found = places_.find(module);
-    return found == places_.end() ? places_.size() : found->second;
-  }
-
-  static std::pair<std::string, std::string> key(const InventoryEntry& entry) {
-    if (entry.linear.has_value()) return {entry.linear->name, entry.linear->name};
-    return {model::module_of(entry.tensor.name), entry.tensor.name};
-  }
-
-  std::map<std::string, std::size_t> places_;
-};
 
 /// Weights of another model, or packed in another way than the files say.
 void refuse_other_shape(const model::Module& module, const LinearHeader& linear) {
@@ -109,7 +49,7 @@ void refuse_other_shape(const model::Module& module, const LinearHeader& linear)
 
 /// The stored tensor behind a name; a norm may be there as its copy alone.
 const containers::TensorInfo& stored_info(const containers::TensorSource& stored,
-                                       const std::string& name) {
+                                          const std::string& name) {
   const containers::TensorInfo* info = stored.find(name);
   return info != nullptr ? *info : *stored.find(layout::norm_copy(name));
 }
@@ -237,13 +177,14 @@ Inventory read_inventory(const Context& ctx, const ConvertSource& source) {
   const InventoryReader reader(source, graph);
   Inventory inventory;
   inventory.folder = source.folder;
-  for (const std::string& name : source.checkpoint->tensors()) reader.add_tensor(name, inventory);
+  for (const std::string& name : source.checkpoint->tensors())
+    reader.add_tensor(name, inventory);
   for (const std::string& name : source.checkpoint->linears()) {
     ctx.check_cancelled();
     reader.add_linear(name, inventory);
   }
   unify(inventory.entries);
-  std::sort(inventory.entries.begin(), inventory.entries.end(), ModuleOrder(graph));
+  sort_by_module(inventory.entries, graph);
   inventory.model_dtype = dtype_of_model(graph, inventory);
   inventory.scheme_tag = tag_of_model(inventory);
   inventory.group_size = group_size_of_model(inventory);
