@@ -2,8 +2,8 @@
 
 #include "check/json_view.h"
 #include "check/layouts.h"
-#include "check/module_names.h"
 #include "model/architecture.h"
+#include "model/module_names.h"
 #include "pare/error.h"
 
 #include <algorithm>
@@ -56,7 +56,7 @@ std::vector<std::string> find_float_linears(const Folder& folder) {
     if (!name.ends_with(kWeight) || tensor.info.shape.rank() != 2) continue;
     if (!is_weight_float(tensor.info.dtype)) continue;
     const std::string module = name.substr(0, name.size() - kWeight.size());
-    if (!is_no_linear(module) && folder.linear(module) == nullptr) names.push_back(module);
+    if (!model::is_no_linear(module) && folder.linear(module) == nullptr) names.push_back(module);
   }
   return names;
 }

@@ -3,8 +3,8 @@
 
 #include "check/json_view.h"
 #include "check/layouts.h"
-#include "check/module_names.h"
 #include "check/rule.h"
+#include "model/module_names.h"
 
 #include <array>
 #include <cstdint>
@@ -14,6 +14,14 @@
 #include <vector>
 
 namespace pare::check {
+
+using model::FusedNames;
+using model::fused_sets;
+using model::in_block;
+using model::is_head;
+using model::is_row_parallel;
+using model::last_name;
+using model::parent_of;
 
 /// Layouts whose weights are safetensors files.
 inline constexpr std::array kSafetensorsLayouts = {kFloat,  kAwq,      kGptq,  kCt,

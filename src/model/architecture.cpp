@@ -1,14 +1,14 @@
 #include "model/architecture.h"
 
-#include <algorithm>
-#include <array>
-#include <map>
-#include <set>
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "pare/error.h"
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
 
 namespace pare::model {
 
@@ -24,16 +24,33 @@ constexpr std::array kArchitectures = {
 #undef PARE_ARCH
 };
 
+/// Letters' case aside: early LLaMA checkpoints say LLaMAForCausalLM.
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return lower(x) == lower(y);
+  });
+}
+
 bool answers_to_class(const Architecture& arch, const std::vector<std::string>& classes) {
   return std::any_of(classes.begin(), classes.end(), [&](const std::string& name) {
-    return std::find(arch.class_names.begin(), arch.class_names.end(), name) !=
-           arch.class_names.end();
+    return std::any_of(arch.class_names.begin(), arch.class_names.end(),
+                       [&](std::string_view known) { return same_name(known, name); });
   });
 }
 
 [[noreturn]] void fail_unknown(const ConfigReader& config) {
+  const Architecture* of_type = find_architecture(config.text("model_type", ""));
+  if (of_type != nullptr) {
+    throw Error(ErrorCode::unknown_architecture, architecture_label(config))
+        .at(config.where())
+        .hint(fmt::format("of model_type {} the class {} is known; weight-only schemes (w8a16, "
+                          "w4a16, w8a8-dynamic) work without knowing the class",
+                          of_type->id, fmt::join(of_type->class_names, ", ")));
+  }
   std::vector<std::string> known;
-  for (const Architecture* arch : kArchitectures) known.emplace_back(arch->id);
+  for (const Architecture* arch : kArchitectures)
+    known.emplace_back(arch->id);
   throw Error(ErrorCode::unknown_architecture, architecture_label(config))
       .at(config.where())
       .hint(fmt::format("known: {}; weight-only schemes (w8a16, w4a16, w8a8-dynamic) work without "
@@ -54,8 +71,8 @@ std::string architecture_label(const ConfigReader& config) {
 const Architecture* find_architecture(const ConfigReader& config) {
   const std::string type = config.text("model_type", "");
   const std::vector<std::string> classes = config.texts("architectures");
-  for (const Architecture* arch : kArchitectures) {
-    if (arch->id == type) return arch;
+  if (const Architecture* of_type = find_architecture(type); of_type != nullptr) {
+    return classes.empty() || answers_to_class(*of_type, classes) ? of_type : nullptr;
   }
   if (!type.empty()) return nullptr;
   for (const Architecture* arch : kArchitectures) {
@@ -98,14 +115,17 @@ const Architecture* find_architecture(std::string_view id) noexcept {
   return nullptr;
 }
 
-ModelGraph read_graph(const std::filesystem::path& folder) {
+io::Json read_config(const std::filesystem::path& folder) {
   refuse_folder_of_models(folder);
   const std::filesystem::path file = folder / "config.json";
-  const io::Json json = io::read_json(file);
-  if (!json.is_object()) {
-    throw Error(ErrorCode::bad_config, "the document is not an object").at(file.string());
-  }
-  const ConfigReader config(json, file.string());
+  io::Json json = io::read_json(file);
+  if (json.is_object()) return json;
+  throw Error(ErrorCode::bad_config, "the document is not an object").at(file.string());
+}
+
+ModelGraph read_graph(const std::filesystem::path& folder) {
+  const io::Json json = read_config(folder);
+  const ConfigReader config(json, (folder / "config.json").string());
   const Architecture* arch = find_architecture(config);
   if (arch == nullptr) fail_unknown(config);
   ModelGraph graph = arch->read(config);
@@ -132,16 +152,14 @@ class TensorChecker {
     if (info == nullptr) fail_missing(name, shape);
     seen_.insert(name);
     if (info->shape != shape) {
-      throw Error(ErrorCode::tensor_mismatch,
-                  fmt::format("{} is {}, config.json says {}", name, info->shape.text(),
-                              shape.text()))
+      throw Error(ErrorCode::tensor_mismatch, fmt::format("{} is {}, config.json says {}", name,
+                                                          info->shape.text(), shape.text()))
           .at(source_.file_of(name))
           .hint("config.json and the weights are not of the same model");
     }
     if (!is_weight_float(info->dtype)) {
-      throw Error(ErrorCode::tensor_mismatch,
-                  fmt::format("{} holds {}; F32, F16 or BF16 is needed", name,
-                              name_of(info->dtype)))
+      throw Error(ErrorCode::tensor_mismatch, fmt::format("{} holds {}; F32, F16 or BF16 is needed",
+                                                          name, name_of(info->dtype)))
           .at(source_.file_of(name))
           .hint("this checkpoint seems to be quantized already; start from the float one");
     }
@@ -183,7 +201,8 @@ class TensorChecker {
  private:
   [[noreturn]] void fail_missing(const std::string& name, const Shape& shape) const {
     std::vector<std::string> known;
-    for (const containers::TensorInfo& info : source_.tensors()) known.push_back(info.name);
+    for (const containers::TensorInfo& info : source_.tensors())
+      known.push_back(info.name);
     const std::string near = closest_match(name, known);
     throw Error(ErrorCode::tensor_missing, fmt::format("{} {}", name, shape.text()))
         .hint(near.empty() ? "config.json describes a tensor that no weight file holds"
@@ -214,10 +233,16 @@ void check_tensors(const ModelGraph& graph, const containers::TensorSource& sour
       case ModuleKind::linear:
         checker.need_weight(module, Shape{rows.at(module.source), module.in()});
         break;
-      case ModuleKind::norm: checker.need_norm(module); break;
-      case ModuleKind::head: checker.need_head(module); break;
+      case ModuleKind::norm:
+        checker.need_norm(module);
+        break;
+      case ModuleKind::head:
+        checker.need_head(module);
+        break;
       case ModuleKind::embedding:
-      case ModuleKind::head_norm: checker.need(module.source, module.shape); break;
+      case ModuleKind::head_norm:
+        checker.need(module.source, module.shape);
+        break;
     }
   }
   checker.refuse_leftovers();

@@ -33,7 +33,9 @@ struct Architecture {
 
 std::span<const Architecture* const> architectures() noexcept;
 
-/// The architecture of a config, by model_type, then by class name; nullptr when none is known.
+/// The architecture of a config: its model_type must be known and, where class names are given, one
+/// of its classes among them (a LlamaForSequenceClassification is built otherwise); without a
+/// model_type the class names alone count. nullptr when none is known.
 const Architecture* find_architecture(const ConfigReader& config);
 
 /// By id; nullptr when none is known.
@@ -41,6 +43,9 @@ const Architecture* find_architecture(std::string_view id) noexcept;
 
 /// "GemmaForCausalLM (model_type gemma)": what a config calls itself.
 std::string architecture_label(const ConfigReader& config);
+
+/// config.json of a folder. Errors: file_not_found, bad_json; bad_config when it is no object.
+io::Json read_config(const std::filesystem::path& folder);
 
 /// Reads config.json of a folder into a graph.
 /// Errors: file_not_found, bad_json, bad_config, unknown_architecture (listing the known ones).

@@ -1,8 +1,12 @@
 #include "model/llama_shape.h"
 
+#include "pare/error.h"
+
 #include <fmt/format.h>
 
-#include "pare/error.h"
+#include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace pare::model {
 namespace {
@@ -19,17 +23,61 @@ RopeScaling rope_scaling_named(const ConfigReader& config, const std::string& ty
   unsupported(config, fmt::format("rotary scaling \"{}\" (known: linear, dynamic, llama3)", type));
 }
 
-/// Old configs say rope_theta and rope_scaling {type}, new ones rope_parameters {rope_type}.
+/// Every key of the rotary parameters decides numbers, so none is passed over.
+constexpr std::array<std::string_view, 9> kRopeKeys = {"type",
+                                                       "rope_type",
+                                                       "rope_theta",
+                                                       "factor",
+                                                       "low_freq_factor",
+                                                       "high_freq_factor",
+                                                       "finetuned",
+                                                       "partial_rotary_factor",
+                                                       "original_max_position_embeddings"};
+
+void refuse_unknown_rope(const ConfigReader& config, const ConfigReader& rope) {
+  for (const auto& [key, value] : rope.json().items()) {
+    if (value.is_null()) continue;
+    if (value.is_object()) {
+      unsupported(config, fmt::format("rotary parameters by layer type (\"{}\")", key));
+    }
+    if (std::find(kRopeKeys.begin(), kRopeKeys.end(), key) == kRopeKeys.end()) {
+      unsupported(config, fmt::format("\"{}\" among the rotary parameters", key));
+    }
+  }
+}
+
+void refuse_partial_rotary(const ConfigReader& config, const ConfigReader& rope) {
+  const double part = rope.number("partial_rotary_factor", 1);
+  if (part != 1)
+    unsupported(config, fmt::format("rotary embedding of a part ({}) of a head", part));
+}
+
+/// Old configs say rope_theta and rope_scaling {type}, new ones rope_parameters {rope_type}, which
+/// may say it by layer type; nullptr when there is nothing but a rope_theta.
+const io::Json* rope_parameters(const ConfigReader& config) {
+  const io::Json* rope = config.object("rope_parameters");
+  if (rope == nullptr) rope = config.object("rope_scaling");
+  if (rope == nullptr || rope->empty()) return nullptr;
+  const io::Json& first = rope->front();
+  const bool alike =
+      first.is_object() && std::all_of(rope->begin(), rope->end(),
+                                       [&](const auto& of_type) { return of_type == first; });
+  return alike ? &first : rope;
+}
+
 RopeConfig read_rope(const ConfigReader& config, const LlamaTraits& traits,
                      std::int64_t max_positions) {
   RopeConfig rope;
   rope.theta = config.number("rope_theta", traits.rope_theta);
-  const io::Json* json = config.object("rope_parameters");
-  if (json == nullptr) json = config.object("rope_scaling");
+  refuse_partial_rotary(config, config);
+  const io::Json* json = rope_parameters(config);
   if (json == nullptr) return rope;
   const ConfigReader scaling(*json, config.where() + ", rope parameters");
+  const std::string type = scaling.text("rope_type", scaling.text("type", ""));
+  rope.scaling = rope_scaling_named(config, type);
+  refuse_unknown_rope(config, scaling);
+  refuse_partial_rotary(config, scaling);
   rope.theta = scaling.number("rope_theta", rope.theta);
-  rope.scaling = rope_scaling_named(config, scaling.text("rope_type", scaling.text("type", "")));
   rope.factor = scaling.number("factor", 1);
   rope.low_freq_factor = scaling.number("low_freq_factor", 1);
   rope.high_freq_factor = scaling.number("high_freq_factor", 4);
@@ -159,21 +207,34 @@ ModelGraph llama_graph(ModelConfig config) {
   const Shape vocabulary{graph.config.vocab_size, graph.config.hidden_size};
   ModuleList list(graph);
   list.add(Role::embedding, ModuleKind::embedding, "model.embed_tokens", vocabulary);
-  for (std::int64_t i = 0; i < graph.config.layers; ++i) list.add_block(i);
+  for (std::int64_t i = 0; i < graph.config.layers; ++i)
+    list.add_block(i);
   list.add(Role::final_norm, ModuleKind::norm, "model.norm", {graph.config.hidden_size});
   Module& head = list.add(Role::head, ModuleKind::head, "lm_head", vocabulary);
   if (graph.config.tied_head) head.source = graph.module(Role::embedding).source;
   return graph;
 }
 
+namespace {
+
+void refuse_unknown_layer_types(const ConfigReader& config) {
+  for (const std::string& type : config.texts("layer_types")) {
+    if (type == "full_attention" || type == "sliding_attention") continue;
+    unsupported(config, fmt::format("layer type \"{}\"", type));
+  }
+}
+
+}  // namespace
+
 void apply_qwen_windows(const ConfigReader& config, ModelConfig& model) {
+  refuse_unknown_layer_types(config);
   if (!config.flag("use_sliding_window", false)) return;
   const std::int64_t window = config.integer("sliding_window", 4096);
   const std::vector<std::string> types = config.texts("layer_types");
   const double first = config.number("max_window_layers", 28);
   for (std::size_t i = 0; i < model.windows.size(); ++i) {
-    const bool slides = i < types.size() ? types[i] == "sliding_attention"
-                                         : static_cast<double>(i) >= first;
+    const bool slides =
+        i < types.size() ? types[i] == "sliding_attention" : static_cast<double>(i) >= first;
     if (slides) model.windows[i] = window;
   }
 }

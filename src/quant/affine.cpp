@@ -6,12 +6,6 @@
 #include <cmath>
 
 namespace pare::quant {
-namespace {
-
-constexpr float kSmallestScale = 0x1p-23F;
-
-}  // namespace
-
 AffineParams affine_params(int bits, float min, float max, bool symmetric) noexcept {
   const float low = std::min(min, 0.0F);
   const float high = std::max(max, 0.0F);

@@ -7,6 +7,9 @@
 
 namespace pare::quant {
 
+/// eps below: no scale is smaller.
+inline constexpr float kSmallestScale = 0x1p-23F;
+
 struct AffineParams {
   float scale = 1;
   float zero_point = 0;

@@ -1,33 +1,10 @@
-// What rules believe about names: blocks, fused linears, and entries of "ignore".
+// What rules believe about names: entries of "ignore" and groups.
 #include "check/layouts/ct_groups.h"
-#include "check/module_names.h"
 
 #include <gtest/gtest.h>
 
 namespace pare::check {
 namespace {
-
-TEST(ModuleNames, SplitAtTheFirstNumber) {
-  const auto found = in_block("model.layers.3.mlp.experts.12.w2");
-  ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(found->block, "model.layers.3.");
-  EXPECT_EQ(found->name, "mlp.experts.12.w2");
-  EXPECT_FALSE(in_block("lm_head").has_value());
-  EXPECT_FALSE(in_block("").has_value());
-  EXPECT_FALSE(in_block("3.mlp").has_value()) << "a number with nothing before it";
-  EXPECT_FALSE(in_block("model..3").has_value());
-}
-
-TEST(ModuleNames, KnowRolesByTheLastWord) {
-  EXPECT_EQ(parent_of("a.b.q_proj"), "a.b.");
-  EXPECT_EQ(last_name("q_proj"), "q_proj");
-  EXPECT_TRUE(is_row_parallel("model.layers.0.mlp.down_proj"));
-  EXPECT_FALSE(is_row_parallel("model.layers.0.mlp.up_proj"));
-  EXPECT_TRUE(is_head("lm_head"));
-  EXPECT_TRUE(is_no_linear("model.embed_tokens"));
-  EXPECT_FALSE(is_no_linear("embed_out")) << "the head of GPT-NeoX";
-  EXPECT_FALSE(is_no_linear("model.layers.0.mlp.gate"));
-}
 
 TEST(Ignore, NamesInFullOrByRegularExpression) {
   const std::string down = "model.layers.3.mlp.down_proj";

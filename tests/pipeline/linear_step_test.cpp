@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "pare/error.h"
-#include "pipeline/open/linear_selection.h"
+#include "pipeline/open/linears_by_name.h"
 #include "pipeline/output/content.h"
 #include "support/memory_source.h"
 

@@ -9,7 +9,8 @@ import numpy as np
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": BF16, "I64": np.dtype("<i8"),
-          "I32": np.dtype("<i4"), "U32": np.dtype("<u4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?")}
+          "I32": np.dtype("<i4"), "U32": np.dtype("<u4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+          "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn)}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 CONFIG_DTYPES = {"float32": DTYPES["F32"], "float16": DTYPES["F16"], "bfloat16": BF16}
 

@@ -12,6 +12,7 @@
 #include "pipeline/quantize/job.h"
 #include "pipeline/quantize/plan.h"
 #include "pipeline/quantize/inventory.h"
+#include "pipeline/open/linears_by_name.h"
 #include "pipeline/open/weight_source.h"
 #include "quant/named_schemes.h"
 
@@ -62,7 +63,8 @@ SchemeSize size_in_format(const Inspection& inspection, const layout::Layout& la
   for (const model::Module& linear : inspection.linears) {
     if (group_size > 0 && linear.in() % group_size != 0) plan.linears.keep(linear.name, "group size");
   }
-  keep_last(plan.linears);
+  keep_gates(plan.linears);
+  keep_heads(plan.linears);
   plan.source = inspection.source;
   plan.model_dtype = find_model_dtype(plan);
   plan_outputs(plan);

@@ -1,51 +1,33 @@
 #include "pipeline/open/linear_selection.h"
 
-#include <algorithm>
-#include <array>
-#include <map>
-#include <utility>
+#include "model/module_names.h"
+#include "model/router_names.h"
+#include "pare/error.h"
+#include "pare/job.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "pare/error.h"
-#include "pare/job.h"
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 namespace pare::pipeline {
 namespace {
 
-bool contains_any(std::string_view name, std::span<const std::string_view> words) {
-  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-    return name.find(word) != std::string_view::npos;
-  });
-}
+/// Linears below one module that read the same input are the ones that engines fuse.
+using Fusion = std::pair<std::string_view, std::optional<model::Site>>;
 
-constexpr std::array<std::string_view, 8> kNeverLinear = {
-    "embed", "wte", "wpe", "norm", "ln_", "rotary", "position", "router"};
-constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "output_layer", "embed_out",
-                                                    "score"};
-
-/// The number behind the first ".N." of a name: its block.
-std::int64_t block_number(std::string_view name) {
-  for (std::size_t i = name.find('.'); i != std::string_view::npos; i = name.find('.', i + 1)) {
-    std::size_t end = i + 1;
-    std::int64_t number = 0;
-    while (end < name.size() && end - i < 7 && name[end] >= '0' && name[end] <= '9') {
-      number = number * 10 + (name[end++] - '0');
-    }
-    if (end > i + 1 && end < name.size() && name[end] == '.') return number;
-  }
-  return -1;
-}
-
-bool is_linear_weight(const containers::TensorInfo& info) {
-  return info.shape.rank() == 2 && is_weight_float(info.dtype) && info.name.ends_with(".weight") &&
-         !contains_any(info.name, kNeverLinear);
+Fusion fusion_of(const model::Module& linear) {
+  return {model::parent_of(linear.name), linear.site};
 }
 
 std::vector<std::string> names_of(const LinearSelection& linears) {
   std::vector<std::string> names;
-  for (const model::Module& linear : linears.all()) names.push_back(linear.name);
+  for (const model::Module& linear : linears.all())
+    names.push_back(linear.name);
   return names;
 }
 
@@ -68,7 +50,8 @@ std::string any_number(std::string_view name) {
 std::string near_pattern(const std::string& pattern, const LinearSelection& linears) {
   const std::string near = closest_match(pattern, names_of(linears));
   if (near.empty()) {
-    return fmt::format("linears are named like \"{}\"; see `pare inspect`", linears.all().front().name);
+    return fmt::format("linears are named like \"{}\"; see `pare inspect`",
+                       linears.all().front().name);
   }
   if (pattern.find('*') == std::string::npos) return fmt::format("did you mean \"{}\"?", near);
   const std::string wide = any_number(near);
@@ -91,6 +74,17 @@ const std::string& LinearSelection::kept_because(const std::string& linear) cons
   return found == kept_.end() ? kNothing : found->second;
 }
 
+std::vector<std::string> LinearSelection::fused_with(const std::string& linear) const {
+  const auto same = [&](const model::Module& other) { return other.name == linear; };
+  const auto found = std::find_if(all_.begin(), all_.end(), same);
+  if (found == all_.end() || !found->site.has_value()) return {linear};
+  std::vector<std::string> names;
+  for (const model::Module& other : all_) {
+    if (fusion_of(other) == fusion_of(*found)) names.push_back(other.name);
+  }
+  return names;
+}
+
 std::vector<model::Module> LinearSelection::quantized() const {
   std::vector<model::Module> chosen;
   for (const model::Module& linear : all_) {
@@ -103,7 +97,8 @@ std::size_t LinearSelection::quantized_count() const noexcept { return all_.size
 
 std::int64_t LinearSelection::quantized_weights() const {
   std::int64_t sum = 0;
-  for (const model::Module& linear : all_) sum += quantizes(linear) ? linear.weights() : 0;
+  for (const model::Module& linear : all_)
+    sum += quantizes(linear) ? linear.weights() : 0;
   return sum;
 }
 
@@ -112,28 +107,6 @@ std::vector<model::Module> linears_of(const model::ModelGraph& graph) {
   for (const model::Module& module : graph.modules) {
     if (module.multiplies()) linears.push_back(module);
   }
-  return linears;
-}
-
-std::vector<model::Module> linears_by_name(const containers::TensorSource& source) {
-  std::vector<model::Module> linears;
-  for (const containers::TensorInfo& info : source.tensors()) {
-    if (!is_linear_weight(info)) continue;
-    model::Module linear;
-    linear.name = model::module_of(info.name);
-    linear.kind = contains_any(linear.name, kHeads) ? model::ModuleKind::head
-                                                    : model::ModuleKind::linear;
-    linear.block = block_number(info.name);
-    linear.shape = info.shape;
-    linear.source = info.name;
-    linears.push_back(std::move(linear));
-  }
-  const auto order = [](const model::Module& linear) {
-    return std::pair{linear.kind == model::ModuleKind::head ? 1 : 0, linear.block};
-  };
-  std::stable_sort(linears.begin(), linears.end(), [&](const auto& a, const auto& b) {
-    return order(a) < order(b);
-  });
   return linears;
 }
 
@@ -151,34 +124,48 @@ void keep_by_pattern(LinearSelection& linears, const std::vector<std::string>& p
   }
 }
 
-void keep_last(LinearSelection& linears) {
-  if (linears.all().empty() || !linears.quantizes(linears.all().back())) return;
-  linears.keep(linears.all().back().name,
-               "last linear (--quantize-last-linear quantizes it)");
+void keep_heads(LinearSelection& linears) {
+  for (const model::Module& linear : linears.all()) {
+    if (linear.kind != model::ModuleKind::head || !linears.quantizes(linear)) continue;
+    linears.keep(linear.name, "last linear (--quantize-last-linear quantizes it)");
+  }
+}
+
+void keep_gates(LinearSelection& linears) {
+  for (const model::Module& linear : linears.all()) {
+    if (model::is_router_name(linear.name)) {
+      linears.keep(linear.name, "router of a mixture of experts: engines load it in float");
+    } else if (linear.out() == 1) {
+      linears.keep(linear.name, "one row: a gate or a score");
+    }
+  }
 }
 
 namespace {
 
-/// Linears that read the same input are the ones that engines fuse.
-using Fusion = std::pair<std::int64_t, model::Site>;
-
-std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+struct Members {
+  std::int64_t block = 0;
+  std::vector<std::string_view> quantized;
+  std::vector<std::string_view> kept;
+};
 
 }  // namespace
 
 std::vector<std::string> split_fusions(const LinearSelection& linears) {
-  std::map<Fusion, std::pair<std::vector<std::string>, std::vector<std::string>>> members;
+  std::map<Fusion, Members> fusions;
   for (const model::Module& linear : linears.all()) {
     if (!linear.site.has_value()) continue;
-    auto& [quantized, kept] = members[{linear.block, *linear.site}];
-    (linears.quantizes(linear) ? quantized : kept).push_back(last_part(linear.name));
+    Members& members = fusions[fusion_of(linear)];
+    members.block = linear.block;
+    (linears.quantizes(linear) ? members.quantized : members.kept)
+        .push_back(model::last_name(linear.name));
   }
   std::vector<std::string> lines;
-  for (const auto& [fusion, parts] : members) {
-    const auto& [quantized, kept] = parts;
-    if (quantized.empty() || kept.empty()) continue;
-    lines.push_back(fmt::format("block {}: {} quantized, {} kept in float", fusion.first,
-                                fmt::join(quantized, " and "), fmt::join(kept, " and ")));
+  for (const auto& [fusion, members] : fusions) {
+    if (members.quantized.empty() || members.kept.empty()) continue;
+    lines.push_back(fmt::format("block {}: {} quantized, {} kept in float", members.block,
+                                fmt::join(members.quantized, " and "),
+                                fmt::join(members.kept, " and ")));
   }
   return lines;
 }

@@ -1,7 +1,6 @@
 // Which linears a model has, and for each: will it be quantized, or kept and why.
 #pragma once
 
-#include "containers/tensor_source.h"
 #include "model/graph.h"
 
 #include <cstdint>
@@ -26,6 +25,9 @@ class LinearSelection {
     return !kept_.contains(linear.name);
   }
 
+  /// The linears that engines join with this one into one, and itself: q, k and v; gate and up.
+  std::vector<std::string> fused_with(const std::string& linear) const;
+
   std::vector<model::Module> quantized() const;
   std::size_t quantized_count() const noexcept;
   std::int64_t quantized_weights() const;
@@ -37,16 +39,16 @@ class LinearSelection {
 
 std::vector<model::Module> linears_of(const model::ModelGraph& graph);
 
-/// The linears of an unknown model: float matrices named *.weight whose names do not say that they
-/// are embeddings, norms or heads; heads are listed last so that they count as the last linear.
-std::vector<model::Module> linears_by_name(const containers::TensorSource& source);
-
 /// Keeps linears named by a pattern (`*` and `?`, or the exact name).
 /// Errors: pattern_matches_nothing with a near match.
 void keep_by_pattern(LinearSelection& linears, const std::vector<std::string>& patterns);
 
-/// Keeps the last linear.
-void keep_last(LinearSelection& linears);
+/// Keeps heads: "the last linear" is one of them, or there is none (a tied head is the embedding).
+void keep_heads(LinearSelection& linears);
+
+/// Keeps what decides and does not compute: routers of mixtures of experts, and linears of one row.
+/// Small errors there change which expert runs, and engines have no quantized form of them.
+void keep_gates(LinearSelection& linears);
 
 /// Blocks in which only some of the linears that engines fuse on loading (q/k/v, gate/up) are kept:
 /// one line each, "block 3: k_proj is quantized, q_proj and v_proj are not".

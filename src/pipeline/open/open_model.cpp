@@ -2,6 +2,7 @@
 
 #include "model/architecture.h"
 #include "pare/error.h"
+#include "pipeline/open/float_weights.h"
 #include "pipeline/open/quantized_weights.h"
 
 #include <fmt/format.h>
@@ -32,7 +33,7 @@ OpenModel::OpenModel(const std::filesystem::path& folder, kernels::Compute compu
       weights_ = std::make_unique<QuantizedWeights>(*quantized_, graph_);
     } else {
       kind_ = "float";
-      source_ = containers::open_checkpoint(folder);
+      source_ = open_float_weights(folder);
       model::check_tensors(graph_, *source_);
       weights_ = std::make_unique<model::FloatWeights>(*source_);
     }

@@ -24,8 +24,7 @@ class QuantizedWeights final : public model::WeightSource {
   /// Errors: tensor_missing; tensor_mismatch when the shape is not the graph's.
   quant::FloatLinear linear(const Context& ctx, const model::Module& module) const override;
   TensorView tensor(const std::string& name) const override;
-  TensorView rows(const std::string& name, std::int64_t first,
-                  std::int64_t count) const override;
+  TensorView rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
   /// "lm_head.weight" is there when lm_head is quantized, too.
   bool has(const std::string& name) const override;
   void release(const std::string& name) const noexcept override;
@@ -42,7 +41,7 @@ class QuantizedWeights final : public model::WeightSource {
   std::shared_ptr<const containers::TensorSource> stored_;
   std::set<std::string> floats_;
   std::set<std::string> linears_;
-  std::set<std::string> expected_;       // names that have a place in the model
+  std::set<std::string> expected_;  // names that have a place in the model
 };
 
 }  // namespace pare::pipeline

@@ -94,6 +94,23 @@ double error_bound(const quant::QuantizedLinear& q) {
   return static_cast<double>(largest) * (0.5 + levels * cut_off + 1e-3);
 }
 
+float smallest_of(const std::vector<float>& values) {
+  return values.empty() ? 1.0F : *std::min_element(values.begin(), values.end());
+}
+
+/// Weights so small that no scale is: most codes are 0 where the weights are not. Single rows like
+/// that are dead channels, a whole linear is none.
+void refuse_underflow(const quant::QuantizedLinear& q, const quant::Distortion& weight) {
+  const float smallest = std::min(smallest_of(q.scales), smallest_of(q.row_scales));
+  const bool most_is_lost = weight.noise > 0.5 * weight.signal;
+  if (smallest > quant::kSmallestScale || !most_is_lost) return;
+  throw Error(ErrorCode::out_of_range,
+              fmt::format("the weights of {} need scales below {:.3g}, the smallest there is; most "
+                          "of them would become 0",
+                          q.name, quant::kSmallestScale))
+      .hint(fmt::format("keep it in float with --disable-names \"{}\"", q.name));
+}
+
 }  // namespace
 
 LinearRecord finish_linear(const Context& ctx, const Plan& plan, const quant::FloatLinear& source,
@@ -104,6 +121,7 @@ LinearRecord finish_linear(const Context& ctx, const Plan& plan, const quant::Fl
   record.out = quantized.out;
   record.in = quantized.in;
   record.weight = quant::weight_distortion(ctx, source.weight, quantized);
+  refuse_underflow(quantized, record.weight);
   record.bits_per_weight = bits_per_weight(quantized);
   record.codes = code_stats(count_codes(ctx, quantized.codes));
   record.input = quantized.input;

@@ -1,25 +1,29 @@
 #include "pipeline/quantize/plan.h"
 
-#include <algorithm>
-#include <set>
-
-#include <fmt/format.h>
-
 #include "core/stopwatch.h"
 #include "layouts/layout.h"
 #include "pare/error.h"
 #include "pare/job.h"
+#include "pipeline/open/float_model.h"
 #include "pipeline/quantize/estimate.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/sensitivity.h"
 #include "pipeline/quantize/transforms.h"
 #include "text/tokenizer.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
 namespace pare::pipeline {
 
 std::size_t Plan::output_bytes() const noexcept {
   std::size_t sum = 0;
-  for (const layout::OutputPlan& output : outputs) sum += output.bytes;
+  for (const layout::OutputPlan& output : outputs)
+    sum += output.bytes;
   return sum;
 }
 
@@ -29,33 +33,23 @@ bool needs_calibration(const Plan& plan) noexcept {
   return plan.needs_activation_ranges() || plan.needs_gram();
 }
 
-/// Known architectures become a graph; unknown ones go on by name when no forward is needed.
-void open_model(Plan& plan) {
-  const std::filesystem::path& folder = plan.job.model;
-  plan.source = containers::open_checkpoint(folder);
+void open_model(const Context& ctx, Plan& plan) {
+  const bool forward_needed = needs_calibration(plan) || plan.job.params.given("calib");
+  FloatModel model =
+      open_float_model(plan.job.model, forward_needed ? GraphNeed::forward : GraphNeed::none);
+  if (!model.by_name_because.empty()) {
+    ctx.warning(
+        fmt::format("{}; this scheme needs nothing of that: linears are told by name and shape",
+                    model.by_name_because));
+  }
+  plan.source = std::move(model.source);
+  plan.graph = std::move(model.graph);
+  plan.model_label = std::move(model.label);
+  plan.linears = LinearSelection(std::move(model.linears));
   for (const containers::TensorInfo& info : plan.source->tensors()) {
     plan.input_bytes += info.nbytes();
     plan.parameters += info.shape.numel();
   }
-  const std::filesystem::path config_file = folder / "config.json";
-  const bool forward_needed = needs_calibration(plan) || plan.job.params.given("calib");
-  if (!std::filesystem::exists(config_file) && !forward_needed) {
-    plan.model_label = "no config.json";
-    plan.linears = LinearSelection(linears_by_name(*plan.source));
-    return;
-  }
-  const io::Json json = io::read_json(config_file);
-  const model::ConfigReader config(json, config_file.string());
-  const bool known = json.is_object() && model::find_architecture(config) != nullptr;
-  if (!known && json.is_object() && !forward_needed) {
-    plan.model_label = model::architecture_label(config) + ", not known: weights only";
-    plan.linears = LinearSelection(linears_by_name(*plan.source));
-    return;
-  }
-  plan.graph = model::read_graph(folder);
-  model::check_tensors(*plan.graph, *plan.source);
-  plan.model_label = plan.graph->config.class_name;
-  plan.linears = LinearSelection(linears_of(*plan.graph));
 }
 
 void load_calibration(Plan& plan) {
@@ -81,8 +75,7 @@ void load_calibration(Plan& plan) {
   options.max_tokens = limit("max_tokens").value_or(std::min<std::int64_t>(longest, 2048));
   std::unique_ptr<text::Tokenizer> tokenizer;
   if (text::has_tokenizer(plan.job.model)) tokenizer = text::open_tokenizer(plan.job.model);
-  plan.calibration =
-      text::load_dataset(options, tokenizer.get(), plan.graph->config.vocab_size);
+  plan.calibration = text::load_dataset(options, tokenizer.get(), plan.graph->config.vocab_size);
 }
 
 kernels::Compute choose_compute(const Plan& plan) {
@@ -94,34 +87,49 @@ kernels::Compute choose_compute(const Plan& plan) {
 }
 
 void keep_requested(Plan& plan) {
+  keep_gates(plan.linears);
   keep_by_pattern(plan.linears, plan.job.params.list("disable_names"));
-  if (!plan.job.params.flag("quantize_last_linear")) keep_last(plan.linears);
+  if (!plan.job.params.flag("quantize_last_linear")) keep_heads(plan.linears);
 }
 
-/// Every quantized linear must fit the group size; says which sizes would do.
+/// The sizes that divide all of `widths`: "32, 64".
+std::string fitting_sizes(const std::set<std::int64_t>& widths) {
+  std::string fitting;
+  for (const std::int64_t size : {32, 64, 128, 256}) {
+    const bool fits = std::all_of(widths.begin(), widths.end(),
+                                  [&](std::int64_t width) { return width % size == 0; });
+    if (fits) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
+  }
+  return fitting;
+}
+
+/// Every quantized linear must fit the group size; names all that do not, and sizes that would do.
 void check_groups(const Plan& plan) {
   if (plan.spec.scheme.granularity != quant::Granularity::group) return;
   const std::int64_t group = plan.spec.scheme.group_size;
+  std::vector<std::string> misfits;
+  std::set<std::int64_t> widths;
   for (const model::Module& linear : plan.linears.quantized()) {
-    if (linear.in() % group == 0) continue;
-    std::string fitting;
-    for (const std::int64_t size : {32, 64, 128, 256}) {
-      if (linear.in() % size == 0) fitting += fmt::format("{}{}", fitting.empty() ? "" : ", ", size);
-    }
-    throw Error(ErrorCode::group_does_not_divide,
-                fmt::format("group_size {} and the {} input columns of {}", group, linear.in(),
-                            linear.name))
-        .hint(fitting.empty() ? "keep this linear with --disable-names, or leave --group-size out"
-                              : fmt::format("sizes that would work here: {}", fitting));
+    widths.insert(linear.in());
+    if (linear.in() % group != 0)
+      misfits.push_back(fmt::format("{} ({})", linear.name, linear.in()));
   }
+  if (misfits.empty()) return;
+  const std::string fitting = fitting_sizes(widths);
+  throw Error(ErrorCode::group_does_not_divide,
+              fmt::format("group_size {} and the input columns of {} {}: {}", group, misfits.size(),
+                          misfits.size() == 1 ? "linear" : "linears", fmt::join(misfits, ", ")))
+      .hint(fitting.empty() ? "keep them with --disable-names, or leave --group-size out"
+                            : fmt::format("sizes that would work for all: {}", fitting));
 }
 
 void warn_of_split_fusions(const Context& ctx, const Plan& plan) {
   const std::vector<std::string> lines = split_fusions(plan.linears);
   if (lines.empty()) return;
-  ctx.warning(fmt::format("{} fused sets are split, which vLLM-like engines refuse ({}{}); keep or "
-                          "quantize q, k and v together, and gate and up",
-                          lines.size(), lines.front(), lines.size() > 1 ? "; …" : ""));
+  ctx.warning(
+      fmt::format("{} fused sets are split, which vLLM-like engines refuse ({}{}); keep or "
+                  "quantize q, k and v together, and gate and up",
+                  lines.size(), lines.front(), lines.size() > 1 ? "; …" : ""));
 }
 
 /// Lets the method look at the values it was given.
@@ -133,7 +141,8 @@ void check_method_params(const Context& ctx, const Plan& plan) {
 
 void warn_of_formats(const Context& ctx, const Plan& plan) {
   for (const layout::OutputPlan& output : plan.outputs) {
-    for (const std::string& note : layout::notes_of(output)) ctx.warning(note);
+    for (const std::string& note : layout::notes_of(output))
+      ctx.warning(note);
   }
 }
 
@@ -155,10 +164,10 @@ void check_memory(const Plan& plan) {
   if (!plan.job.run.max_memory.has_value()) return;
   const std::size_t need = plan.memory.total();
   if (need <= *plan.job.run.max_memory) return;
-  throw Error(ErrorCode::memory_limit,
-              fmt::format("{} needed, {} allowed", human_bytes(need),
-                          human_bytes(*plan.job.run.max_memory)))
-      .hint("fewer calibration tokens (--count, --max-tokens) need less; --dry-run shows the parts");
+  throw Error(ErrorCode::memory_limit, fmt::format("{} needed, {} allowed", human_bytes(need),
+                                                   human_bytes(*plan.job.run.max_memory)))
+      .hint(
+          "fewer calibration tokens (--count, --max-tokens) need less; --dry-run shows the parts");
 }
 
 }  // namespace
@@ -172,7 +181,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   check_method_params(ctx, plan);
   check_transforms(plan);
   parse_level(job.params.text("disable_level", "L0"));
-  open_model(plan);
+  open_model(ctx, plan);
   keep_requested(plan);
   refuse_nothing_to_do(plan);
   check_groups(plan);

@@ -13,7 +13,7 @@ namespace {
 /// Loaders must not tie a head that became a tensor of its own to the float embedding again.
 bool unties_head(const Plan& plan) {
   return plan.graph.has_value() && plan.graph->config.tied_head &&
-         plan.linears.quantizes(plan.linears.all().back());
+         plan.linears.quantizes(plan.graph->module(model::Role::head));
 }
 
 /// The reports of the outputs, and with several also one for the folder that holds them.

@@ -66,8 +66,10 @@ void keep_highest(Plan& plan, const calib::SensitivityScores& scores, std::size_
     candidates.push_back({linear.name, score_of(scores, linear)});
   }
   for (const auto& [name, score] : calib::highest_scores(std::move(candidates), level)) {
-    plan.linears.keep(name, fmt::format("disable_level L{} ({} {:.1f})", level, measure,
-                                        static_cast<double>(score)));
+    const std::string reason =
+        fmt::format("disable_level L{} ({} {:.1f})", level, measure, static_cast<double>(score));
+    for (const std::string& member : plan.linears.fused_with(name))
+      plan.linears.keep(member, reason);
   }
 }
 

@@ -1,21 +1,28 @@
-#include "check/module_names.h"
+#include "model/module_names.h"
 
 #include <algorithm>
 
-namespace pare::check {
+namespace pare::model {
 namespace {
 
 constexpr std::array<std::string_view, 3> kQkv = {"q_proj", "k_proj", "v_proj"};
 constexpr std::array<std::string_view, 2> kGateUp = {"gate_proj", "up_proj"};
 constexpr std::array<std::string_view, 2> kW1W3 = {"w1", "w3"};
-constexpr std::array<FusedNames, 3> kFused = {kQkv, kGateUp, kW1W3};
+constexpr std::array<std::string_view, 3> kQueryKeyValue = {"query", "key", "value"};
+constexpr std::array<std::string_view, 3> kWqkv = {"wq", "wk", "wv"};
+constexpr std::array<FusedNames, 5> kFused = {kQkv, kGateUp, kW1W3, kQueryKeyValue, kWqkv};
 
-constexpr std::array<std::string_view, 6> kRowParallel = {"o_proj", "down_proj",     "w2",
-                                                          "dense",  "dense_4h_to_h", "out_proj"};
-constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "output_layer", "embed_out",
-                                                    "score"};
-constexpr std::array<std::string_view, 7> kNoLinear = {"embed", "wte",    "wpe",     "norm",
-                                                       "ln_",   "rotary", "position"};
+constexpr std::array<std::string_view, 7> kRowParallel = {
+    "o_proj", "down_proj", "w2", "wo", "dense", "dense_4h_to_h", "out_proj"};
+/// "head" stands in blocks, too: models that predict several tokens have one for each.
+constexpr std::array<std::string_view, 2> kHeads = {"lm_head", "head"};
+/// Names that other linears have inside blocks. Below some of them stand several linears.
+constexpr std::array<std::string_view, 11> kHeadsBesideBlocks = {
+    "output_layer", "embed_out",           "output",         "score",
+    "classifier",   "classification_head", "qa_outputs",     "v_head",
+    "value_head",   "reward_head",         "regression_head"};
+constexpr std::array<std::string_view, 8> kNoLinear = {
+    "embed", "wte", "wpe", "norm", "ln_", "rotary", "position", "relative_attention_bias"};
 
 bool is_one_of(std::string_view word, std::span<const std::string_view> words) noexcept {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -53,7 +60,16 @@ bool is_row_parallel(std::string_view module) noexcept {
   return is_one_of(last_name(module), kRowParallel);
 }
 
-bool is_head(std::string_view module) noexcept { return is_one_of(last_name(module), kHeads); }
+bool is_head(std::string_view module) noexcept {
+  if (is_one_of(last_name(module), kHeads)) return true;
+  for (bool first = true; !module.empty(); first = false) {
+    const std::string_view part = module.substr(0, module.find('.'));
+    if (is_number(part) && !first) return false;  // inside a block from here on
+    if (is_one_of(part, kHeadsBesideBlocks)) return true;
+    module.remove_prefix(std::min(module.size(), part.size() + 1));
+  }
+  return false;
+}
 
 bool is_no_linear(std::string_view module) noexcept {
   if (is_head(module)) return false;
@@ -63,4 +79,4 @@ bool is_no_linear(std::string_view module) noexcept {
   });
 }
 
-}  // namespace pare::check
+}  // namespace pare::model

@@ -1,5 +1,5 @@
-// Names by which engines fuse and split linears. They go by names, not by architecture, so the same
-// few names are all that the rules know.
+// What the names of modules say where no architecture does: blocks, heads, and the linears that
+// engines fuse and split. Engines go by names, so the same few names are all there is to know.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace pare::check {
+namespace pare::model {
 
 /// "down_proj" of "model.layers.3.mlp.down_proj", and what stands before it with the dot.
 std::string_view last_name(std::string_view module) noexcept;
@@ -21,7 +21,7 @@ struct InBlock {
 };
 std::optional<InBlock> in_block(std::string_view module) noexcept;
 
-/// Linears that become one on loading: q, k and v; gate and up.
+/// Linears that become one on loading and read one input: q, k and v; gate and up.
 using FusedNames = std::span<const std::string_view>;
 std::span<const FusedNames> fused_sets() noexcept;
 
@@ -29,10 +29,10 @@ std::span<const FusedNames> fused_sets() noexcept;
 /// outputs.
 bool is_row_parallel(std::string_view module) noexcept;
 
-/// The output layer by any of its names.
+/// The output layer of a model, by any of its names: one that predicts tokens, classes or scores.
 bool is_head(std::string_view module) noexcept;
 
 /// Whether a matrix of this name is something else than a linear: an embedding, a norm.
 bool is_no_linear(std::string_view module) noexcept;
 
-}  // namespace pare::check
+}  // namespace pare::model
