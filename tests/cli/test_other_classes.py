@@ -200,6 +200,14 @@ def test_routers_stay_float_and_are_named(out, model, router):
     assert not experts_parts
 
 
+def test_stacked_experts_are_said_to_stay_float(out, model):
+    weights = mixture("mlp.gate", "mlp.experts.{}.{}")
+    stacked = np.stack([weights.pop(f"model.layers.0.mlp.experts.{expert}.gate_proj.weight") for expert in range(4)])
+    weights["model.layers.0.mlp.experts.gate_proj"] = np.concatenate([stacked] * 8)
+    _, _, said = out(model(weights, architectures=["NewMoeForCausalLM"], model_type="new_moe"), *W4)
+    assert "model.layers.0.mlp.experts.gate_proj [32, 64, 128]" in said
+
+
 def test_gates_of_one_row_stay_float(out, model):
     folder = model(mixture("mlp.gate", "mlp.experts.{}.{}", shared=True), architectures=["Qwen2MoeForCausalLM"], model_type="qwen2_moe")
     _, report, _ = out(folder, *W4)

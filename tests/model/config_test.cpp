@@ -1,10 +1,9 @@
 // Configs of every architecture: keys old and new, defaults, and what is refused.
+#include "io/json.h"
 #include "model/architecture.h"
+#include "pare/error.h"
 
 #include <gtest/gtest.h>
-
-#include "io/json.h"
-#include "pare/error.h"
 
 namespace pare::model {
 namespace {
@@ -35,12 +34,13 @@ Module of(const ModelGraph& graph, std::int64_t block, Role role) {
 TEST(Modules, StandInTheOrderOfRegistration) {
   const ModelGraph g = read(R"({"model_type": "qwen3", "num_hidden_layers": 2})");
   std::vector<std::string> names;
-  for (const Module& module : g.block(1)) names.push_back(module.name.substr(15));
-  EXPECT_EQ(names, (std::vector<std::string>{
-                       "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                       "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj",
-                       "mlp.up_proj", "mlp.down_proj", "input_layernorm",
-                       "post_attention_layernorm"}));
+  for (const Module& module : g.block(1))
+    names.push_back(module.name.substr(15));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                      "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm",
+                                      "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+                                      "input_layernorm", "post_attention_layernorm"}));
   EXPECT_EQ(g.modules.front().role, Role::embedding);
   EXPECT_EQ(g.modules.back().role, Role::head);
   EXPECT_TRUE(g.block(2).empty());
@@ -139,9 +139,54 @@ TEST(Config, SizesWhoseProductWouldOverflowAreRefused) {
             ErrorCode::bad_config);
 }
 
+TEST(Config, RotaryParametersThatAreNotUnderstoodAreRefusedByName) {
+  const auto with = [](const std::string& rope) {
+    return failure_of(R"({"model_type": "llama", )" + rope + "}");
+  };
+  EXPECT_EQ(with(R"("rope_parameters": {"rope_type": "default", "mscale": 1.0})"),
+            ErrorCode::feature_not_supported);
+  EXPECT_EQ(with(R"("rope_parameters": {"full": {"rope_theta": 1e6}, "sliding": {}})"),
+            ErrorCode::feature_not_supported);
+  EXPECT_EQ(with(R"("partial_rotary_factor": 0.5)"), ErrorCode::feature_not_supported);
+  EXPECT_EQ(
+      with(R"("rope_scaling": {"type": "linear", "factor": 2, "partial_rotary_factor": 0.5})"),
+      ErrorCode::feature_not_supported);
+}
+
+TEST(Config, RotaryParametersThatAreTheSameForEveryLayerTypeAreRead) {
+  const ModelGraph graph = read(R"({"model_type": "llama", "rope_theta": 1.0, "rope_parameters":
+      {"full_attention": {"rope_type": "linear", "rope_theta": 2e6, "factor": 4.0},
+       "sliding_attention": {"rope_type": "linear", "rope_theta": 2e6, "factor": 4.0}}})");
+  EXPECT_EQ(graph.config.rope.theta, 2e6);
+  EXPECT_EQ(graph.config.rope.scaling, RopeScaling::linear);
+  EXPECT_EQ(graph.config.rope.factor, 4);
+}
+
+TEST(Config, LayerTypesThatAreNotKnownAreRefused) {
+  EXPECT_EQ(failure_of(R"({"model_type": "qwen3", "layer_types": ["linear_attention"]})"),
+            ErrorCode::feature_not_supported);
+}
+
+const Architecture* architecture_of(const std::string& text) {
+  const io::Json json = io::parse_json(text, "test");
+  return find_architecture(ConfigReader(json, "config.json"));
+}
+
+TEST(Config, ClassNamesCountBesideTheType) {
+  EXPECT_NE(architecture_of(R"({"model_type": "llama"})"), nullptr);
+  EXPECT_NE(architecture_of(R"({"model_type": "llama", "architectures": []})"), nullptr);
+  EXPECT_NE(architecture_of(R"({"model_type": "llama", "architectures": ["LLaMAForCausalLM"]})"),
+            nullptr);
+  EXPECT_EQ(architecture_of(
+                R"({"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]})"),
+            nullptr);
+  EXPECT_EQ(architecture_of(R"({"model_type": "llama", "architectures": ["LlamaModel"]})"),
+            nullptr);
+}
+
 TEST(Config, UnknownTypesHaveNoArchitectureWhateverTheirClass) {
-  const io::Json json = io::parse_json(
-      R"({"model_type": "gemma", "architectures": ["LlamaForCausalLM"]})", "test");
+  const io::Json json =
+      io::parse_json(R"({"model_type": "gemma", "architectures": ["LlamaForCausalLM"]})", "test");
   EXPECT_EQ(find_architecture(ConfigReader(json, "config.json")), nullptr);
 }
 

@@ -3,6 +3,7 @@
 
 #include "layouts/norm_copies.h"
 #include "model/architecture.h"
+#include "model/module_names.h"
 #include "pare/error.h"
 #include "pipeline/convert/entry_order.h"
 #include "quant/named_schemes.h"
@@ -147,10 +148,8 @@ class InventoryReader {
   void add_linear(const std::string& name, Inventory& inventory) const {
     LinearHeader linear = checkpoint_.header(name);
     const model::Module* known = find(name);
-    if (known != nullptr) {
-      refuse_other_shape(*known, linear);
-      linear.row_parallel = known->row_parallel;
-    }
+    if (known != nullptr) refuse_other_shape(*known, linear);
+    linear.row_parallel = known != nullptr ? known->row_parallel : model::is_row_parallel(name);
     const bool bias_possible =
         !knows_model_ || !inventory.norm_biases.empty() || (known != nullptr && known->bias);
     if (bias_possible) find_hidden_bias(checkpoint_, linear);

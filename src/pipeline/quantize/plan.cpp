@@ -52,6 +52,25 @@ void open_model(const Context& ctx, Plan& plan) {
   }
 }
 
+/// Experts in one tensor of three dimensions are no linears that layouts have a place for.
+void warn_of_stacked_weights(const Context& ctx, const Plan& plan) {
+  if (plan.graph.has_value()) return;
+  std::int64_t stacked = 0;
+  std::string first;
+  for (const containers::TensorInfo& info : plan.source->tensors()) {
+    if (info.shape.rank() < 3 || !is_weight_float(info.dtype)) continue;
+    stacked += info.shape.numel();
+    if (first.empty()) first = fmt::format("{} {}", info.name, info.shape.text());
+  }
+  const double share = static_cast<double>(stacked) / static_cast<double>(plan.parameters);
+  constexpr double kWorthSaying = 0.1;
+  if (share < kWorthSaying) return;
+  ctx.warning(
+      fmt::format("{:.0f} % of the parameters stay in float: they lie in tensors of three "
+                  "and more dimensions, such as {}",
+                  share * 100, first));
+}
+
 void load_calibration(Plan& plan) {
   const ParamMap& params = plan.job.params;
   if (!params.given("calib")) {
@@ -182,6 +201,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   check_transforms(plan);
   parse_level(job.params.text("disable_level", "L0"));
   open_model(ctx, plan);
+  warn_of_stacked_weights(ctx, plan);
   keep_requested(plan);
   refuse_nothing_to_do(plan);
   check_groups(plan);
