@@ -208,6 +208,12 @@ def test_stacked_experts_are_said_to_stay_float(out, model):
     assert "model.layers.0.mlp.experts.gate_proj [32, 64, 128]" in said
 
 
+def test_weights_that_lie_transposed_are_refused(fails, model):
+    weights = {"wte.weight": np.ones((512, 64), np.float32), "h.0.attn.c_attn.weight": np.ones((64, 192), np.float32),
+               "h.0.attn.c_proj.weight": np.ones((64, 64), np.float32), "ln_f.weight": np.ones(64, np.float32)}
+    assert "Conv1D" in fails("E0403", 4, "quantize", model(weights, architectures=["GPT2LMHeadModel"], model_type="gpt2"), *W4)
+
+
 def test_gates_of_one_row_stay_float(out, model):
     folder = model(mixture("mlp.gate", "mlp.experts.{}.{}", shared=True), architectures=["Qwen2MoeForCausalLM"], model_type="qwen2_moe")
     _, report, _ = out(folder, *W4)

@@ -2,6 +2,7 @@
 
 #include "io/json.h"
 #include "model/architecture.h"
+#include "model/module_names.h"
 #include "pare/error.h"
 #include "pipeline/open/float_weights.h"
 #include "pipeline/open/linear_selection.h"
@@ -72,6 +73,19 @@ void use_graph_if_it_fits(FloatModel& model, const fs::path& folder) {
   use_graph(model, *std::move(graph));
 }
 
+/// GPT-2's Conv1D keeps [inputs, outputs]; its c_attn gives queries, keys and values in one, so the
+/// shape tells. Nothing in the shapes of its other linears does.
+void refuse_transposed(const FloatModel& model) {
+  for (const Module& linear : model.linears) {
+    if (model::last_name(linear.name) != "c_attn" || linear.in() != 3 * linear.out()) continue;
+    throw Error(ErrorCode::feature_not_supported,
+                fmt::format("{} {} lies as [inputs, outputs], the way of GPT-2's Conv1D",
+                            linear.source, linear.shape.text()))
+        .at(model.source->file_of(linear.source))
+        .hint("Pare quantizes [outputs, inputs]: scales and packing would be along the wrong axis");
+  }
+}
+
 }  // namespace
 
 FloatModel open_float_model(const fs::path& folder, GraphNeed need) {
@@ -85,6 +99,7 @@ FloatModel open_float_model(const fs::path& folder, GraphNeed need) {
     return model;
   }
   model.linears = linears_by_name(*model.source);
+  refuse_transposed(model);
   model.label = "no config.json";
   if (!fs::exists(file)) return model;
   const io::Json json = model::read_config(folder);

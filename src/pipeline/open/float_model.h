@@ -29,7 +29,8 @@ enum class GraphNeed {
 
 /// Errors: those of open_float_weights; bad_json and bad_config of a config.json that is no object;
 ///         tensor_missing, tensor_mismatch, bad_config when the weights are a damaged copy of what
-///         config.json describes; with GraphNeed::forward also those of model::read_graph.
+///         config.json describes; feature_not_supported when weights lie transposed (GPT-2); with
+///         GraphNeed::forward also those of model::read_graph.
 FloatModel open_float_model(const std::filesystem::path& folder, GraphNeed need);
 
 }  // namespace pare::pipeline

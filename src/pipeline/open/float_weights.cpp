@@ -20,11 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 /// How names of tensors end that hold codes, or what codes are multiplied by.
-constexpr std::array<std::string_view, 17> kCodedEndings = {
-    ".qweight",           ".qzeros",       ".weight_packed", ".weight_scale", ".weight_scale_inv",
-    ".weight_zero_point", ".deq_scale",    ".quant_bias",    ".scales",       ".absmax",
-    ".quant_map",         ".SCB",          ".W_q",           ".q_weight",     "_blocks",
-    ".trellis",           ".weight_offset"};
+constexpr std::array<std::string_view, 19> kCodedEndings = {
+    ".qweight",           ".qzeros",        ".weight_packed", ".weight_scale", ".weight_scale_inv",
+    ".weight_zero_point", ".deq_scale",     ".quant_bias",    ".scales",       ".absmax",
+    ".quant_map",         ".SCB",           ".W_q",           ".q_weight",     "_blocks",
+    ".trellis",           ".weight_offset", "._data",         "._scale"};
 
 [[noreturn]] void refuse(const std::string& how, std::string where, std::string hint) {
   throw Error(ErrorCode::tensor_mismatch, "the weights are quantized already: " + how)
