@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -56,6 +57,16 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
+Json error_json(const Error& failure) {
+  return {{"code", fmt::format("E{:04}", static_cast<int>(failure.code()))},
+          {"title", title_of(failure.code())},
+          {"detail", failure.detail()},
+          {"message", fmt::format("{}: {}", title_of(failure.code()), failure.detail())},
+          {"where", failure.where()},
+          {"hint", failure.hint()},
+          {"exit_code", exit_code_of(failure.kind())}};
+}
+
 }  // namespace
 
 std::string counted(std::size_t count, std::string_view what) {
@@ -78,6 +89,14 @@ void Console::clear_live_line() {
   line_is_live_ = false;
 }
 
+void Console::put_stdout(std::string_view text) {
+  errno = 0;
+  put(stdout, text);
+  if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || stdout_error_ != 0) return;
+  stdout_error_ = errno == 0 ? EIO : errno;
+  if (stdout_error_ == EPIPE && reader_gone_) reader_gone_();
+}
+
 void Console::end_progress() {
   const std::lock_guard lock(mutex_);
   clear_live_line();
@@ -86,22 +105,26 @@ void Console::end_progress() {
 void Console::result(std::string_view line) {
   const std::lock_guard lock(mutex_);
   clear_live_line();
-  put_line(options_.json ? stderr : stdout, line);
+  if (options_.json) return put_line(stderr, line);
+  put_stdout(std::string(line) + "\n");
 }
 
 void Console::stream(std::string_view text) {
   const std::lock_guard lock(mutex_);
   clear_live_line();
-  put(stdout, text);
-  std::fflush(stdout);
+  put_stdout(text);
 }
 
 void Console::json(const Json& object) {
+  const std::lock_guard lock(mutex_);
+  print_object(object);
+}
+
+void Console::print_object(const Json& object) {
   Json whole = {{"schema", kJsonSchema}};
   whole.update(object);
-  const std::lock_guard lock(mutex_);
   clear_live_line();
-  put_line(stdout, whole.dump(-1, ' ', false, Json::error_handler_t::replace));
+  put_stdout(whole.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void Console::error(const Error& failure) {
@@ -114,13 +137,8 @@ void Console::error(const Error& failure) {
                        text.substr(code_end + 1));
   }
   put_line(stderr, text);
-  if (!options_.events) return;
-  print_event("error", {{"code", fmt::format("E{:04}", static_cast<int>(failure.code()))},
-                        {"title", title_of(failure.code())},
-                        {"detail", failure.detail()},
-                        {"where", failure.where()},
-                        {"hint", failure.hint()},
-                        {"exit_code", exit_code_of(failure.kind())}});
+  if (options_.events) return print_event("error", error_json(failure));
+  if (options_.json) print_object({{"error", error_json(failure)}});
 }
 
 void Console::info(std::string_view line) {
@@ -151,17 +169,16 @@ void Console::print_event(std::string_view name, const Json& fields) {
     if (!whole.contains(key)) whole[key] = value;
   }
   clear_live_line();
-  put_line(stdout, whole.dump(-1, ' ', false, Json::error_handler_t::replace));
+  put_stdout(whole.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void Console::progress(const Progress& state) {
   const std::lock_guard lock(mutex_);
-  const bool new_stage = state.stage != stage_;
-  if (new_stage) {
-    stage_ = state.stage;
-    stage_start_ = Clock::now();
-    stage_first_ = state.done;
-  }
+  const auto [found, new_stage] = stages_.try_emplace(state.stage);
+  Stage& stage = found->second;
+  const bool again = state.done <= stage.first && stage.last > stage.first;
+  if (new_stage || again) stage = {Clock::now(), state.done, state.done};
+  stage.last = std::max(stage.last, state.done);
   if (!progress_is_due(state, new_stage)) return;
   last_shown_ = Clock::now();
   if (options_.events) {
@@ -173,7 +190,7 @@ void Console::progress(const Progress& state) {
                              {"rss_bytes", current_rss_bytes()}});
   }
   if (options_.quiet || (options_.events && !live_)) return;
-  const std::string line = progress_line(state);
+  const std::string line = progress_line(state, stage);
   if (live_) return show_live(line);
   put_line(stderr, line);
 }
@@ -185,12 +202,12 @@ bool Console::progress_is_due(const Progress& state, bool new_stage) {
   return waited >= (options_.events ? kEventSeconds : kPlainSeconds);
 }
 
-std::string Console::progress_line(const Progress& state) const {
+std::string Console::progress_line(const Progress& state, const Stage& stage) const {
   std::string line = state.stage;
   if (state.total > 0) line += fmt::format(" {}/{}", state.done, state.total);
   if (!state.item.empty()) line += "  " + state.item;
-  const double elapsed = std::chrono::duration<double>(Clock::now() - stage_start_).count();
-  const std::int64_t steps = state.done - stage_first_;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - stage.start).count();
+  const std::int64_t steps = state.done - stage.first;
   if (state.total > 0 && steps > 0 && state.done < state.total && elapsed > 0.5) {
     const double per_step = elapsed / static_cast<double>(steps);
     line += "  " + duration(per_step * static_cast<double>(state.total - state.done)) + " left";

@@ -181,7 +181,7 @@ WrittenLogits write_logits(const Context& ctx, const Model& model,
   text::DatasetOptions request;
   request.file = input_ids;
   const text::Dataset data = text::load_dataset(request, nullptr, model.vocab_size());
-  containers::NpyRowsWriter writer(npy, data.tokens(), model.vocab_size());
+  containers::NpyRowsWriter writer(ctx, npy, data.tokens(), model.vocab_size());
   eval::logits_of(ctx, parts_of(model), data.sequences,
                   [&](MatrixView<const float> rows) { writer.write(rows); });
   writer.finish();

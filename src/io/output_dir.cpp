@@ -3,11 +3,8 @@
 #include "io/fd.h"
 #include "pare/error.h"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -17,15 +14,6 @@ namespace pare::io {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kMaxNameTries = 1000;
-
-/// A name beside the target that no other run uses.
-fs::path sibling_name(const fs::path& target, std::string_view purpose) {
-  static std::atomic<int> counter{0};
-  return target.parent_path() / fmt::format(".{}.pare-{}-{}-{}", target.filename().string(),
-                                            purpose, ::getpid(), counter.fetch_add(1));
-}
 
 [[noreturn]] void refuse(const fs::path& target, std::string_view why, std::string_view hint) {
   throw Error(ErrorCode::output_exists, std::string(why))
@@ -79,64 +67,39 @@ void check_target(const fs::path& target, bool overwrite) {
          "choose another folder, or remove this one yourself");
 }
 
-[[noreturn]] void fail_write(const fs::path& path, const std::string& why, std::string_view hint) {
-  throw Error(ErrorCode::output_not_writable, why).at(path.string()).hint(std::string(hint));
+[[noreturn]] void fail_commit(const fs::path& target, const std::string& why) {
+  throw Error(ErrorCode::output_not_writable, why).at(target.string());
 }
 
-fs::path make_temporary(const fs::path& target) {
-  for (int i = 0; i < kMaxNameTries; ++i) {
-    const fs::path candidate = sibling_name(target, "tmp");
-    if (::mkdir(candidate.c_str(), 0700) == 0) return candidate;
-    const int error = errno;
-    if (error == EEXIST) continue;
-    const fs::path parent = target.parent_path();
-    if (error == ENOENT) fail_write(parent, "there is no such folder", "make it first: mkdir -p");
-    if (error == ENOTDIR) fail_write(parent, "not a folder", "choose another place");
-    fail_write(parent, errno_text(error), "make the folder writable, or choose another place");
-  }
-  fail_write(target.parent_path(), "no free temporary name", "remove old .*.pare-tmp-* folders");
-}
-
-/// Absolute and without a trailing slash, so that parent and name are what they seem.
-fs::path normal(const fs::path& target) {
-  if (target.empty()) throw Error(ErrorCode::output_not_writable, "the output folder has no name");
-  const fs::path clean = fs::absolute(target).lexically_normal();
-  return clean.has_filename() ? clean : clean.parent_path();
+fs::path checked_target(const fs::path& target, bool overwrite) {
+  fs::path clean = clean_target(target);
+  check_target(clean, overwrite);
+  return clean;
 }
 
 }  // namespace
 
-OutputDir::OutputDir(const fs::path& target, bool overwrite)
-    : target_(normal(target)), overwrite_(overwrite) {
-  check_target(target_, overwrite);
-  temporary_ = make_temporary(target_);
-  ::chmod(temporary_.c_str(),
-          0750);  // exactly, whatever the umask; some file systems have no modes
-}
-
-OutputDir::~OutputDir() {
-  if (committed_) return;
-  std::error_code ignored;
-  fs::remove_all(temporary_, ignored);
+OutputDir::OutputDir(const Context& ctx, const fs::path& target, bool overwrite)
+    : target_(checked_target(target, overwrite)), overwrite_(overwrite), work_(ctx, target_) {
+  path_ = work_.path() / "new";
+  if (::mkdir(path_.c_str(), 0750) != 0) fail_commit(path_, errno_text(errno));
+  ::chmod(path_.c_str(), 0750);  // exactly, whatever the umask; some file systems have no modes
 }
 
 void OutputDir::commit() {
   check_target(target_, overwrite_);
+  const fs::path old = work_.path() / WorkFolder::kOld;
   std::error_code error;
-  fs::path old;
-  if (fs::exists(fs::symlink_status(target_, error))) {
-    old = sibling_name(target_, "old");
+  const bool replaces = fs::exists(fs::symlink_status(target_, error));
+  if (replaces) {
     fs::rename(target_, old, error);
-    if (error) fail_write(target_, "cannot move the old folder aside: " + error.message(), "");
+    if (error) fail_commit(target_, "cannot move the old folder aside: " + error.message());
   }
-  fs::rename(temporary_, target_, error);
-  if (error) {
-    const std::string why = error.message();
-    if (!old.empty()) fs::rename(old, target_, error);
-    fail_write(target_, "cannot rename the finished folder into place: " + why, "");
-  }
-  committed_ = true;
-  if (!old.empty()) fs::remove_all(old, error);
+  fs::rename(path_, target_, error);
+  if (!error) return work_.remove();
+  const std::string why = error.message();
+  if (replaces) fs::rename(old, target_, error);
+  fail_commit(target_, "cannot rename the finished folder into place: " + why);
 }
 
 }  // namespace pare::io

@@ -29,12 +29,13 @@ class NpyRows : public ::testing::Test {
   std::filesystem::path file() const { return folder_ / "a.npy"; }
   bool empty() const { return std::filesystem::is_empty(folder_); }
 
+  const Context ctx_{1};
   std::filesystem::path folder_;
 };
 
 TEST_F(NpyRows, WritesHeaderAndRows) {
   std::vector<float> values = {1, 2, 99, 3, 4, 99, 5, 6, 99};  // a stride of 3, two columns used
-  NpyRowsWriter writer(file(), 3, 2);
+  NpyRowsWriter writer(ctx_, file(), 3, 2);
   writer.write({values.data(), 1, 2, 3});
   writer.write({values.data() + 3, 2, 2, 3});
   EXPECT_FALSE(std::filesystem::exists(file()));
@@ -53,7 +54,7 @@ TEST_F(NpyRows, WritesHeaderAndRows) {
 TEST_F(NpyRows, AnUnfinishedFileDisappears) {
   {
     std::vector<float> row = {1, 2};
-    NpyRowsWriter writer(file(), 3, 2);
+    NpyRowsWriter writer(ctx_, file(), 3, 2);
     writer.write({row.data(), 1, 2});
     EXPECT_THROW(writer.finish(), Error);  // two rows are missing
     EXPECT_FALSE(empty());
@@ -63,16 +64,21 @@ TEST_F(NpyRows, AnUnfinishedFileDisappears) {
 
 TEST_F(NpyRows, RowsThatDoNotFitAreRefused) {
   std::vector<float> row = {1, 2, 3};
-  NpyRowsWriter writer(file(), 1, 2);
+  NpyRowsWriter writer(ctx_, file(), 1, 2);
   EXPECT_THROW(writer.write({row.data(), 1, 3}), Error);
   writer.write({row.data(), 1, 2});
   EXPECT_THROW(writer.write({row.data(), 1, 2}), Error);
 }
 
 TEST_F(NpyRows, AFolderInTheWayIsAnError) {
-  EXPECT_THROW(NpyRowsWriter(folder_, 1, 1), Error);
-  EXPECT_THROW(NpyRowsWriter(folder_ / "no" / "a.npy", 1, 1), Error);
+  EXPECT_THROW(NpyRowsWriter(ctx_, folder_, 1, 1), Error);
+  EXPECT_THROW(NpyRowsWriter(ctx_, folder_ / "no" / "a.npy", 1, 1), Error);
   EXPECT_TRUE(empty());
+}
+
+TEST_F(NpyRows, ADeviceIsNeverReplaced) {
+  EXPECT_THROW(NpyRowsWriter(ctx_, "/dev/null", 1, 1), Error);
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
 }
 
 }  // namespace

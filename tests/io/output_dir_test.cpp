@@ -21,13 +21,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+const Context kContext(1);
+
 TEST(OutputDir, AppearsWhole) {
   const test::TempDir dir;
   {
-    OutputDir out(dir / "out", false);
+    OutputDir out(kContext, dir / "out", false);
     test::put_file(out.path() / "a", "1");
-    EXPECT_EQ(out.path().parent_path(), dir.path());
-    EXPECT_THAT(out.path().filename().string(), ::testing::StartsWith(".out.pare-tmp-"));
+    const fs::path work = out.path().parent_path();
+    EXPECT_EQ(work.parent_path(), dir.path());
+    EXPECT_THAT(work.filename().string(), ::testing::StartsWith(".out.pare-tmp-"));
     EXPECT_FALSE(fs::exists(dir / "out"));
     out.commit();
   }
@@ -38,7 +41,7 @@ TEST(OutputDir, AppearsWhole) {
 TEST(OutputDir, ModeIs0750WhateverTheUmask) {
   const test::TempDir dir;
   const mode_t before = ::umask(0077);
-  const OutputDir out(dir / "out", false);
+  const OutputDir out(kContext, dir / "out", false);
   ::umask(before);
   struct stat info {};
   ASSERT_EQ(::stat(out.path().c_str(), &info), 0);
@@ -48,7 +51,7 @@ TEST(OutputDir, ModeIs0750WhateverTheUmask) {
 TEST(OutputDir, LeavesNothingWithoutCommit) {
   const test::TempDir dir;
   try {
-    OutputDir out(dir / "out", false);
+    OutputDir out(kContext, dir / "out", false);
     fs::create_directory(out.path() / "sub");
     test::put_file(out.path() / "sub/a", "1");
     ::chmod((out.path() / "sub/a").c_str(), 0400);
@@ -61,7 +64,8 @@ TEST(OutputDir, LeavesNothingWithoutCommit) {
 TEST(OutputDir, RefusesAnExistingFolder) {
   const test::TempDir dir;
   fs::create_directory(dir / "out");
-  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(dir / "out", false)), HasSubstr("--force"));
+  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(kContext, dir / "out", false)),
+              HasSubstr("--force"));
   EXPECT_THAT(test::names_in(dir.path()), ElementsAre("out"));
 }
 
@@ -72,7 +76,7 @@ TEST(OutputDir, ReplacesItsOwnOutput) {
     fs::create_directory(dir / "out");
     test::put_file(dir / "out/old", "1");
     test::put_file(dir / "out" / marker, "{}");
-    OutputDir out(dir / "out/", true);
+    OutputDir out(kContext, dir / "out/", true);
     test::put_file(out.path() / "new", "2");
     EXPECT_TRUE(fs::exists(dir / "out/old"));
     out.commit();
@@ -84,7 +88,7 @@ TEST(OutputDir, ReplacesItsOwnOutput) {
 TEST(OutputDir, ReplacesAnEmptyFolder) {
   const test::TempDir dir;
   fs::create_directory(dir / "out");
-  OutputDir out(dir / "out", true);
+  OutputDir out(kContext, dir / "out", true);
   out.commit();
   EXPECT_THAT(test::names_in(dir.path()), ElementsAre("out"));
 }
@@ -93,15 +97,15 @@ TEST(OutputDir, NeverDeletesWhatItDidNotWrite) {
   const test::TempDir dir;
   fs::create_directory(dir / "photos");
   test::put_file(dir / "photos/a.jpg", "1");
-  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(dir / "photos", true)),
+  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(kContext, dir / "photos", true)),
               HasSubstr("did not write"));
   test::put_file(dir / "file", "1");
-  PARE_ERROR_TEXT(output_exists, OutputDir(dir / "file", true));
+  PARE_ERROR_TEXT(output_exists, OutputDir(kContext, dir / "file", true));
   fs::create_directory(dir / "empty");
   fs::create_directory_symlink(dir / "empty", dir / "link");
-  PARE_ERROR_TEXT(output_exists, OutputDir(dir / "link", true));
-  PARE_ERROR_TEXT(output_exists, OutputDir("/", true));
-  PARE_ERROR_TEXT(output_exists, OutputDir(".", true));
+  PARE_ERROR_TEXT(output_exists, OutputDir(kContext, dir / "link", true));
+  PARE_ERROR_TEXT(output_exists, OutputDir(kContext, "/", true));
+  PARE_ERROR_TEXT(output_exists, OutputDir(kContext, ".", true));
   EXPECT_THAT(test::names_in(dir.path()), ElementsAre("empty", "file", "link", "photos"));
 }
 
@@ -111,17 +115,18 @@ TEST(OutputDir, NeverReplacesTheHomeFolder) {
   const char* home = std::getenv("HOME");
   const std::string before = home == nullptr ? "" : home;
   ::setenv("HOME", dir.path().c_str(), 1);
-  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(dir.path(), true)), HasSubstr("home"));
+  EXPECT_THAT(PARE_ERROR_TEXT(output_exists, OutputDir(kContext, dir.path(), true)),
+              HasSubstr("home"));
   ::setenv("HOME", before.c_str(), 1);
 }
 
 TEST(OutputDir, NamesTheMissingParent) {
   const test::TempDir dir;
-  EXPECT_THAT(PARE_ERROR_TEXT(output_not_writable, OutputDir(dir / "no/out", false)),
+  EXPECT_THAT(PARE_ERROR_TEXT(output_not_writable, OutputDir(kContext, dir / "no/out", false)),
               HasSubstr("mkdir -p"));
-  PARE_ERROR_TEXT(output_not_writable, OutputDir("", false));
+  PARE_ERROR_TEXT(output_not_writable, OutputDir(kContext, "", false));
   test::put_file(dir / "file", "1");
-  PARE_ERROR_TEXT(output_not_writable, OutputDir(dir / "file/out", false));
+  PARE_ERROR_TEXT(output_not_writable, OutputDir(kContext, dir / "file/out", false));
 }
 
 TEST(OutputDir, NamesTheReadOnlyParent) {
@@ -129,7 +134,7 @@ TEST(OutputDir, NamesTheReadOnlyParent) {
   const test::TempDir dir;
   fs::create_directory(dir / "ro");
   ::chmod((dir / "ro").c_str(), 0500);
-  EXPECT_THAT(PARE_ERROR_TEXT(output_not_writable, OutputDir(dir / "ro/out", false)),
+  EXPECT_THAT(PARE_ERROR_TEXT(output_not_writable, OutputDir(kContext, dir / "ro/out", false)),
               HasSubstr("writable"));
   ::chmod((dir / "ro").c_str(), 0700);
 }
@@ -137,7 +142,7 @@ TEST(OutputDir, NamesTheReadOnlyParent) {
 TEST(OutputDir, DoesNotOverwriteWhatAppearedMeanwhile) {
   const test::TempDir dir;
   {
-    OutputDir out(dir / "out", false);
+    OutputDir out(kContext, dir / "out", false);
     fs::create_directory(dir / "out");
     PARE_ERROR_TEXT(output_exists, out.commit());
   }

@@ -3,7 +3,6 @@
 #include "pare/error.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -25,15 +24,26 @@ std::string header(std::int64_t rows, std::int64_t cols) {
   return out + dict;
 }
 
+/// Devices and the like are never replaced by a file.
+std::filesystem::path file_target(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    const bool folder = std::filesystem::is_directory(status);
+    throw Error(ErrorCode::output_not_writable,
+                folder ? "a folder stands there" : "it is no regular file")
+        .at(path.string())
+        .hint("give the name of a new file");
+  }
+  return io::clean_target(path);
+}
+
 }  // namespace
 
-NpyRowsWriter::NpyRowsWriter(const std::filesystem::path& path, std::int64_t rows,
-                             std::int64_t cols)
-    : path_(path), temporary_(path), rows_left_(rows), cols_(cols) {
-  temporary_ += fmt::format(".{}.tmp", getpid());
-  if (std::filesystem::is_directory(path)) {
-    throw Error(ErrorCode::output_not_writable, "a folder stands there").at(path.string());
-  }
+NpyRowsWriter::NpyRowsWriter(const Context& ctx, const std::filesystem::path& path,
+                             std::int64_t rows, std::int64_t cols)
+    : path_(file_target(path)), rows_left_(rows), cols_(cols), work_(ctx, path_) {
+  temporary_ = work_.path() / "new";
   file_ = std::fopen(temporary_.c_str(), "wbxe");
   if (file_ == nullptr) fail(std::strerror(errno));
   const std::string head = header(rows, cols);
@@ -41,10 +51,7 @@ NpyRowsWriter::NpyRowsWriter(const std::filesystem::path& path, std::int64_t row
 }
 
 NpyRowsWriter::~NpyRowsWriter() {
-  if (file_ == nullptr) return;
-  std::fclose(file_);
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
+  if (file_ != nullptr) std::fclose(file_);
 }
 
 void NpyRowsWriter::fail(const char* what) const {
@@ -80,10 +87,8 @@ void NpyRowsWriter::finish() {
     std::filesystem::rename(temporary_, path_, failed);
   else
     failed = std::error_code(errno, std::generic_category());
-  if (!failed) return;
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
-  fail(failed.message().c_str());
+  if (failed) fail(failed.message().c_str());
+  work_.remove();
 }
 
 }  // namespace pare::containers

@@ -44,7 +44,7 @@ void complete_output(const Context& ctx, const RunPlan& plan, std::size_t index,
 RunResult run(const Context& ctx, const RunPlan& plan, const Producer& produce,
               const Reporter& report) {
   const Stopwatch watch;
-  io::OutputDir out(plan.out, plan.overwrite);
+  io::OutputDir out(ctx, plan.out, plan.overwrite);
   RunResult result = write_weights(ctx, plan, produce, out.path());
   result.seconds_writing = watch.seconds();
   for (std::size_t i = 0; i < plan.outputs.size(); ++i) {

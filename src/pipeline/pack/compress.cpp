@@ -182,7 +182,7 @@ class Compressor {
 
   CompressResult run() {
     const Stopwatch watch;
-    io::OutputDir out(job_.out, job_.overwrite);
+    io::OutputDir out(ctx_, job_.out, job_.overwrite);
     folder_ = out.path();
     for (const InputFile& file : listing_.weights)
       pack(file);

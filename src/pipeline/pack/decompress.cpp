@@ -63,7 +63,7 @@ DecompressResult decompress(const Context& ctx, const DecompressJob& job) {
   std::size_t total = 0;
   for (const OriginalFile& file : packed.files)
     total += file.size;
-  io::OutputDir out(job.out, job.overwrite);
+  io::OutputDir out(ctx, job.out, job.overwrite);
   for (const OriginalFile& file : packed.files) {
     ctx.progress({.stage = "decompressing, MiB",
                   .item = file.name,

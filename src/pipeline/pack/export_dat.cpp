@@ -220,7 +220,7 @@ ExportDatResult export_dat(const Context& ctx, const ExportDatJob& job) {
   refuse_nibbles(job.model);
   const std::vector<std::string> names = int8_matrices(*source, job.model);
   const std::set<std::string> disabled = disabled_weights(job.disable, names);
-  io::OutputDir out(job.out, job.overwrite);
+  io::OutputDir out(ctx, job.out, job.overwrite);
   DatWriter writer(ctx, job, out.path());
   ExportDatResult result;
   result.left_out = source->tensors().size() - names.size();
