@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace pare::app {
 namespace {
@@ -24,8 +25,10 @@ constexpr std::array kCommonParams = {
               .help = "no progress and no remarks; results, warnings and errors stay"},
 };
 
-constexpr std::array kJsonObjectParam = {ParamSpec{
-    .name = "json", .type = ParamType::flag, .help = "print the result as one JSON object"}};
+constexpr std::array kJsonObjectParam = {
+    ParamSpec{.name = "json",
+              .type = ParamType::flag,
+              .help = "print the result as one JSON object; a failure as one that holds `error`"}};
 constexpr std::array kJsonEventsParam = {
     ParamSpec{.name = "json",
               .type = ParamType::flag,
@@ -64,7 +67,44 @@ std::string option_hint(const CLI::App& app, const std::string& argument) {
       .hint(fmt::format("`{} --help` shows the usage", app.get_name()));
 }
 
+/// An option with the words behind it that belong to it: those of a list until the next option.
+struct TakenWords {
+  std::size_t count = 0;
+  bool spare = false;  // a list that has a value without the last word
+};
+
+TakenWords words_taken(const CLI::App& app, std::span<const std::string> from) {
+  const std::string name = from[0].substr(0, from[0].find('='));
+  const bool has_value = name.size() < from[0].size();
+  const CLI::Option* option = app.get_option_no_throw(name);
+  if (option == nullptr || option->get_type_size() == 0) return {};
+  const bool list = option->get_expected_max() > 1;
+  const std::size_t most = list ? from.size() : has_value ? 0 : 1;
+  std::size_t count = 0;
+  while (count < most && count + 1 < from.size() && !from[count + 1].starts_with('-'))
+    ++count;
+  return {count, list && count + (has_value ? 1 : 0) > 1};
+}
+
+/// In `--list a b MODEL --more` nothing but MODEL can be what must be given, so the last word of a
+/// list is taken for it where nothing else is left. It goes to the front.
+void free_positional(const CLI::App& app, std::vector<std::string>& arguments) {
+  const std::vector<const CLI::Option*> needed = app.get_options(
+      [](const CLI::Option* option) { return option->get_positional() && option->get_required(); });
+  std::size_t last_of_list = 0;
+  for (std::size_t at = 0; at < arguments.size(); ++at) {
+    if (!arguments[at].starts_with('-')) return;
+    const TakenWords taken = words_taken(app, std::span(arguments).subspan(at));
+    at += taken.count;
+    if (taken.spare) last_of_list = at;
+  }
+  if (needed.size() != 1 || last_of_list == 0) return;
+  std::rotate(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(last_of_list),
+              arguments.begin() + static_cast<std::ptrdiff_t>(last_of_list) + 1);
+}
+
 void parse_options(CLI::App& app, std::vector<std::string> arguments) {
+  free_positional(app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // the order CLI11 takes a vector in
   try {
     app.parse(std::move(arguments));

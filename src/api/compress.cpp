@@ -25,7 +25,9 @@ constexpr std::array kCodecParams = {
     ParamSpec{
         .name = "compress_disable_layers",
         .type = ParamType::list,
-        .help = "tensors or modules that are not compressed: names, or patterns with * and ?"},
+        .help =
+            "tensors or modules that are not compressed: names, or patterns with * and ?, as in "
+            "a,b"},
     ParamSpec{.name = "pseudo_sparse",
               .type = ParamType::number,
               .min = 0,

@@ -41,7 +41,7 @@ CLI::Option* add_param(CLI::App& app, const ParamSpec& spec, ParamMap& values) {
     const auto take = [&spec, &values](const std::vector<std::string>& given) {
       values.set_list(spec, given);
     };
-    return app.add_option_function<std::vector<std::string>>(option, take, help);
+    return app.add_option_function<std::vector<std::string>>(option, take, help)->delimiter(',');
   }
   const auto take = [&spec, &values, option](const std::string& given) {
     values.set(spec, given, option);

@@ -45,7 +45,7 @@ constexpr std::array kJobParams = {
 
 constexpr std::array kCoverageParams = {
     ParamSpec{.name = "disable_names", .type = ParamType::list,
-              .help = "linears to keep in float: names, or patterns with * and ?"},
+              .help = "linears to keep in float: names, or patterns with * and ?, as in a,b"},
     ParamSpec{.name = "disable_level", .type = ParamType::text, .default_value = "L0",
               .help = "also keep the N linears whose inputs are hardest to quantize: L0, L1, …"},
     ParamSpec{.name = "quantize_last_linear", .type = ParamType::flag,
