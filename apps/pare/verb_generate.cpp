@@ -57,7 +57,7 @@ std::string prompt_of(const ParamMap& values) {
   }
   const std::string prompt = values.text("prompt");
   if (prompt != "-") return prompt;
-  return {std::istreambuf_iterator<char>(std::cin), {}};
+  return as_text({std::istreambuf_iterator<char>(std::cin), {}}, "standard input");
 }
 
 int run(Session& session, const Options& options) {

@@ -33,7 +33,7 @@ struct Options {
 
 std::string read_input(const std::string& file) {
   if (file != "-") return read_text_file(file);
-  return {std::istreambuf_iterator<char>(std::cin), {}};
+  return as_text({std::istreambuf_iterator<char>(std::cin), {}}, "standard input");
 }
 
 std::string shown(const Tokenizer& tokenizer, std::string_view text, bool pieces) {

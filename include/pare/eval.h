@@ -40,8 +40,13 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A whole text file as it is. Errors: file_not_found, file_io.
+/// A whole text file as UTF-8 without a byte-order mark; UTF-16 and UTF-32 are decoded when they
+/// begin with one. Errors: file_not_found, file_io, bad_dataset for what is no text, naming what it
+/// seems to be.
 std::string read_text_file(const std::filesystem::path& file);
+
+/// The same of bytes that come from elsewhere; `name` is for messages. Errors: bad_dataset.
+std::string as_text(std::string bytes, const std::string& name);
 
 /// A model folder, ready to run: a float checkpoint, or a quantized one in any layout, compressed
 /// or not. Of a quantized model, the weights are those its files hold and the inputs of its linears

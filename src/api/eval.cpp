@@ -5,11 +5,11 @@
 #include "eval/generate.h"
 #include "eval/perplexity.h"
 #include "eval/text_file.h"
-#include "io/file.h"
 #include "pare/error.h"
 #include "pipeline/open/open_model.h"
 #include "text/datasets/dataset.h"
 #include "text/tokenizer.h"
+#include "text/unicode/plain_text.h"
 
 #include <fmt/format.h>
 
@@ -80,7 +80,13 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
 
 std::string Tokenizer::piece(std::int32_t id) const { return impl_->tokenizer->piece(id); }
 
-std::string read_text_file(const std::filesystem::path& file) { return io::read_text(file); }
+std::string read_text_file(const std::filesystem::path& file) {
+  return text::read_plain_text(file);
+}
+
+std::string as_text(std::string bytes, const std::string& name) {
+  return text::plain_text(std::move(bytes), name);
+}
 
 Model::Model(const std::filesystem::path& folder, std::string_view compute)
     : impl_(std::make_unique<Impl>(folder, compute)) {}
@@ -180,7 +186,8 @@ WrittenLogits write_logits(const Context& ctx, const Model& model,
                            const std::filesystem::path& npy) {
   text::DatasetOptions request;
   request.file = input_ids;
-  const text::Dataset data = text::load_dataset(request, nullptr, model.vocab_size());
+  const text::OpenTokenizer none = [] { return nullptr; };
+  const text::Dataset data = text::load_dataset(request, none, model.vocab_size());
   containers::NpyRowsWriter writer(ctx, npy, data.tokens(), model.vocab_size());
   eval::logits_of(ctx, parts_of(model), data.sequences,
                   [&](MatrixView<const float> rows) { writer.write(rows); });

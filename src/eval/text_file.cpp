@@ -1,52 +1,50 @@
 #include "eval/text_file.h"
 
-#include "io/file.h"
 #include "io/hash.h"
-#include "io/json.h"
 #include "pare/error.h"
-
-#include <fmt/format.h>
+#include "text/datasets/chat.h"
+#include "text/datasets/records.h"
+#include "text/unicode/plain_text.h"
 
 #include <cstdint>
-#include <string_view>
 
 namespace pare::eval {
 namespace {
 
-std::string text_of_line(std::string_view line, const std::string& where) {
-  const io::Json json = io::parse_json(line, where);
-  const auto field = json.is_object() ? json.find("text") : json.end();
-  if (!json.is_object() || field == json.end() || !field->is_string()) {
-    throw Error(ErrorCode::bad_dataset, "a line has no \"text\" of type string")
-        .at(where)
-        .hint("each line is one object such as {\"text\": \"…\"}; a plain text file works as well");
+std::string text_of(const text::Record& record) {
+  if (!record.problem.empty()) {
+    throw Error(ErrorCode::bad_dataset, record.problem).at(record.where);
   }
-  return field->get<std::string>();
+  const io::Json& json = record.value;
+  if (json.is_string()) return json.get<std::string>();
+  const auto field = json.is_object() ? json.find("text") : json.end();
+  if (json.is_object() && field != json.end() && field->is_string())
+    return field->get<std::string>();
+  if (const auto chat = text::find_chat(json)) {
+    text::refuse_chat(*chat, record.where, record.element);
+  }
+  throw Error(ErrorCode::bad_dataset, "a record has no \"text\" of type string")
+      .at(record.where)
+      .hint("each is one object such as {\"text\": \"…\"}; a plain text file works as well");
 }
 
-std::string joined_lines(std::string_view content, const std::string& file) {
+std::string joined_records(const std::filesystem::path& file) {
   std::string joined;
   bool first = true;
-  std::int64_t number = 0;
-  while (!content.empty()) {
-    const std::size_t end = content.find('\n');
-    const std::string_view line = content.substr(0, end);
-    content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+  text::visit_records(file, false, [&](const text::Record& record) {
+    if (record.problem.empty() && record.value.is_null()) return true;  // a blank line
     if (!first) joined += "\n\n";
-    joined += text_of_line(line, fmt::format("{}:{}", file, number));
+    joined += text_of(record);
     first = false;
-  }
+    return true;
+  });
   return joined;
 }
 
 }  // namespace
 
 std::string read_eval_text(const std::filesystem::path& path) {
-  std::string content = io::read_text(path);
-  if (path.extension() != ".jsonl") return content;
-  return joined_lines(content, path.string());
+  return text::is_json_file(path) ? joined_records(path) : text::read_plain_text(path);
 }
 
 std::string ids_sha256(std::span<const text::TokenId> ids) {

@@ -46,7 +46,7 @@ class DatasetTest : public ::testing::Test {
  protected:
   Dataset load(std::string_view name, std::string_view content, DatasetOptions options = {}) {
     options.file = folder_.write(name, content);
-    return load_dataset(options, &tokenizer_, 256);
+    return load_dataset(options, open_, 256);
   }
 
   std::vector<std::string> texts(const Dataset& data) const {
@@ -62,6 +62,8 @@ class DatasetTest : public ::testing::Test {
 
   TempFolder folder_;
   ByteTokenizer tokenizer_;
+  const OpenTokenizer open_ = [this] { return &tokenizer_; };
+  const OpenTokenizer none_ = [] { return nullptr; };
 };
 
 using Strings = std::vector<std::string>;
@@ -110,7 +112,11 @@ TEST_F(DatasetTest, TokenIdsNeedNoTokenizer) {
   DatasetOptions options;
   options.file = folder_.write(
       "ids.jsonl", "{\"input_ids\":[1,258]}\n{\"input_ids\":[]}\n{\"input_ids\":[7]}\n");
-  const Dataset data = load_dataset(options, nullptr, 0);
+  const OpenTokenizer broken = []() -> const Tokenizer* {
+    throw Error(ErrorCode::tokenizer_not_supported, "WordPiece");
+  };
+  EXPECT_EQ(load_dataset(options, broken, 0).sequences, (Sequences{{1, 258}, {7}}));
+  const Dataset data = load_dataset(options, none_, 0);
   EXPECT_EQ(data.sequences, (Sequences{{1, 258}, {7}}));
   EXPECT_FALSE(data.has_bos);
   ASSERT_EQ(data.skip_reasons.size(), 1U);
@@ -170,7 +176,8 @@ TEST_F(DatasetTest, ErrorsSayWhere) {
        "other, more");
   says(error("a.jsonl", "[1]\n"), ErrorCode::bad_dataset, "a.jsonl:1");
   says(error("a.jsonl", "{\"text\":{}}\n"), ErrorCode::bad_dataset, "text");
-  says(error("a.json", "{\"text\":\"a\"}"), ErrorCode::bad_dataset, ".jsonl");
+  says(error("a.json", "3"), ErrorCode::bad_dataset, "expected an array");
+  says(error("a.json", "{\"data\":[{\"text\":\"a\"}]}"), ErrorCode::bad_dataset, "jq '.data'");
   says(error("a.csv", "text,b\n1,2\n1,2,3\n"), ErrorCode::bad_dataset, "a.csv:3");
   says(error("a.csv", "text,text\n1,2\n"), ErrorCode::bad_dataset, "two columns");
   says(error("a.parquet", "PAR1"), ErrorCode::bad_dataset, ".csv");
@@ -181,17 +188,15 @@ TEST_F(DatasetTest, ErrorsSayWhere) {
   says(error("a.jsonl", "{\"text\":\"a\"}\n", options), ErrorCode::template_field_missing,
        "passage");
   options.file = folder_.path() / "absent.jsonl";
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(),
-            ErrorCode::file_not_found);
+  EXPECT_EQ(error_of([&] { load_dataset(options, open_, 0); }).code(), ErrorCode::file_not_found);
   options.file = folder_.write("t.txt", "text\n");
   options.tmpl = "";
-  EXPECT_EQ(error_of([&] { load_dataset(options, nullptr, 0); }).code(),
+  EXPECT_EQ(error_of([&] { load_dataset(options, none_, 0); }).code(),
             ErrorCode::tokenizer_missing);
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 100); }).code(),
+  EXPECT_EQ(error_of([&] { load_dataset(options, open_, 100); }).code(),
             ErrorCode::token_out_of_range);
   options.pack = 0;
-  EXPECT_EQ(error_of([&] { load_dataset(options, &tokenizer_, 0); }).code(),
-            ErrorCode::bad_option_value);
+  EXPECT_EQ(error_of([&] { load_dataset(options, open_, 0); }).code(), ErrorCode::bad_option_value);
 }
 
 TEST_F(DatasetTest, OnlyTheFirst64TokensAreShown) {

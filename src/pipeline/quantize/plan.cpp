@@ -93,8 +93,11 @@ void load_calibration(Plan& plan) {
   const std::int64_t longest = plan.graph->config.max_positions;
   options.max_tokens = limit("max_tokens").value_or(std::min<std::int64_t>(longest, 2048));
   std::unique_ptr<text::Tokenizer> tokenizer;
-  if (text::has_tokenizer(plan.job.model)) tokenizer = text::open_tokenizer(plan.job.model);
-  plan.calibration = text::load_dataset(options, tokenizer.get(), plan.graph->config.vocab_size);
+  const text::OpenTokenizer open = [&]() -> const text::Tokenizer* {
+    if (text::has_tokenizer(plan.job.model)) tokenizer = text::open_tokenizer(plan.job.model);
+    return tokenizer.get();
+  };
+  plan.calibration = text::load_dataset(options, open, plan.graph->config.vocab_size);
 }
 
 kernels::Compute choose_compute(const Plan& plan) {

@@ -2,6 +2,7 @@
 
 #include "io/hash.h"
 #include "pare/error.h"
+#include "text/datasets/chat.h"
 #include "text/datasets/records.h"
 #include "text/datasets/template.h"
 
@@ -20,13 +21,16 @@ using Tokens = std::vector<TokenId>;
 
 constexpr std::size_t kTokensShown = 64;
 
-std::string text_by_default_fields(const io::Json& record, const std::string& where) {
+std::string text_by_default_fields(const Record& from) {
+  const io::Json& record = from.value;
+  const std::string& where = from.where;
   for (const std::string_view name : {"inputs_pretokenized", "text"}) {
     if (const auto field = record.find(name); field != record.end())
       return field_text(*field, name, where);
   }
   const bool question = record.contains("question") && record.contains("passage");
   if (!question) {
+    if (const auto chat = find_chat(record)) refuse_chat(*chat, where, from.element);
     throw Error(ErrorCode::template_field_missing,
                 "none of inputs_pretokenized, text, question with passage")
         .at(where)
@@ -41,8 +45,8 @@ std::string text_by_default_fields(const io::Json& record, const std::string& wh
 
 class Loader {
  public:
-  Loader(const DatasetOptions& options, const Tokenizer* tokenizer, std::int64_t vocab_size)
-      : options_(options), tokenizer_(tokenizer), vocab_size_(vocab_size) {
+  Loader(const DatasetOptions& options, const OpenTokenizer& tokenizer, std::int64_t vocab_size)
+      : options_(options), open_(tokenizer), vocab_size_(vocab_size) {
     if (!options.tmpl.empty()) template_.emplace(options.tmpl);
     require_positive(options.count, "count");
     require_positive(options.max_tokens, "max-tokens");
@@ -87,18 +91,32 @@ class Loader {
     const std::string text = text_of(record);
     if (text.find_first_not_of(" \t\r\n") == std::string::npos)
       return skip("empty text", record.where);
-    if (tokenizer_ == nullptr) {
-      throw Error(ErrorCode::tokenizer_missing, "text needs the model's tokenizer")
-          .at(record.where)
-          .hint("or give token ids, {\"input_ids\": [...]} a line");
+    store(tokenizer_for(record).encode(text), record.where);
+  }
+
+  const Tokenizer& tokenizer_for(const Record& record) {
+    if (tokenizer_ == nullptr) tokenizer_ = open_();
+    if (tokenizer_ != nullptr) return *tokenizer_;
+    throw Error(ErrorCode::tokenizer_missing, "text needs the model's tokenizer")
+        .at(record.where)
+        .hint("or give token ids, {\"input_ids\": [...]} a line");
+  }
+
+  /// For what is only shown: null also when it cannot be opened.
+  const Tokenizer* tokenizer_if_readable() {
+    try {
+      if (tokenizer_ == nullptr) tokenizer_ = open_();
+    } catch (const Error&) {
+      return nullptr;
     }
-    store(tokenizer_->encode(text), record.where);
+    return tokenizer_;
   }
 
   std::string text_of(const Record& record) const {
     if (record.value.is_string() && !template_) return record.value.get<std::string>();
     if (template_) return template_->fill(record.value, record.where);
-    if (record.value.is_object()) return text_by_default_fields(record.value, record.where);
+    if (record.value.is_object()) return text_by_default_fields(record);
+    if (const auto chat = find_chat(record.value)) refuse_chat(*chat, record.where, record.element);
     throw Error(ErrorCode::bad_dataset,
                 fmt::format("expected an object or text, found {}", record.value.type_name()))
         .at(record.where);
@@ -161,11 +179,13 @@ class Loader {
   }
 
   Error empty() const {
+    const bool bad_lines = skipped_.contains("not valid JSON");
     return Error(ErrorCode::calibration_empty,
                  fmt::format("{} lines read, none gave tokens{}", data_.lines_read,
                              reasons().empty() ? "" : ": " + reasons().front()))
         .at(options_.file.string())
-        .hint("give a file with at least one prompt");
+        .hint(bad_lines ? "a .jsonl file holds one JSON value a line: `jq -c . FILE` writes them so"
+                        : "give a file with at least one prompt");
   }
 
   std::vector<std::string> reasons() const {
@@ -180,10 +200,10 @@ class Loader {
   void describe() {
     data_.skip_reasons = reasons();
     const Tokens& first = data_.sequences.front();
-    if (tokenizer_ != nullptr) {
-      data_.has_bos = tokenizer_->bos_id() >= 0 && first.front() == tokenizer_->bos_id();
+    if (const Tokenizer* tokenizer = tokenizer_if_readable()) {
+      data_.has_bos = tokenizer->bos_id() >= 0 && first.front() == tokenizer->bos_id();
       data_.first_tokens_text =
-          tokenizer_->decode(std::span(first).first(std::min(first.size(), kTokensShown)));
+          tokenizer->decode(std::span(first).first(std::min(first.size(), kTokensShown)));
     }
     std::string bytes;
     const auto put = [&](TokenId id) {
@@ -201,7 +221,8 @@ class Loader {
   }
 
   const DatasetOptions& options_;
-  const Tokenizer* tokenizer_;
+  const OpenTokenizer& open_;
+  const Tokenizer* tokenizer_ = nullptr;  // once it was needed
   std::int64_t vocab_size_;
   std::optional<Template> template_;
   struct Skipped {
@@ -241,7 +262,7 @@ std::int64_t Dataset::max_tokens() const noexcept {
   return sequences.empty() ? 0 : lengths_of(*this).back();
 }
 
-Dataset load_dataset(const DatasetOptions& options, const Tokenizer* tokenizer,
+Dataset load_dataset(const DatasetOptions& options, const OpenTokenizer& tokenizer,
                      std::int64_t vocab_size) {
   return Loader(options, tokenizer, vocab_size).run();
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,17 +38,20 @@ struct Dataset {
   std::int64_t max_tokens() const noexcept;
 };
 
+/// Gives the tokenizer when it is needed first, null when the model has none; may throw.
+using OpenTokenizer = std::function<const Tokenizer*()>;
+
 /// Reads the file and tokenizes it. Each prompt is its own sequence unless `pack` is set.
-/// Lines of the form {"input_ids": […]} need no tokenizer (`tokenizer` may then be null); with a
-/// template they are records like any other. Blank lines, empty texts and lines of .jsonl that are
-/// no JSON are skipped and counted.
-/// jsonl without template: `inputs_pretokenized`, else `text`, else `question`/`passage` joined as
-/// BoolQ calibration does: "{title} -- {passage}\nQuestion:{question}?\nAnswer:" (title left out
-/// when absent). csv: header row, fields by name; txt: one prompt per non-empty line (whole file is
-/// one text when `pack` is set); json: an array of objects or strings.
-/// Errors: file_not_found, bad_dataset (with the line), calibration_empty, template_field_missing
-/// (with the fields there are), tokenizer_missing, token_out_of_range (ids >= vocab_size when > 0).
-Dataset load_dataset(const DatasetOptions& options, const Tokenizer* tokenizer,
+/// Lines of the form {"input_ids": […]} need no tokenizer (one that cannot be opened is then no
+/// error); with a template they are records like any other. Blank lines, empty texts and lines of
+/// .jsonl that are no JSON are skipped and counted. jsonl without template: `inputs_pretokenized`,
+/// else `text`, else `question`/`passage` joined as BoolQ calibration does: "{title} --
+/// {passage}\nQuestion:{question}?\nAnswer:" (title left out when absent). csv: header row, fields
+/// by name; txt: one prompt per non-empty line (whole file is one text when `pack` is set); json:
+/// an array of objects or strings. Conversations are refused. Errors: file_not_found, bad_dataset
+/// (with the line), calibration_empty, template_field_missing (with the fields there are),
+/// tokenizer_missing, token_out_of_range (ids >= vocab_size when > 0).
+Dataset load_dataset(const DatasetOptions& options, const OpenTokenizer& tokenizer,
                      std::int64_t vocab_size);
 
 }  // namespace pare::text

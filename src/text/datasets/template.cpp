@@ -1,6 +1,7 @@
 #include "text/datasets/template.h"
 
 #include "pare/error.h"
+#include "text/datasets/chat.h"
 
 #include <fmt/format.h>
 
@@ -91,6 +92,10 @@ std::string field_text(const io::Json& value, std::string_view name, const std::
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return {};
   if (value.is_number() || value.is_boolean()) return value.dump();
+  if (auto chat = find_chat(value)) {
+    chat->field = name;
+    refuse_chat(*chat, where, false);
+  }
   throw Error(ErrorCode::bad_dataset,
               fmt::format("field \"{}\" is an {}, not text", name, value.type_name()))
       .at(where);
