@@ -126,9 +126,11 @@ ConvertResult convert(const Context& ctx, const ConvertSource& source, const Con
   result.copied = plan.copied.size();
   result.source_tensors = stored->tensors().size();
   result.input_bytes = bytes_of(stored->files());
+  result.companions = find_companions(source.folder, stored->files());
   const RunPlan run_plan{.out = job.out,
                          .overwrite = job.overwrite,
                          .model = source.folder,
+                         .companions = &result.companions,
                          .outputs = {&plan, 1},
                          .params = &job.params,
                          .floats = float_source(*source.checkpoint)};

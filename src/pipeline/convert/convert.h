@@ -3,6 +3,7 @@
 
 #include "pare/context.h"
 #include "pare/job.h"
+#include "pipeline/open/companions.h"
 #include "pipeline/open/convert_source.h"
 #include "pipeline/output/run.h"
 
@@ -26,6 +27,7 @@ struct ConvertResult {
   std::size_t copied = 0;
   std::size_t source_tensors = 0;  // stored ones, all accounted for
   std::size_t input_bytes = 0;     // of the weight files
+  Companions companions;           // files that came along, and those that did not
   FitReport fit;                   // over all linears
   double weight_difference = 0;    // largest, over all weights of the linears
 

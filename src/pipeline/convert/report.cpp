@@ -66,6 +66,7 @@ std::string convert_report(const ConvertSource& source, const ConvertJob& job,
   for (const layout::DroppedTensor& d : result.dropped) {
     json["dropped"].push_back({{"name", d.name}, {"rule", d.rule}});
   }
+  json["files"] = companions_json(result.companions);
   return json.dump(2) + "\n";
 }
 
@@ -94,6 +95,7 @@ std::vector<std::string> describe_conversion(const ConvertJob& job, const Conver
   }
   lines.push_back(fmt::format(
       "  verified   {} tensors: read again, decoded, and what the source holds", output.verified_tensors));
+  for (std::string& line : describe_companions(result.companions)) lines.push_back(std::move(line));
   lines.push_back(fmt::format("  size       {} -> {}", human_bytes(result.input_bytes),
                               human_bytes(output.bytes)));
   lines.push_back(fmt::format("  took       {:.1f} s, of which {:.1f} s to verify; peak memory {}",

@@ -1,11 +1,10 @@
-// The files beside the weights: copied, rewritten, or left behind.
+// The files beside the weights: copied, or rewritten.
 #pragma once
 
-#include <filesystem>
-#include <string>
-#include <vector>
-
 #include "layouts/output_plan.h"
+#include "pipeline/open/companions.h"
+
+#include <filesystem>
 
 namespace pare::pipeline {
 
@@ -13,13 +12,12 @@ namespace pare::pipeline {
 struct ModelFiles {
   std::filesystem::path model;
   const layout::OutputPlan* output = nullptr;
+  const Companions* companions = nullptr;
   bool untie_head = false;  // the head became a tensor of its own
 };
 
-/// Copies tokenizer, generation config, chat templates, code and licence files of the model folder,
-/// and writes config.json with what the layout asks for. Weights, indexes and the quantization
-/// files of an earlier run stay behind. Returns the names written.
-std::vector<std::string> write_model_files(const ModelFiles& from,
-                                           const std::filesystem::path& folder);
+/// Copies the companions, and writes config.json with what the layout asks for.
+/// Errors: output_not_writable, those of config.json.
+void write_model_files(const ModelFiles& from, const std::filesystem::path& folder);
 
 }  // namespace pare::pipeline

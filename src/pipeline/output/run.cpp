@@ -34,7 +34,7 @@ void complete_output(const Context& ctx, const RunPlan& plan, std::size_t index,
                      const fs::path& folder, RunResult& result) {
   const layout::OutputPlan& output = plan.outputs[index];
   OutputRecord& record = result.outputs[index];
-  write_model_files({plan.model, &output, plan.untie_head}, folder);
+  write_model_files({plan.model, &output, plan.companions, plan.untie_head}, folder);
   verify_output(ctx, plan, index, result.linears, folder, record);
   record.bytes = weight_bytes(folder, record.files);
 }
@@ -44,6 +44,7 @@ void complete_output(const Context& ctx, const RunPlan& plan, std::size_t index,
 RunResult run(const Context& ctx, const RunPlan& plan, const Producer& produce,
               const Reporter& report) {
   const Stopwatch watch;
+  warn_of_missed(ctx, *plan.companions);
   io::OutputDir out(ctx, plan.out, plan.overwrite);
   RunResult result = write_weights(ctx, plan, produce, out.path());
   result.seconds_writing = watch.seconds();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pare/job.h"
+#include "pipeline/open/companions.h"
 #include "pipeline/output/inventory.h"
 
 #include <filesystem>
@@ -14,6 +15,7 @@ struct RunPlan {
   std::filesystem::path out;
   bool overwrite = false;
   std::filesystem::path model;  // config.json, tokenizer and other files come from here
+  const Companions* companions = nullptr;
   bool untie_head = false;      // the head became a tensor of its own
   std::span<const layout::OutputPlan> outputs;
   const ParamMap* params = nullptr;  // of the layouts; defaults filled in

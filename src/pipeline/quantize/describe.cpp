@@ -93,6 +93,7 @@ std::vector<std::string> describe(const Plan& plan) {
       lines.push_back(std::move(line));
     }
   }
+  for (std::string& line : describe_companions(plan.companions)) lines.push_back(std::move(line));
   for (const layout::OutputPlan& output : plan.outputs) lines.push_back(size_line(plan, output));
   lines.push_back(memory_line(plan.memory));
   std::string time = fmt::format("  time       {}", time_text(plan.seconds_estimate));

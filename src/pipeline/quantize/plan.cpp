@@ -204,6 +204,7 @@ Plan make_plan(const Context& ctx, const Job& job) {
   check_transforms(plan);
   parse_level(job.params.text("disable_level", "L0"));
   open_model(ctx, plan);
+  plan.companions = find_companions(job.model, plan.source->files());
   warn_of_stacked_weights(ctx, plan);
   keep_requested(plan);
   refuse_nothing_to_do(plan);

@@ -16,6 +16,7 @@
 #include "kernels/gemm.h"
 #include "model/architecture.h"
 #include "pipeline/quantize/job.h"
+#include "pipeline/open/companions.h"
 #include "pipeline/open/linear_selection.h"
 #include "text/datasets/dataset.h"
 #include "transform/transform.h"
@@ -59,6 +60,7 @@ struct Plan {
   std::map<std::string, std::int64_t> rewritten;
   std::vector<layout::OutputPlan> outputs;  // one for each format asked for; all hold the same codes
   std::optional<text::Dataset> calibration;
+  Companions companions;                   // files that come along, and those that do not
   calib::SensitivityScores scores;         // empty unless ranking was needed
   kernels::Compute compute = kernels::Compute::f32;
   MemoryEstimate memory;

@@ -42,6 +42,7 @@ QuantizeResult run_plan(const Context& ctx, const Plan& plan) {
   const RunPlan run_plan{.out = plan.job.out,
                          .overwrite = plan.job.run.overwrite,
                          .model = plan.job.model,
+                         .companions = &plan.companions,
                          .untie_head = unties_head(plan),
                          .outputs = plan.outputs,
                          .params = &plan.job.params,

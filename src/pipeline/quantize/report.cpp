@@ -199,6 +199,7 @@ std::string report_json(const Plan& plan, const QuantizeResult& result, std::siz
   for (const layout::DroppedTensor& d : planned.dropped) {
     json["dropped"].push_back({{"name", d.name}, {"rule", d.rule}});
   }
+  json["files"] = companions_json(plan.companions);
   json["linears"] = io::Json::array();
   for (const LinearRecord& r : result.run.linears) json["linears"].push_back(linear_json(plan, r));
   return json.dump(2) + "\n";
