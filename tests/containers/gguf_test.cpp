@@ -1,6 +1,5 @@
 // The GGUF header: written and read back, and whatever a file may claim, read within its bytes.
 #include "containers/gguf/file.h"
-
 #include "containers/gguf/writer.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
@@ -73,9 +72,7 @@ struct FileParts {
 /// One F32 matrix [2, 3] and one Q4_0 row of 32.
 FileParts good() {
   FileParts parts;
-  parts.u32("general.file_type", 2)
-      .tensor("a", {3, 2}, 0, 0)
-      .tensor("b", {32, 1}, 2, 32);
+  parts.u32("general.file_type", 2).tensor("a", {3, 2}, 0, 0).tensor("b", {32, 1}, 2, 32);
   parts.data.assign(32 + 18, 'x');
   return parts;
 }
@@ -164,8 +161,8 @@ TEST(Gguf, CountsAndLengthsBeyondTheFile) {
   EXPECT_THAT(damage(parts.file()), HasSubstr("bytes long"));
   parts = good();
   FileParts::put_text(parts.values, "list");
-  FileParts::put(parts.values, std::uint32_t{9});   // an array
-  FileParts::put(parts.values, std::uint32_t{4});   // of u32
+  FileParts::put(parts.values, std::uint32_t{9});    // an array
+  FileParts::put(parts.values, std::uint32_t{4});    // of u32
   FileParts::put(parts.values, UINT64_MAX / 4 + 2);  // whose size overflows
   parts.value_count = 2;
   EXPECT_THAT(damage(parts.file()), HasSubstr("reaches beyond the file"));
@@ -207,13 +204,30 @@ TEST(Gguf, TensorsThatOverlapOrLieAskew) {
 }
 
 TEST(Gguf, WhatPareDoesNotReadIsNamed) {
-  EXPECT_THAT(PARE_ERROR_TEXT(feature_not_supported, parse(good().file(2))), HasSubstr("version 2"));
+  EXPECT_THAT(PARE_ERROR_TEXT(feature_not_supported, parse(good().file(2))),
+              HasSubstr("version 2"));
   EXPECT_THAT(PARE_ERROR_TEXT(feature_not_supported, parse(good().file(0x03000000))),
               HasSubstr("big-endian"));
   FileParts parts;
-  parts.tensor("a", {256}, 12, 0);  // Q4_K
-  EXPECT_THAT(PARE_ERROR_TEXT(feature_not_supported, parse(parts.file())), HasSubstr("type 12"));
+  parts.tensor("a", {256}, 99, 0);
+  EXPECT_THAT(PARE_ERROR_TEXT(feature_not_supported, parse(parts.file())), HasSubstr("type 99"));
   EXPECT_THAT(damage("GGML" + good().file().substr(4)), HasSubstr("not a GGUF file"));
+}
+
+TEST(Gguf, BlocksThatPareDoesNotDecodeHaveNamesAndSizes) {
+  // Two rows of 512: two blocks of 256 each, 144 bytes of Q4_K and 210 of Q6_K.
+  FileParts parts;
+  parts.tensor("a", {512, 2}, 12, 0).tensor("b", {512, 2}, 14, 576);
+  parts.data = std::string(576 + 840, '\0');
+  const std::string file = parts.file();
+  const GgufHeader header = parse(file);
+  EXPECT_EQ(header.tensors[0].block->name, "Q4_K");
+  EXPECT_EQ(header.tensors[0].size, 576U);
+  EXPECT_EQ(header.tensors[1].block->name, "Q6_K");
+  EXPECT_EQ(header.tensors[1].size, 840U);
+  EXPECT_FALSE(header.tensors[0].block->decoded);
+  EXPECT_TRUE(gguf_block(GgufType::q8_0).decoded);
+  EXPECT_THAT(damage(file.substr(0, file.size() - 1)), HasSubstr("beyond the file"));
 }
 
 }  // namespace

@@ -12,13 +12,50 @@
 namespace pare::containers {
 namespace {
 
+constexpr GgufBlock decoded(GgufType type, std::string_view name, std::int64_t elements,
+                            std::int64_t bytes, std::optional<DType> dtype = std::nullopt) {
+  return {type, name, elements, bytes, dtype, true};
+}
+
+/// Of a type that Pare does not decode, by its number.
+constexpr GgufBlock sized(std::uint32_t type, std::string_view name, std::int64_t elements,
+                          std::int64_t bytes) {
+  return {GgufType{type}, name, elements, bytes};
+}
+
+/// Source: ggml, ggml.h and ggml-common.h; the numbers that are missing were given up.
 constexpr std::array kBlocks = {
-    GgufBlock{GgufType::f32, "F32", 1, 4, DType::f32},
-    GgufBlock{GgufType::f16, "F16", 1, 2, DType::f16},
-    GgufBlock{GgufType::q4_0, "Q4_0", 32, 18, std::nullopt},
-    GgufBlock{GgufType::q4_1, "Q4_1", 32, 20, std::nullopt},
-    GgufBlock{GgufType::q8_0, "Q8_0", 32, 34, std::nullopt},
-    GgufBlock{GgufType::bf16, "BF16", 1, 2, DType::bf16},
+    decoded(GgufType::f32, "F32", 1, 4, DType::f32),
+    decoded(GgufType::f16, "F16", 1, 2, DType::f16),
+    decoded(GgufType::q4_0, "Q4_0", 32, 18),
+    decoded(GgufType::q4_1, "Q4_1", 32, 20),
+    sized(6, "Q5_0", 32, 22),
+    sized(7, "Q5_1", 32, 24),
+    decoded(GgufType::q8_0, "Q8_0", 32, 34),
+    sized(10, "Q2_K", 256, 84),
+    sized(11, "Q3_K", 256, 110),
+    sized(12, "Q4_K", 256, 144),
+    sized(13, "Q5_K", 256, 176),
+    sized(14, "Q6_K", 256, 210),
+    sized(16, "IQ2_XXS", 256, 66),
+    sized(17, "IQ2_XS", 256, 74),
+    sized(18, "IQ3_XXS", 256, 98),
+    sized(19, "IQ1_S", 256, 50),
+    sized(20, "IQ4_NL", 32, 18),
+    sized(21, "IQ3_S", 256, 110),
+    sized(22, "IQ2_S", 256, 82),
+    sized(23, "IQ4_XS", 256, 136),
+    sized(24, "I8", 1, 1),
+    sized(25, "I16", 1, 2),
+    sized(26, "I32", 1, 4),
+    sized(27, "I64", 1, 8),
+    sized(28, "F64", 1, 8),
+    sized(29, "IQ1_M", 256, 56),
+    decoded(GgufType::bf16, "BF16", 1, 2, DType::bf16),
+    sized(34, "TQ1_0", 256, 54),
+    sized(35, "TQ2_0", 256, 66),
+    sized(39, "MXFP4", 32, 17),
+    sized(40, "NVFP4", 64, 36),
 };
 
 constexpr std::uint32_t kMaxDims = 4;
@@ -33,9 +70,9 @@ void read_magic(GgufCursor& cursor) {
   const auto version = cursor.number<std::uint32_t>("the version");
   if (version == kGgufVersion) return;
   const bool swapped = version == 0x03000000U;
-  cursor.unsupported(swapped ? "a GGUF file for big-endian machines"
-                             : fmt::format("GGUF version {}", version),
-                     "Pare reads version 3, little-endian; convert it with llama.cpp's own tools");
+  cursor.unsupported(
+      swapped ? "a GGUF file for big-endian machines" : fmt::format("GGUF version {}", version),
+      "Pare reads version 3, little-endian; convert it with llama.cpp's own tools");
 }
 
 Shape read_shape(GgufCursor& cursor, const std::string& name) {
@@ -47,9 +84,9 @@ Shape read_shape(GgufCursor& cursor, const std::string& name) {
   std::int64_t elements = 1;
   for (std::uint32_t i = 0; i < rank; ++i) {
     const auto dim = cursor.number<std::uint64_t>("a dimension");
-    const bool fits = dim > 0 && dim <= static_cast<std::uint64_t>(kMaxDim) &&
-                      elements <= std::numeric_limits<std::int64_t>::max() / 8 /
-                                      static_cast<std::int64_t>(dim);
+    const bool fits =
+        dim > 0 && dim <= static_cast<std::uint64_t>(kMaxDim) &&
+        elements <= std::numeric_limits<std::int64_t>::max() / 8 / static_cast<std::int64_t>(dim);
     if (!fits) cursor.fail(fmt::format("tensor {} has a dimension of {}", in_quotes(name), dim));
     elements *= static_cast<std::int64_t>(dim);
     dims[rank - 1 - i] = static_cast<std::int64_t>(dim);  // files name the innermost first
@@ -66,7 +103,7 @@ GgufTensor read_tensor(GgufCursor& cursor) {
   tensor.block = find_gguf_block(type);
   if (tensor.block == nullptr) {
     cursor.unsupported(fmt::format("tensor {} has type {}", in_quotes(tensor.name), type),
-                       "Pare reads F32, F16, BF16, Q4_0, Q4_1 and Q8_0");
+                       "Pare knows the types of ggml up to NVFP4, number 40");
   }
   if (tensor.row_elements() % tensor.block->elements != 0) {
     cursor.fail(fmt::format("tensor {} has rows of {}, {} needs multiples of {}",
@@ -74,8 +111,8 @@ GgufTensor read_tensor(GgufCursor& cursor) {
                             tensor.block->elements));
   }
   tensor.begin = cursor.number<std::uint64_t>("the offset of a tensor");
-  tensor.size = static_cast<std::size_t>(tensor.shape.numel() / tensor.block->elements *
-                                         tensor.block->bytes);
+  tensor.size =
+      static_cast<std::size_t>(tensor.shape.numel() / tensor.block->elements * tensor.block->bytes);
   return tensor;
 }
 
@@ -116,8 +153,7 @@ void refuse_overlaps(const GgufCursor& cursor, const GgufHeader& header) {
 }
 
 std::size_t alignment_of(const GgufCursor& cursor, const GgufHeader& header) {
-  const std::uint64_t stated =
-      header.unsigned_value("general.alignment").value_or(kGgufAlignment);
+  const std::uint64_t stated = header.unsigned_value("general.alignment").value_or(kGgufAlignment);
   constexpr std::uint64_t kMost = 65536;
   const bool power = stated >= 8 && stated <= kMost && (stated & (stated - 1)) == 0;
   if (!power) cursor.fail(fmt::format("general.alignment is {}", stated));

@@ -16,7 +16,7 @@
 
 namespace pare::containers {
 
-/// Types of tensors, by their numbers in the file; those that Pare reads and writes.
+/// Types of tensors, by their numbers in the file; named are those that Pare reads and writes.
 enum class GgufType : std::uint32_t {
   f32 = 0,
   f16 = 1,
@@ -32,7 +32,8 @@ struct GgufBlock {
   std::string_view name;
   std::int64_t elements;
   std::int64_t bytes;
-  std::optional<DType> dtype;  // of plain floats
+  std::optional<DType> dtype = std::nullopt;  // of plain floats
+  bool decoded = false;                       // Pare knows what the bytes mean, not the size alone
 };
 
 /// nullptr when Pare does not know the number.
@@ -41,8 +42,19 @@ const GgufBlock& gguf_block(GgufType type) noexcept;
 
 /// Types of values in the header, by their numbers in the file.
 enum class GgufValueType : std::uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9,
-  u64 = 10, i64 = 11, f64 = 12
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
+  f64 = 12
 };
 
 /// An array as it lies in the file: lists of tokens are long, and most readers want none of them.
@@ -57,7 +69,7 @@ using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::s
 struct GgufTensor {
   std::string name;
   const GgufBlock* block = nullptr;
-  Shape shape;  // outermost first, as everywhere in Pare
+  Shape shape;            // outermost first, as everywhere in Pare
   std::size_t begin = 0;  // from the start of the file
   std::size_t size = 0;
 
@@ -83,8 +95,9 @@ inline constexpr std::size_t kMaxGgufNameBytes = 64;
 
 /// The header of a whole file; every length, count, offset and type is checked against the file
 /// before it is used, and tensors neither overlap nor reach beyond its end.
-/// Errors: bad_gguf placed at `where`; feature_not_supported for a version, byte order or tensor
-/// type that Pare does not read.
+/// Types that Pare does not decode are no error: their blocks are bytes. Errors: bad_gguf placed at
+/// `where`; feature_not_supported for a version or byte order that Pare does not read, and for a
+/// tensor type that it does not know.
 GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& where);
 
 }  // namespace pare::containers

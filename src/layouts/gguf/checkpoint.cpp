@@ -86,9 +86,9 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
     if (matrix && tensor.name != "token_embd.weight") {
       return name.substr(0, name.size() - kWeight.size());
     }
-    throw Error(ErrorCode::tensor_mismatch,
-                fmt::format("{} is {}; Pare reads blocks of linears only", tensor.name,
-                            tensor.block->name))
+    throw Error(
+        ErrorCode::tensor_mismatch,
+        fmt::format("{} is {}; Pare reads blocks of linears only", tensor.name, tensor.block->name))
         .at(source_->files().front().string())
         .hint("requantize with the embedding in F16: llama-quantize --token-embedding-type f16");
   }
@@ -97,8 +97,8 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
     const TensorView view = source_->read(name);
     if (is_weight_float(view.dtype) && view.shape == Shape{rows}) return view;
     throw Error(ErrorCode::tensor_mismatch,
-                fmt::format("{} must hold {} floats, found {} {}", name, rows,
-                            name_of(view.dtype), view.shape.text()))
+                fmt::format("{} must hold {} floats, found {} {}", name, rows, name_of(view.dtype),
+                            view.shape.text()))
         .at(source_->files().front().string());
   }
 
@@ -127,8 +127,8 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
     if (!columns.has_value()) columns = header.unsigned_value(kGroupSizeKey);
     if (!columns.has_value()) return kBlockColumns;
     const auto in = static_cast<std::uint64_t>(tensor.row_elements());
-    const bool fits = *columns == 0 ||
-                      (*columns % kBlockColumns == 0 && *columns <= in && in % *columns == 0);
+    const bool fits =
+        *columns == 0 || (*columns % kBlockColumns == 0 && *columns <= in && in % *columns == 0);
     if (fits) return static_cast<std::int64_t>(*columns);
     throw Error(ErrorCode::bad_description,
                 fmt::format("{} is {}, which does not fit the {} inputs of {}", kGroupSizeKey,
@@ -161,6 +161,7 @@ class GgufCheckpoint final : public QuantizedCheckpoint {
 }  // namespace
 
 std::unique_ptr<QuantizedCheckpoint> open_gguf(const std::filesystem::path& folder) {
+  refuse_unreadable_gguf(folder);
   std::error_code ignored;
   if (!std::filesystem::exists(folder / "config.json", ignored)) {
     throw Error(ErrorCode::file_not_found, "no config.json beside the GGUF file")

@@ -1,13 +1,16 @@
 #include "layouts/gguf/source.h"
 
-#include "pare/error.h"
-#include "layouts/folder_files.h"
 #include "containers/in_quotes.h"
+#include "containers/numbered_name.h"
+#include "layouts/folder_files.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace pare::layout {
 namespace {
@@ -17,17 +20,39 @@ namespace fs = std::filesystem;
 using containers::GgufTensor;
 using containers::TensorInfo;
 
+/// A model may lie in several files; llama.cpp's tool joins them from the name of the first.
+void refuse_part(const fs::path& folder, const std::string& file) {
+  const auto part = containers::numbered_name(file, ".gguf");
+  if (!part || part->count == 1) return;
+  throw Error(ErrorCode::feature_not_supported,
+              fmt::format("{} is one of the {} parts of a GGUF model", file, part->count))
+      .at(folder.string())
+      .hint(fmt::format("join them: llama-gguf-split --merge {}-00001-of-{:05}.gguf joined.gguf; "
+                        "then put the joined file beside config.json without the parts",
+                        part->base, part->count));
+}
+
 fs::path only_file(const fs::path& folder) {
   const std::vector<std::string> files = files_named(folder, "", ".gguf");
-  if (files.size() == 1) return folder / files.front();
   if (files.empty()) {
     throw Error(ErrorCode::file_not_found, "no *.gguf file in the folder").at(folder.string());
   }
-  throw Error(ErrorCode::feature_not_supported,
-              fmt::format("{} GGUF files in one folder: {}, {}, …", files.size(), files[0],
-                          files[1]))
+  refuse_part(folder, files.front());
+  if (files.size() == 1) return folder / files.front();
+  throw Error(
+      ErrorCode::feature_not_supported,
+      fmt::format("{} GGUF files in one folder: {}, {}, …", files.size(), files[0], files[1]))
       .at(folder.string())
-      .hint("leave one in the folder; parts are joined by llama.cpp's gguf-split --merge");
+      .hint("put the one that is meant into a folder of its own, with config.json");
+}
+
+/// "Q4_K, Q6_K": the types that Pare does not decode.
+std::set<std::string_view> undecoded_types(const containers::GgufHeader& header) {
+  std::set<std::string_view> types;
+  for (const GgufTensor& tensor : header.tensors) {
+    if (!tensor.block->decoded) types.insert(tensor.block->name);
+  }
+  return types;
 }
 
 [[noreturn]] void contradiction(const std::string& detail, const fs::path& file) {
@@ -124,8 +149,8 @@ TensorView GgufSource::in_model_order(const TensorInfo& info, const Place& where
   const std::size_t row_bytes = bytes.size() / rows;
   auto owned = std::make_shared<Tensor>(info.dtype, info.shape);
   for (std::size_t row = 0; row < rows; ++row) {
-    const auto from = static_cast<std::size_t>(
-        rotary_file_row(static_cast<std::int64_t>(row), where.head_size));
+    const auto from =
+        static_cast<std::size_t>(rotary_file_row(static_cast<std::int64_t>(row), where.head_size));
     std::memcpy(owned->bytes().data() + row * row_bytes, bytes.data() + from * row_bytes,
                 row_bytes);
   }
@@ -146,6 +171,19 @@ void GgufSource::populate(std::string_view name) const noexcept {
 
 std::string GgufSource::file_of(std::string_view name) const {
   return place(name) == nullptr ? "" : file_.path().filename().string();
+}
+
+void refuse_unreadable_gguf(const fs::path& folder) {
+  const io::MappedFile file(only_file(folder));
+  const auto types =
+      undecoded_types(containers::parse_gguf_header(file.bytes(), file.path().string()));
+  if (types.empty()) return;
+  throw Error(ErrorCode::scheme_not_supported,
+              fmt::format("a GGUF file with blocks of {}", fmt::join(types, ", ")))
+      .at(file.path().string())
+      .hint(
+          "Pare reads F32, F16, BF16, Q4_0, Q4_1 and Q8_0: start from the model's safetensors, "
+          "or let llama-quantize --allow-requantize make Q8_0 of the file");
 }
 
 std::vector<std::string> gguf_files(const fs::path& folder) {

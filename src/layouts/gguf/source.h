@@ -1,10 +1,10 @@
 // A GGUF file as a checkpoint with Hugging Face's names and order of rows.
 #pragma once
 
-#include "layouts/gguf/model.h"
 #include "containers/gguf/file.h"
 #include "containers/tensor_source.h"
 #include "io/file.h"
+#include "layouts/gguf/model.h"
 
 #include <filesystem>
 #include <map>
@@ -40,8 +40,8 @@ class GgufSource final : public containers::TensorSource {
 
  private:
   struct Place {
-    std::size_t tensor = 0;     // of the header
-    std::int64_t head_size = 0; // rows of a head that are reordered; 0 = none are
+    std::size_t tensor = 0;      // of the header
+    std::int64_t head_size = 0;  // rows of a head that are reordered; 0 = none are
   };
 
   void add(std::size_t tensor);
@@ -54,6 +54,11 @@ class GgufSource final : public containers::TensorSource {
   std::vector<containers::TensorInfo> infos_;  // by name
   std::map<std::string, Place, std::less<>> places_;
 };
+
+/// Says what stands in the way of a folder whose file holds what Pare does not decode, or is a part
+/// of a model, before anything else is asked of it. Errors: scheme_not_supported,
+/// feature_not_supported, file_not_found and those of the header.
+void refuse_unreadable_gguf(const std::filesystem::path& folder);
 
 /// The GGUF files of a folder without safetensors, by name.
 std::vector<std::string> gguf_files(const std::filesystem::path& folder);

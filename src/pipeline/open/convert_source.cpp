@@ -3,6 +3,7 @@
 #include "containers/tensor_source.h"
 #include "layouts/described_weights.h"
 #include "layouts/folder_files.h"
+#include "layouts/foreign_weights.h"
 #include "layouts/quant_config.h"
 #include "pare/error.h"
 
@@ -44,14 +45,25 @@ void refuse_two_layouts(const fs::path& folder, const std::string& method) {
                         found.front()));
 }
 
+constexpr const char* kStartFromFloat =
+    "start from the float model: `pare quantize` writes the layout you need; `pare list exporters` "
+    "names the layouts that can be converted";
+
 [[noreturn]] void refuse_unknown(const fs::path& folder, const std::string& method) {
   if (!method.empty()) {
     throw Error(ErrorCode::scheme_not_supported,
                 fmt::format("quant_method is \"{}\", which Pare does not read", method))
         .at(folder.string())
-        .hint("`pare list exporters` names the layouts it reads");
+        .hint(kStartFromFloat);
   }
-  containers::open_checkpoint(folder);  // says what is wrong when there are no weights at all
+  // Says what is wrong when there are no weights at all.
+  const auto source = containers::open_checkpoint(folder);
+  const std::string foreign = layout::foreign_weights(source->tensors());
+  if (!foreign.empty()) {
+    throw Error(ErrorCode::scheme_not_supported, foreign + ", which Pare does not read")
+        .at(folder.string())
+        .hint(kStartFromFloat);
+  }
   throw Error(ErrorCode::bad_usage, "the weights are not quantized: there is nothing to convert")
       .at(folder.string())
       .hint("`pare quantize` makes quantized weights, with --format in the layout you need");
