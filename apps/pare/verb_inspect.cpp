@@ -40,7 +40,7 @@ Json to_json(const FolderFacts& in) {
                       {"packed_bytes", in.packed->packed_bytes}};
   }
   for (const TensorFacts& t : in.tensors) {
-    json["tensors"].push_back({{"name", t.name}, {"dtype", name_of(t.dtype)},
+    json["tensors"].push_back({{"name", t.name}, {"dtype", t.type},
                                {"shape", t.shape.dims()}});
   }
   for (const std::string& linear : in.linears) json["linears"].push_back(linear);
@@ -81,9 +81,9 @@ void show_packed(Console& console, const FolderFacts& in) {
 void show_tensors(Console& console, const FolderFacts& in, bool names) {
   std::map<std::string, std::pair<std::size_t, std::size_t>> by_type;
   for (const TensorFacts& t : in.tensors) {
-    auto& [count, bytes] = by_type[std::string(name_of(t.dtype))];
+    auto& [count, bytes] = by_type[t.type];
     ++count;
-    bytes += t.nbytes();
+    bytes += t.bytes;
   }
   std::string types;
   for (const auto& [type, sum] : by_type) {
@@ -101,7 +101,7 @@ void show_tensors(Console& console, const FolderFacts& in, bool names) {
   }
   if (!names) return;
   for (const TensorFacts& t : in.tensors) {
-    console.result(fmt::format("    {:<56} {:<5} {}", t.name, name_of(t.dtype), t.shape.text()));
+    console.result(fmt::format("    {:<56} {:<5} {}", t.name, t.type, t.shape.text()));
   }
 }
 

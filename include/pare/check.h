@@ -102,10 +102,9 @@ struct ModelShape {
 
 struct TensorFacts {
   std::string name;
-  DType dtype = DType::u8;
+  std::string type;  // as the file spells it: "BF16"
   Shape shape;
-
-  std::size_t nbytes() const { return static_cast<std::size_t>(shape.numel()) * size_of(dtype); }
+  std::size_t bytes = 0;
 };
 
 /// What a model folder is.

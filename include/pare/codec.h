@@ -29,6 +29,10 @@ enum class Content {
   packed_nibbles  // two 4-bit codes to a byte
 };
 
+/// False for types of which a stream has no name, such as those of less than a byte: their tensors
+/// are coded as bytes.
+bool has_name_for(DType dtype) noexcept;
+
 /// Where a tile's bytes lie, and a checksum over them: one row of the index.
 struct TileEntry {
   std::uint32_t offset = 0;    // from the start of the payload

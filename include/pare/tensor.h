@@ -17,18 +17,45 @@
 
 namespace pare {
 
-/// Element types; the names in every file format stand for one of them.
+/// Element types; the names in every file format stand for one of them. `foreign` is every type
+/// that a later version of a format may have: its tensors are bytes, and their file counts them.
 enum class DType : std::uint8_t {
-  boolean, u8, i8, i16, u16, f16, bf16, i32, u32, f32, i64, u64, f64, f8_e4m3, f8_e5m2
+  boolean,
+  u8,
+  i8,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  i64,
+  u64,
+  f64,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  c64,
+  f4,
+  f6_e2m3,
+  f6_e3m2,
+  foreign
 };
 
-/// Bytes of one element.
+/// Bytes of one element; 0 for types of less than a byte and for `foreign`.
 std::size_t size_of(DType dtype) noexcept;
+
+/// Bytes of `count` elements, packed without gaps; nullopt when they are no whole number, when the
+/// number overflows, or when the type is foreign.
+std::optional<std::size_t> bytes_of(DType dtype, std::int64_t count) noexcept;
 
 /// Name as safetensors spells it: "BF16", "I8", …
 std::string_view name_of(DType dtype) noexcept;
 
-/// The element type a safetensors name stands for; nullopt when it is none we store.
+/// The element type a safetensors name stands for; nullopt when it is none that Pare knows.
 std::optional<DType> dtype_from_name(std::string_view safetensors_name) noexcept;
 
 /// True for f32, f16 and bf16: the types a weight may have.

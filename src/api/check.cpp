@@ -78,7 +78,8 @@ FolderFacts inspect_folder(const Context& ctx, const std::filesystem::path& mode
                     .tied_head = in.tied_head};
   if (in.graph.has_value()) facts.shape = shape_of(in.graph->config);
   for (const containers::TensorInfo& tensor : in.source->tensors()) {
-    facts.tensors.push_back({tensor.name, tensor.dtype, tensor.shape});
+    facts.tensors.push_back(
+        {tensor.name, std::string(tensor.type_name()), tensor.shape, tensor.nbytes()});
   }
   for (model::Module& linear : in.linears)
     facts.linears.push_back(std::move(linear.name));

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,13 +13,30 @@
 
 namespace pare::containers {
 
+/// What a file says of a tensor whose type Pare has no name for.
+struct ForeignType {
+  std::string name;
+  std::size_t bytes = 0;  // that the tensor takes
+
+  friend bool operator==(const ForeignType&, const ForeignType&) = default;
+};
+
 struct TensorInfo {
   std::string name;
   DType dtype = DType::u8;
   Shape shape;
+  std::optional<ForeignType> foreign = std::nullopt;  // set when dtype is DType::foreign
 
-  std::size_t nbytes() const { return static_cast<std::size_t>(shape.numel()) * size_of(dtype); }
+  std::size_t nbytes() const {
+    return foreign ? foreign->bytes : bytes_of(dtype, shape.numel()).value_or(0);
+  }
+  /// As the file spells it: "BF16".
+  std::string_view type_name() const noexcept { return foreign ? foreign->name : name_of(dtype); }
 };
+
+/// The bytes that a shape and a type from an untrusted file come to; nullopt when they overflow,
+/// end within a byte, or (of a foreign type) are too few for that many elements.
+std::optional<std::size_t> checked_size(const TensorInfo& info) noexcept;
 
 /// Names and shapes are known after opening; bytes are mapped, never loaded whole.
 /// Threads: const members may be called from several threads at once.

@@ -1,14 +1,14 @@
 // Shapes, tensors, and floats in the types of files.
 #include "pare/tensor.h"
 
-#include <algorithm>
-#include <cmath>
+#include "core/half.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/half.h"
-#include "pare/error.h"
+#include <algorithm>
+#include <cmath>
 
 namespace pare {
 
@@ -27,7 +27,7 @@ std::string Shape::text() const { return fmt::format("[{}]", fmt::join(dims_, ",
 Tensor::Tensor(DType dtype, Shape shape)
     : dtype_(dtype),
       shape_(std::move(shape)),
-      bytes_(static_cast<std::size_t>(shape_.numel()) * size_of(dtype)) {}
+      bytes_(bytes_of(dtype, shape_.numel()).value_or(0)) {}
 
 namespace {
 
@@ -70,10 +70,14 @@ void read_floats(const TensorView& tensor, std::int64_t first, std::span<float> 
       tensor.data.data() + static_cast<std::size_t>(first) * size_of(tensor.dtype);
   assert(data + out.size() * size_of(tensor.dtype) <= tensor.data.data() + tensor.data.size());
   switch (tensor.dtype) {
-    case DType::f32: return widen<float>(data, out);
-    case DType::f16: return widen<F16>(data, out);
-    case DType::bf16: return widen<BF16>(data, out);
-    default: break;
+    case DType::f32:
+      return widen<float>(data, out);
+    case DType::f16:
+      return widen<F16>(data, out);
+    case DType::bf16:
+      return widen<BF16>(data, out);
+    default:
+      break;
   }
   throw Error(ErrorCode::tensor_mismatch,
               fmt::format("expected F32, F16 or BF16 values, found {}", name_of(tensor.dtype)));
@@ -96,16 +100,26 @@ Tensor store_floats(std::span<const float> values, DType dtype, Shape shape) {
   std::byte* out = stored.bytes().data();
   bool fits = true;
   switch (dtype) {
-    case DType::f16: fits = narrow(values, to_f16, 0x7C00U, out); break;
-    case DType::bf16: fits = narrow(values, to_bf16, 0x7F80U, out); break;
-    default: std::ranges::copy(std::as_bytes(values), out);  // memcpy may not be given no values
+    case DType::f16:
+      fits = narrow(values, to_f16, 0x7C00U, out);
+      break;
+    case DType::bf16:
+      fits = narrow(values, to_bf16, 0x7F80U, out);
+      break;
+    default:
+      std::ranges::copy(std::as_bytes(values), out);  // memcpy may not be given no values
   }
   if (!fits) fail_too_large(values, dtype);
   return stored;
 }
 
 TensorView rows_of(const TensorView& matrix, std::int64_t first, std::int64_t count) {
-  const std::size_t row = static_cast<std::size_t>(matrix.shape[1]) * size_of(matrix.dtype);
+  const std::optional<std::size_t> whole = bytes_of(matrix.dtype, matrix.shape[1]);
+  if (!whole) {
+    throw Error(ErrorCode::tensor_mismatch,
+                fmt::format("rows of {} cannot be told apart", name_of(matrix.dtype)));
+  }
+  const std::size_t row = *whole;
   return {matrix.dtype, Shape{count, matrix.shape[1]},
           matrix.data.subspan(static_cast<std::size_t>(first) * row,
                               static_cast<std::size_t>(count) * row),

@@ -109,8 +109,8 @@ def test_a_header_of_100_mib_is_refused_quickly(fails, model):
 
 
 def test_unknown_dtype(fails, model):
-    write_raw(model, {"a": {"dtype": "F12", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4)
-    assert "F12" in fails("E0210", 3, model, "--scheme", "w8a16")
+    write_raw(model, {"a": {"dtype": "float 12", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4)
+    assert "float 12" in fails("E0210", 3, model, "--scheme", "w8a16")
 
 
 def test_pickles_are_not_opened(fails, model):

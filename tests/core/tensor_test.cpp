@@ -20,9 +20,11 @@ using ::testing::HasSubstr;
 
 TEST(DType, NamesAndSizes) {
   const std::vector<std::pair<const char*, std::size_t>> expected = {
-      {"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"I16", 2},     {"U16", 2},
-      {"F16", 2},  {"BF16", 2}, {"I32", 4}, {"U32", 4},     {"F32", 4},
-      {"I64", 8},  {"U64", 8},  {"F64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+      {"BOOL", 1},        {"U8", 1},         {"I8", 1},      {"I16", 2},     {"U16", 2},
+      {"F16", 2},         {"BF16", 2},       {"I32", 4},     {"U32", 4},     {"F32", 4},
+      {"I64", 8},         {"U64", 8},        {"F64", 8},     {"F8_E4M3", 1}, {"F8_E5M2", 1},
+      {"C64", 8},         {"F4", 0},         {"F6_E2M3", 0}, {"F6_E3M2", 0}, {"F8_E8M0", 1},
+      {"F8_E4M3FNUZ", 1}, {"F8_E5M2FNUZ", 1}};
   for (const auto& [name, bytes] : expected) {
     const auto dtype = dtype_from_name(name);
     ASSERT_TRUE(dtype) << name;
@@ -31,6 +33,19 @@ TEST(DType, NamesAndSizes) {
   }
   EXPECT_EQ(dtype_from_name("bf16"), std::nullopt);
   EXPECT_EQ(dtype_from_name(""), std::nullopt);
+  EXPECT_EQ(dtype_from_name(name_of(DType::foreign)), std::nullopt);
+}
+
+TEST(DType, BytesOfMany) {
+  EXPECT_EQ(bytes_of(DType::f32, 3), 12U);
+  EXPECT_EQ(bytes_of(DType::f4, 6), 3U);
+  EXPECT_EQ(bytes_of(DType::f4, 5), std::nullopt);  // 20 bits
+  EXPECT_EQ(bytes_of(DType::f6_e2m3, 4), 3U);
+  EXPECT_EQ(bytes_of(DType::f6_e3m2, 2), std::nullopt);  // 12 bits
+  EXPECT_EQ(bytes_of(DType::f64, 0), 0U);
+  EXPECT_EQ(bytes_of(DType::u8, -1), std::nullopt);
+  EXPECT_EQ(bytes_of(DType::f64, std::int64_t{1} << 58), std::nullopt);  // 2^64 bits
+  EXPECT_EQ(bytes_of(DType::foreign, 8), std::nullopt);
 }
 
 TEST(Shape, CountsElements) {

@@ -49,7 +49,8 @@ DType read_dtype(Fields& fields, std::size_t element) {
   }
   name = name.substr(0, end);
   const auto dtype = dtype_from_name(name);
-  if (!dtype) corrupt(fmt::format("element type \"{}\" is not known", printable(name)));
+  if (!dtype || !has_name_for(*dtype))
+    corrupt(fmt::format("element type \"{}\" is not known", printable(name)));
   if (size_of(*dtype) != element) corrupt("element type and element size disagree");
   return *dtype;
 }
@@ -191,3 +192,7 @@ StreamInfo parse_info(std::span<const std::byte> bytes, std::span<const std::byt
 }
 
 }  // namespace pare::codec::detail
+
+bool pare::codec::has_name_for(DType dtype) noexcept {
+  return size_of(dtype) != 0 && name_of(dtype).size() <= detail::kNameBytes;
+}

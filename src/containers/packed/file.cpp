@@ -159,6 +159,9 @@ void PackedFile::State::place_tensors(const SafetensorsHeader& header) {
     const SafetensorsEntry& main = range.coded
                                        ? entry(header, name, DType::u8, nullptr)
                                        : entry(header, name, range.info.dtype, &range.info.shape);
+    if (!range.coded && main.info.foreign != range.info.foreign) {
+      damaged(fmt::format("{} has another type than the manifest says", in_quotes(name)));
+    }
     place.bytes = bytes_of(main);
     bool fresh = used.insert(main.info.name).second;
     if (range.coded) {
@@ -183,7 +186,8 @@ codec::TensorDecoder PackedFile::State::decoder(std::size_t i) const {
   const PackedRange& range = manifest.ranges[i];
   try {
     codec::TensorDecoder decoder(stored[i].info, stored[i].index, stored[i].bytes);
-    if (decoder.dtype() == range.info.dtype && decoder.shape() == range.info.shape &&
+    const CodedForm form = coded_form(range.info);
+    if (decoder.dtype() == form.dtype && decoder.shape() == form.shape &&
         decoder.bytes() == range.end - range.begin) {
       return decoder;
     }
@@ -310,8 +314,7 @@ TensorView PackedFile::read_rows(std::size_t i, std::int64_t first, std::int64_t
     return rows_of(read(i), first, count);
   }
   return state_->at_tensor(i, [&]() -> TensorView {
-    const std::size_t row =
-        static_cast<std::size_t>(range.info.shape[1]) * size_of(range.info.dtype);
+    const std::size_t row = pare::bytes_of(range.info.dtype, range.info.shape[1]).value_or(0);
     const std::size_t begin = static_cast<std::size_t>(first) * row;
     const std::size_t size = static_cast<std::size_t>(count) * row;
     if (size == 0) return {range.info.dtype, Shape{count, range.info.shape[1]}, {}, nullptr};

@@ -36,7 +36,7 @@ std::string range_text(const PackedRange& range) {
     dims += fmt::format("{}{}", dims.empty() ? "" : ",", dim);
   }
   return fmt::format(R"([{},{},{},"{}",[{}],{}])", range.begin, range.end - range.begin,
-                     io::Json(range.info.name).dump(), name_of(range.info.dtype), dims,
+                     io::Json(range.info.name).dump(), range.info.type_name(), dims,
                      range.coded ? "null" : fmt::format("\"{:016x}\"", range.hash));
 }
 
@@ -77,15 +77,6 @@ Shape shape_from(const io::Json& dims) {
   return Shape(std::move(sizes));
 }
 
-/// False when the shape's bytes overflow or are not `length`.
-bool has_size(const TensorInfo& info, std::size_t length) {
-  std::size_t bytes = size_of(info.dtype);
-  for (const std::int64_t dim : info.shape.dims()) {
-    if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes)) return false;
-  }
-  return bytes == length;
-}
-
 PackedRange range_from(const io::Json& json, std::size_t file_size) {
   constexpr std::size_t kFields = 6;
   if (!json.is_array() || json.size() != kFields) damaged("a range is no list of six");
@@ -93,14 +84,15 @@ PackedRange range_from(const io::Json& json, std::size_t file_size) {
   range.begin = number(json[0], "an offset");
   const std::size_t length = number(json[1], "a length");
   range.info.name = text(json[2], "a tensor's name");
-  const std::optional<DType> dtype = dtype_from_name(text(json[3], "a type"));
-  if (!dtype) damaged("a type is unknown");
-  range.info.dtype = *dtype;
+  std::string type = text(json[3], "a type");
+  const std::optional<DType> dtype = dtype_from_name(type);
+  range.info.dtype = dtype.value_or(DType::foreign);
+  if (!dtype) range.info.foreign = {std::move(type), length};
   range.info.shape = shape_from(json[4]);
   range.coded = json[5].is_null();
   if (!range.coded) range.hash = hash_from(text(json[5], "a hash"));
   if (range.begin > file_size || length > file_size - range.begin ||
-      !has_size(range.info, length)) {
+      checked_size(range.info) != length) {
     damaged(fmt::format("the range of {} cannot be", in_quotes(range.info.name)));
   }
   range.end = range.begin + length;
@@ -137,6 +129,11 @@ PackedManifest manifest_from(const io::Json& json) {
 bool is_packed(const SafetensorsHeader& header) noexcept {
   if (has_entry(header, kSealName) && has_entry(header, kManifestName)) return true;
   return header.metadata.find(std::string(kPackedKey)) != header.metadata.end();
+}
+
+CodedForm coded_form(const TensorInfo& info) {
+  if (codec::has_name_for(info.dtype)) return {info.dtype, info.shape};
+  return {DType::u8, Shape{static_cast<std::int64_t>(info.nbytes())}};
 }
 
 std::string_view packed_module(std::string_view tensor) noexcept {

@@ -38,6 +38,15 @@ struct PackedManifest {
 /// True for a file made by the packed-file writer, also when one of its marks was damaged.
 bool is_packed(const SafetensorsHeader& header) noexcept;
 
+/// The type and shape that a tensor's bytes are coded as.
+struct CodedForm {
+  DType dtype = DType::u8;
+  Shape shape;
+};
+
+/// Its own, or plain bytes when the stream has no name for its type (docs/formats/codec.md).
+CodedForm coded_form(const TensorInfo& info);
+
 /// "layers.0.q_proj" for "layers.0.q_proj.weight": what index and info of a coded tensor go by.
 std::string_view packed_module(std::string_view tensor) noexcept;
 std::string index_name(std::string_view tensor);

@@ -94,9 +94,7 @@ class Packer {
 
  private:
   struct Entry {
-    std::string name;
-    DType dtype;
-    Shape shape;
+    TensorInfo info;
     std::size_t begin;  // from the start of the file
     std::size_t end;
   };
@@ -113,7 +111,7 @@ class Packer {
     const std::span<const std::int64_t> flat(one.data(), 1);
     for (const TensorRange& range : ranges_) {
       const std::size_t plain_before = bound;
-      add(range.info.name, name_of(range.info.dtype), range.info.shape.dims());
+      add(range.info.name, range.info.type_name(), range.info.shape.dims());
       const std::size_t plain = bound - plain_before;
       if (range.end - range.begin < kSmallestCoded) continue;
       bound = plain_before;
@@ -144,13 +142,13 @@ class Packer {
     io::write_at(fd_, path_, bytes, reached_, manifest_.size);
     reached_ += bytes.size();
   }
-  void add_entry(const std::string& name, DType dtype, Shape shape, std::size_t begin) {
-    entries_.push_back({name, dtype, std::move(shape), begin, reached_});
+  void add_entry(TensorInfo info, std::size_t begin) {
+    entries_.push_back({std::move(info), begin, reached_});
   }
   void write_bytes_tensor(const std::string& name, std::span<const std::byte> bytes) {
     const std::size_t begin = reached_;
     write(bytes);
-    add_entry(name, DType::u8, Shape{static_cast<std::int64_t>(bytes.size())}, begin);
+    add_entry({name, DType::u8, Shape{static_cast<std::int64_t>(bytes.size())}}, begin);
   }
   void release(const TensorRange& range) const {
     file_.release(range.begin, range.end - range.begin);
@@ -248,7 +246,8 @@ void Packer::pass_tensor(const TensorRange& range) {
 bool Packer::encode(const TensorRange& range, std::span<const std::byte> bytes, bool replaced) {
   const codec::Content content =
       options_.content ? options_.content(range.info) : codec::Content::elements;
-  const TensorView view{range.info.dtype, range.info.shape, bytes, nullptr};
+  CodedForm form = coded_form(range.info);
+  const TensorView view{form.dtype, std::move(form.shape), bytes, nullptr};
   codec::TensorEncoder encoder(ctx_, view, options_.tier, content);
   if (!replaced) release(range);
   const std::size_t begin = reached_;
@@ -278,7 +277,8 @@ bool Packer::encode(const TensorRange& range, std::span<const std::byte> bytes, 
   tail.info = encoder.info();
   const std::size_t stored = reached_ - begin + tail.index.size() + tail.info.size();
   if (stored + kHeaderShare >= bytes.size()) return false;
-  add_entry(range.info.name, DType::u8, Shape{static_cast<std::int64_t>(reached_ - begin)}, begin);
+  add_entry({range.info.name, DType::u8, Shape{static_cast<std::int64_t>(reached_ - begin)}},
+            begin);
   names_.insert(index_name(range.info.name));
   names_.insert(info_name(range.info.name));
   tails_.back() = std::move(tail);
@@ -295,13 +295,14 @@ void Packer::write_rest() {
   const std::size_t manifest_bytes =
       aligned(manifest_at + manifest_text(manifest_).size()) - manifest_at;
   reached_ += manifest_bytes;
-  add_entry(std::string(kManifestName), DType::u8, Shape{static_cast<std::int64_t>(manifest_bytes)},
-            manifest_at);
+  add_entry(
+      {std::string(kManifestName), DType::u8, Shape{static_cast<std::int64_t>(manifest_bytes)}},
+      manifest_at);
   const std::size_t seal_at = reached_;
   reached_ += kSealBytes;
-  add_entry(std::string(kSealName), DType::u8, Shape{static_cast<std::int64_t>(kSealBytes)},
+  add_entry({std::string(kSealName), DType::u8, Shape{static_cast<std::int64_t>(kSealBytes)}},
             seal_at);
-  for (const std::size_t width : {8U, 4U, 2U, 1U})
+  for (const std::size_t width : {8U, 4U, 2U, 1U, 0U})
     copy_uncoded(width);
   std::string manifest = manifest_text(manifest_);
   manifest.append(manifest_bytes - manifest.size(), ' ');
@@ -323,7 +324,7 @@ void Packer::copy_uncoded(std::size_t width) {
       const std::size_t begin = reached_;
       write(tail.index);
       const auto tiles = static_cast<std::int64_t>(tail.index.size() / kTileEntryBytes);
-      add_entry(index_name(info.name), DType::u32, Shape{tiles, 2}, begin);
+      add_entry({index_name(info.name), DType::u32, Shape{tiles, 2}}, begin);
     }
     if (width == 1) write_bytes_tensor(info_name(info.name), tail.info);
   }
@@ -344,7 +345,7 @@ void Packer::copy_range(std::size_t i) {
     if (!replaced_[i]) file_.release(range.begin + first, piece.size());
   }
   manifest_.ranges[i].hash = hash.value();
-  add_entry(range.info.name, range.info.dtype, range.info.shape, begin);
+  add_entry(range.info, begin);
 }
 
 void Packer::write_header(std::span<const std::byte> manifest, std::size_t seal_at) {
@@ -353,7 +354,7 @@ void Packer::write_header(std::span<const std::byte> manifest, std::size_t seal_
   });
   std::string json = header_start();
   for (const Entry& entry : entries_) {
-    json += entry_text(entry.name, name_of(entry.dtype), entry.shape.dims(),
+    json += entry_text(entry.info.name, entry.info.type_name(), entry.info.shape.dims(),
                        entry.begin - data_begin_, entry.end - data_begin_);
   }
   json += '}';

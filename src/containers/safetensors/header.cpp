@@ -23,6 +23,16 @@ bool has_control_character(const std::string& text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
+/// Letters, digits and underscores, not too many: a type of a later version of the format.
+bool may_be_type_name(std::string_view name) {
+  constexpr std::size_t kMostBytes = 32;
+  const auto allowed = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && name.size() <= kMostBytes &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
 /// Turns the header's JSON into entries without a tree: headers may hold 100,000 tensors.
 class HeaderEvents final : public io::JsonEvents {
  public:
@@ -162,17 +172,21 @@ void HeaderEvents::finish_tensor() {
   if (seen_ != kAll)
     fail(fmt::format("tensor {}: dtype, shape and data_offsets needed", in_quotes(name_)));
   if (offsets_.size() != 2) fail(fmt::format("tensor {}: two offsets needed", in_quotes(name_)));
-  const std::optional<DType> dtype = dtype_from_name(dtype_);
-  if (!dtype) {
+  if (!may_be_type_name(dtype_)) {
     throw Error(ErrorCode::unknown_dtype, in_quotes(dtype_)).at("tensor " + in_quotes(name_));
   }
   if (out_.entries.size() == kMaxSafetensorsTensors) {
     fail(fmt::format("more than {} tensors", kMaxSafetensorsTensors));
   }
   SafetensorsEntry& entry = out_.entries.emplace_back();
-  entry.info = {std::move(name_), *dtype, Shape(dims_)};
   entry.begin = offsets_[0];
   entry.end = offsets_[1];
+  entry.info = {std::move(name_), DType::foreign, Shape(dims_)};
+  if (const std::optional<DType> dtype = dtype_from_name(dtype_)) {
+    entry.info.dtype = *dtype;
+  } else {
+    entry.info.foreign = {std::move(dtype_), entry.end < entry.begin ? 0 : entry.end - entry.begin};
+  }
 }
 
 bool HeaderEvents::start_array(std::size_t) {
@@ -218,19 +232,17 @@ std::size_t checked_header_length(std::span<const std::byte> file) {
 
 void check_sizes(const std::vector<SafetensorsEntry>& entries) {
   for (const SafetensorsEntry& entry : entries) {
-    std::size_t bytes = size_of(entry.info.dtype);
-    bool fits = true;
-    for (const std::int64_t dim : entry.info.shape.dims()) {
-      fits = fits && !__builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes);
     }
-    if (!fits)
-      damaged(fmt::format("tensor {}: shape {} overflows", in_quotes(entry.info.name),
+    const std::optional<std::size_t> bytes = checked_size(entry.info);
+    if (!bytes) {
+      damaged(fmt::format("tensor {}: {} {} overflows, or ends within a byte",
+                          in_quotes(entry.info.name), entry.info.type_name(),
                           entry.info.shape.text()));
     // Checked in this order so that begin + bytes cannot wrap.
-    if (entry.end < entry.begin || entry.end - entry.begin != bytes) {
+    if (entry.end < entry.begin || entry.end - entry.begin != *bytes) {
       damaged(fmt::format("tensor {}: {} {} takes {} bytes, offsets say {}..{}",
-                          in_quotes(entry.info.name), name_of(entry.info.dtype),
-                          entry.info.shape.text(), bytes, entry.begin, entry.end));
+                          in_quotes(entry.info.name), entry.info.type_name(),
+                          entry.info.shape.text(), *bytes, entry.begin, entry.end));
     }
   }
 }

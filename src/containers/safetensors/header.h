@@ -29,9 +29,11 @@ constexpr std::size_t kMaxSafetensorsTensors = 1'000'000;
 
 /// Parses and checks the header of a whole file given as bytes; only the header is read.
 /// Every rule of the format holds afterwards: names unique, sizes equal to shape times element
-/// size, tensors without gap or overlap, the last one ending with the file. Ranks above
-/// Shape::kMaxRank are refused. Errors: bad_safetensors, unknown_dtype; both `at` the file named
-/// `where`. Source: https://github.com/huggingface/safetensors, format description.
+/// size, tensors without gap or overlap, the last one ending with the file. A type that Pare does
+/// not know is a foreign one, and takes the bytes that its offsets say. Ranks above
+/// Shape::kMaxRank are refused. Errors: bad_safetensors, unknown_dtype (what can be no type's
+/// name); both `at` the file named `where`. Source: https://github.com/huggingface/safetensors,
+/// format description.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file,
                                            const std::string& where);
 

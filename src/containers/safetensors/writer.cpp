@@ -72,7 +72,7 @@ std::string make_header(std::vector<Slot*>& slots, std::size_t& file_size) {
     slot->offset = reached;
     reached += slot->size;
     json += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                        quoted_json(slot->info.name), name_of(slot->info.dtype), dims, slot->offset,
+                        quoted_json(slot->info.name), slot->info.type_name(), dims, slot->offset,
                         reached);
   }
   json += '}';
@@ -220,8 +220,8 @@ void SafetensorsWriter::write(const std::string& name, const TensorView& tensor)
   if (tensor.dtype != slot.info.dtype || !(tensor.shape == slot.info.shape) ||
       tensor.data.size() != slot.size) {
     fail_internal(fmt::format("tensor \"{}\" declared as {} {}, given {} {} of {} bytes", name,
-                              name_of(slot.info.dtype), slot.info.shape.text(),
-                              name_of(tensor.dtype), tensor.shape.text(), tensor.data.size()));
+                              slot.info.type_name(), slot.info.shape.text(), name_of(tensor.dtype),
+                              tensor.shape.text(), tensor.data.size()));
   }
   state_->write(slot, 0, tensor.data);
 }

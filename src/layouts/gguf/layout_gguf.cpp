@@ -1,6 +1,7 @@
 // GGUF, the files of llama.cpp: codes and scales as Q4_0, Q4_1 and Q8_0 blocks, with the model's
 // sizes and its tokenizer in the same file.
 // Source: docs/formats/gguf.md
+#include "containers/gguf/reader.h"
 #include "pare/error.h"
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/checkpoint.h"
@@ -166,6 +167,13 @@ bool probe(const fs::path& folder) noexcept {
   }
 }
 
+std::unique_ptr<containers::TensorSource> open_weights(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const std::string& name : gguf_files(folder))
+    files.push_back(folder / name);
+  return containers::open_gguf_files(files);
+}
+
 std::vector<std::string> notes(const OutputPlan& plan) {
   std::vector<std::string> notes = model_notes(GgufModel(plan.source));
   for (std::string& note : tokenizer_notes(plan.source))
@@ -187,6 +195,7 @@ constinit const Layout layout_gguf = {
     .config_patch = nullptr,
     .probe = probe,
     .open = open_gguf,
+    .open_weights = open_weights,
     .norm_bias = NormBias::none,
     .scale_dtype = DType::f16,
     .needs_architecture = true,

@@ -134,7 +134,7 @@ class InventoryReader {
 
   void add_tensor(const std::string& name, Inventory& inventory) const {
     const containers::TensorInfo& info = stored_info(*stored_, name);
-    inventory.entries.push_back({std::nullopt, {name, info.dtype, info.shape}, name});
+    inventory.entries.push_back({std::nullopt, {name, info.dtype, info.shape, info.foreign}, name});
     if (!name.ends_with(kBias)) return;
     const std::string module = model::module_of(name);
     const model::Module* known = find(module);

@@ -88,6 +88,24 @@ void add_size(Inspection& inspection, const quant::NamedScheme& named, std::int6
   if (smallest) inspection.sizes.push_back(*smallest);
 }
 
+/// How config.json says that the weights are quantized, in words; "" when it says nothing.
+std::string stated_quantization(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "config.json";
+  if (!std::filesystem::exists(file)) return "";
+  const io::Json json = io::read_json(file);
+  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_object()) continue;
+    const io::Json& config = json[key];
+    for (const char* name : {"quant_method", "quant_algo", "format"}) {
+      if (!config.contains(name) || !config[name].is_string()) continue;
+      return fmt::format("config.json says {}, which Pare does not read",
+                         config[name].get<std::string>());
+    }
+    return fmt::format("config.json has a {}, which Pare does not read", key);
+  }
+  return "";
+}
+
 /// The files of a quantized folder, and what they say of themselves.
 void open_quantized(Inspection& out, const layout::Layout& layout,
                     const std::filesystem::path& folder) {
@@ -97,6 +115,27 @@ void open_quantized(Inspection& out, const layout::Layout& layout,
       linears.empty() ? "" : checkpoint->linear(linears.front())->linear.scheme.text();
   out.quantized = fmt::format("{} linears as {}, format {}", linears.size(), scheme, layout.id);
   out.source = checkpoint->stored();
+}
+
+/// The tensors of a folder, also of one whose layout cannot be read: that is said and no error.
+void open_folder(Inspection& out, const std::filesystem::path& folder) {
+  const layout::Layout* layout = layout::layout_of(folder);
+  if (layout == nullptr) {
+    out.source = open_weight_source(folder);
+    out.quantized = folder.extension() == ".gguf" ? "a GGUF file by itself, without its config.json"
+                                                  : stated_quantization(folder);
+    return;
+  }
+  try {
+    open_quantized(out, *layout, folder);
+  } catch (const Error& problem) {
+    const ErrorKind kind = problem.kind();
+    const bool told = kind == ErrorKind::unsupported || kind == ErrorKind::bad_format ||
+                      kind == ErrorKind::not_found;
+    if (!told) throw;
+    out.source = open_weight_source(folder);
+    out.quantized = fmt::format("format {}, not readable: {}", layout->id, problem.detail());
+  }
 }
 
 /// Rows (output channels) and columns (input channels) of a matrix that hold nothing but zeros.
@@ -168,11 +207,7 @@ std::optional<PackedSizes> packed_sizes(const containers::TensorSource& source) 
 
 Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool scan) {
   Inspection out;
-  if (const layout::Layout* layout = layout::layout_of(model); layout != nullptr) {
-    open_quantized(out, *layout, model);
-  } else {
-    out.source = open_weight_source(model);
-  }
+  open_folder(out, model);
   out.packed = packed_sizes(*out.source);
   for (const containers::TensorInfo& info : out.source->tensors()) {
     out.parameters += info.shape.numel();

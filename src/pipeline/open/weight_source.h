@@ -8,8 +8,8 @@
 
 namespace pare::pipeline {
 
-/// A folder of safetensors or of `.npy` dictionaries, or one such file; packed ones as well.
-/// Errors: those of the readers.
+/// A folder of safetensors, of `.npy` dictionaries or of GGUF files, or one such file; packed ones
+/// as well. Errors: those of the readers.
 std::unique_ptr<containers::TensorSource> open_weight_source(const std::filesystem::path& path);
 
 }  // namespace pare::pipeline

@@ -226,7 +226,8 @@ containers::PackOptions Compressor::options(const InputFile& file) const {
     });
   };
   options.content = [this](const containers::TensorInfo& info) {
-    return nibbles_.contains(info.name) ? codec::Content::packed_nibbles : codec::Content::elements;
+    const bool nibbles = info.dtype == DType::f4 || nibbles_.contains(info.name);
+    return nibbles ? codec::Content::packed_nibbles : codec::Content::elements;
   };
   if (job_.sparse) {
     options.replace = [this, leave = options.leave](const containers::TensorInfo& info,
