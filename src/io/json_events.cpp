@@ -1,5 +1,6 @@
 #include "io/json_events.h"
 
+#include "io/json_constants.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>
@@ -66,6 +67,46 @@ std::string reason_of(const nlohmann::detail::exception& error) {
 
 }  // namespace
 
+/// Passes events on; strings that stand for one of Python's constants become numbers again.
+class ConstantEvents final : public nlohmann::json_sax<Json> {
+ public:
+  ConstantEvents(std::string_view original, JsonEvents& out) : original_(original), out_(out) {}
+
+  bool null() override { return out_.null(); }
+  bool boolean(bool value) override { return out_.boolean(value); }
+  bool number_integer(number_integer_t value) override { return out_.number_integer(value); }
+  bool number_unsigned(number_unsigned_t value) override { return out_.number_unsigned(value); }
+  bool number_float(number_float_t value, const string_t& text) override {
+    return out_.number_float(value, text);
+  }
+  bool string(string_t& value) override {
+    const std::string_view word = word_read();
+    if (word.empty()) return out_.string(value);
+    return out_.number_float(constant_value(word), std::string(word));
+  }
+  bool binary(binary_t& value) override { return out_.binary(value); }
+  bool start_object(std::size_t size) override { return out_.start_object(size); }
+  bool end_object() override { return out_.end_object(); }
+  bool start_array(std::size_t size) override { return out_.start_array(size); }
+  bool end_array() override { return out_.end_array(); }
+  bool key(string_t& name) override {
+    if (!word_read().empty()) out_.fail("a number where a key should be");
+    return out_.key(name);
+  }
+  bool parse_error(std::size_t position, const std::string& last_token,
+                   const nlohmann::detail::exception& error) override {
+    return out_.parse_error(position, last_token, error);
+  }
+
+ private:
+  std::string_view word_read() const noexcept {
+    return constant_before(original_, static_cast<std::size_t>(out_.reached_ - out_.text_.data()));
+  }
+
+  std::string_view original_;
+  JsonEvents& out_;
+};
+
 bool JsonEvents::parse_error(std::size_t /*position*/, const std::string& /*last_token*/,
                              const nlohmann::detail::exception& error) {
   fail(reason_of(error));
@@ -91,8 +132,17 @@ void parse_json_events(std::string_view text, const std::string& where, std::siz
     events.reached_ = text.data() + nul + 1;
     events.fail("the text holds a NUL byte");
   }
-  const char* end = text.data() + text.size();
-  Json::sax_parse(TrackedText(&events.reached_), TrackedText(&end), &events);
+  const std::optional<std::string> quoted = with_constants_quoted(text);
+  if (!quoted) {
+    const char* end = text.data() + text.size();
+    Json::sax_parse(TrackedText(&events.reached_), TrackedText(&end), &events);
+    return;
+  }
+  events.text_ = *quoted;
+  events.reached_ = quoted->data();
+  const char* end = quoted->data() + quoted->size();
+  ConstantEvents constants(text, events);
+  Json::sax_parse(TrackedText(&events.reached_), TrackedText(&end), &constants);
 }
 
 }  // namespace pare::io

@@ -10,7 +10,8 @@
 namespace pare::io {
 
 /// Receives the events of one document while it is parsed. Every callback returns true to go on;
-/// to stop, throw (`fail` throws with the place reached so far).
+/// to stop, throw (`fail` throws with the place reached so far). NaN, Infinity and -Infinity, which
+/// Python writes, come as `number_float`.
 class JsonEvents : public nlohmann::json_sax<Json> {
  public:
   bool binary(binary_t& /*value*/) override { return true; }  // cannot occur in JSON text
@@ -23,6 +24,7 @@ class JsonEvents : public nlohmann::json_sax<Json> {
 
  private:
   friend void parse_json_events(std::string_view, const std::string&, std::size_t, JsonEvents&);
+  friend class ConstantEvents;
 
   std::string_view text_;
   std::string where_;

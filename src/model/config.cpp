@@ -1,8 +1,10 @@
 #include "model/config.h"
 
+#include "pare/error.h"
+
 #include <fmt/format.h>
 
-#include "pare/error.h"
+#include <cmath>
 
 namespace pare::model {
 
@@ -12,8 +14,10 @@ bool ConfigReader::has(const char* key) const {
 }
 
 void ConfigReader::wrong_type(const char* key, const char* expected) const {
+  const io::Json& found = json_.at(key);
   throw Error(ErrorCode::bad_config,
-              fmt::format("\"{}\" should be {}, found {}", key, expected, json_.at(key).dump()))
+              fmt::format("\"{}\" should be {}, found {}", key, expected,
+                          found.is_number() ? io::json_text(found) : found.dump()))
       .at(where_);
 }
 
@@ -31,7 +35,9 @@ std::int64_t ConfigReader::integer(const char* key, std::int64_t if_absent) cons
 double ConfigReader::number(const char* key, double if_absent) const {
   if (!has(key)) return if_absent;
   if (!json_.at(key).is_number()) wrong_type(key, "a number");
-  return json_.at(key).get<double>();
+  const double value = json_.at(key).get<double>();
+  if (!std::isfinite(value)) wrong_type(key, "a finite number");
+  return value;
 }
 
 bool ConfigReader::flag(const char* key, bool if_absent) const {

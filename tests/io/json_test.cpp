@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <string>
 
 namespace pare::io {
@@ -41,8 +42,9 @@ TEST(Json, RefusesDuplicateKeys) {
 }
 
 TEST(Json, RefusesWhatIsNoJson) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "1 2", "{} {}", "NaN", "'a'", "\xEF\xBB",
-                           "// c\n1", "\"\xC3\x28\"", "1e999", "{1:2}", "[1", "\"a", "tru"}) {
+  for (const char* text :
+       {"", "{", "[1,]", "{\"a\":1,}", "1 2", "{} {}", "nan", "-NaN", "{NaN:1}", "'a'", "\xEF\xBB",
+        "// c\n1", "\"\xC3\x28\"", "1e999", "{1:2}", "[1", "\"a", "tru"}) {
     PARE_ERROR_TEXT(bad_json, parse_json(text, "f"));
   }
 }
@@ -95,6 +97,39 @@ TEST(Json, ReadsFiles) {
   test::put_file(dir / "a.json", "[1,\n]");
   EXPECT_THAT(PARE_ERROR_TEXT(bad_json, read_json(dir / "a.json")), HasSubstr("a.json:2:1"));
   PARE_ERROR_TEXT(file_not_found, read_json(dir / "b.json"));
+}
+
+TEST(Json, ReadsTheNumbersThatOnlyPythonWrites) {
+  const Json json = parse_json(R"([NaN, Infinity ,-Infinity,"NaN","\"Infinity",{"NaN":1}])", "f");
+  EXPECT_TRUE(std::isnan(json[0].get<double>()));
+  EXPECT_EQ(json[1].get<double>(), HUGE_VAL);
+  EXPECT_EQ(json[2].get<double>(), -HUGE_VAL);
+  EXPECT_EQ(json[3].get<std::string>(), "NaN");
+  EXPECT_EQ(json[4].get<std::string>(), "\"Infinity");
+  EXPECT_TRUE(parse_json("NaN", "f").is_number_float());
+  EXPECT_EQ(json_text(parse_json("-Infinity", "f")), "-Infinity");
+}
+
+TEST(Json, PlacesBehindThemAreRight) {
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, parse_json("[-Infinity,\nNaN, x]", "f")),
+              HasSubstr("--> f:2:6"));
+  EXPECT_THAT(PARE_ERROR_TEXT(bad_json, parse_json("[NaN,{\"a\":1,\"a\":NaN}]", "f")),
+              HasSubstr("\"a\" twice"));
+}
+
+TEST(Json, NumbersAreWrittenAsTheyWereSpelled) {
+  const test::TempDir dir;
+  const std::string text =
+      "{\n  \"a\": [\n    1.50e-05,\n    NaN,\n    -Infinity,\n    -0.0,\n"
+      "    123456789012345678901234567890\n  ],\n  \"b\": {},\n  \"c\": [],\n"
+      "  \"d\": {\n    \"e\": [\n      null\n    ],\n    \"f\": -7\n  }\n}";
+  test::put_file(dir / "a.json", text);
+  EXPECT_EQ(json_text(read_json_as_spelled(dir / "a.json")), text);
+}
+
+TEST(Json, TextIsThatOfTheLibraryWhereThereIsNoSuchNumber) {
+  const Json json = parse_json(R"({"b":[1,-2,2.5,1e-05,true,null,"é\n\u0001"],"a":{"c":{}}})", "f");
+  EXPECT_EQ(json_text(json), json.dump(2));
 }
 
 }  // namespace

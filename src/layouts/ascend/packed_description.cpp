@@ -64,7 +64,7 @@ std::optional<std::string> packed_description(const io::Json& json,
   metadata["codec"] = "pare";
   metadata["codec_version"] = codec_version;
   out.push_back({"metadata", std::move(metadata)});
-  return io::Json(std::move(out)).dump(2) + "\n";
+  return io::json_text(std::move(out)) + "\n";
 }
 
 }  // namespace pare::layout

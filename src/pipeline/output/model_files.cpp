@@ -25,7 +25,12 @@ void copy_companion(const fs::path& from, const fs::path& to) {
 }
 
 void write_config(const ModelFiles& from, const fs::path& folder) {
-  io::Json config = io::read_json(from.model / "config.json");
+  io::Json config = io::read_json_as_spelled(from.model / "config.json");
+  if (!config.is_object()) {
+    throw Error(ErrorCode::bad_config, "the document is not an object")
+        .at((from.model / "config.json").string())
+        .hint("fetch the model's config.json again, or remove it");
+  }
   config.erase("quantization_config");
   config.erase("compression_config");
   config.erase("quantize");
@@ -37,7 +42,7 @@ void write_config(const ModelFiles& from, const fs::path& folder) {
   }
   // The head is a tensor of its own now; loaders must not tie it to the float embedding again.
   if (from.untie_head) config["tie_word_embeddings"] = false;
-  io::write_text(folder / "config.json", config.dump(2) + "\n", 0640);
+  io::write_text(folder / "config.json", io::json_text(config) + "\n", 0640);
 }
 
 }  // namespace

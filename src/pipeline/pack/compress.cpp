@@ -316,7 +316,7 @@ std::optional<std::string> Compressor::rewritten(const std::string& name) const 
   const bool description = name.starts_with(kDescriptionBegin) && name.ends_with(".json");
   if (!is_top_level(name) || (!description && !name.ends_with(kIndexEnding))) return std::nullopt;
   try {
-    const io::Json json = io::read_json(job_.model / name);
+    const io::Json json = io::read_json_as_spelled(job_.model / name);
     return description ? packed_description(json, packed_) : packed_index(json, packed_);
   } catch (const Error& failure) {
     if (failure.code() != ErrorCode::bad_json) throw;

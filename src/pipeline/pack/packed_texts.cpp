@@ -49,7 +49,7 @@ std::optional<std::string> packed_index(const io::Json& json,
     out["metadata"]["total_size"] = total;
   }
   out["weight_map"] = std::move(entries);
-  return out.dump(2) + "\n";
+  return io::json_text(out) + "\n";
 }
 
 }  // namespace pare::pipeline

@@ -91,7 +91,7 @@ std::string field_names(const io::Json& record) {
 std::string field_text(const io::Json& value, std::string_view name, const std::string& where) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return {};
-  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (value.is_number() || value.is_boolean()) return io::json_text(value);
   if (auto chat = find_chat(value)) {
     chat->field = name;
     refuse_chat(*chat, where, false);
