@@ -1,6 +1,7 @@
 #include "io/file.h"
 
 #include "io/fd.h"
+#include "io/lfs_pointer.h"
 #include "pare/error.h"
 
 #include <fcntl.h>
@@ -40,6 +41,10 @@ PageRange widened(std::span<const std::byte> file, std::size_t offset, std::size
   return {const_cast<std::byte*>(file.data()) + first, last - first};
 }
 
+std::string_view text_of(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 }  // namespace
 
 std::string read_text(const std::filesystem::path& path, std::size_t max_bytes) {
@@ -59,6 +64,7 @@ std::string read_text(const std::filesystem::path& path, std::size_t max_bytes) 
     got += static_cast<std::size_t>(piece);
   }
   text.resize(got);
+  refuse_lfs_pointer(text, path);
   return text;
 }
 
@@ -70,7 +76,7 @@ void write_text(const std::filesystem::path& path, std::string_view text, unsign
   finish_file(fd, path, mode);
 }
 
-MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+MappedFile::MappedFile(const std::filesystem::path& path, Pointers pointers) : path_(path) {
   const Fd fd = open_regular(path, size_);
   if (size_ == 0) return;  // an empty mapping is not allowed, an empty file is
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
@@ -80,6 +86,12 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
         .at(path.string());
   }
   data_ = static_cast<const std::byte*>(mapped);
+  try {
+    if (pointers == Pointers::refuse) refuse_lfs_pointer(text_of(bytes()), path);
+  } catch (...) {
+    ::munmap(mapped, size_);
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {

@@ -9,7 +9,8 @@
 
 namespace pare::io {
 
-/// The bytes of a file of at most `max_bytes`. Errors: file_not_found, file_io (also: too large).
+/// The bytes of a file of at most `max_bytes`.
+/// Errors: file_not_found, file_io (also: too large), lfs_pointer.
 std::string read_text(const std::filesystem::path& path,
                       std::size_t max_bytes = std::size_t{1} << 30);
 
@@ -22,7 +23,11 @@ void write_text(const std::filesystem::path& path, std::string_view text, unsign
 /// Pages read stay in memory until `release`d; they count in the resident set.
 class MappedFile {
  public:
-  explicit MappedFile(const std::filesystem::path& path);  // file_not_found, file_io
+  /// Git LFS pointers are no model's files; who copies whatever there is lets them pass.
+  enum class Pointers { refuse, let_pass };
+
+  /// Errors: file_not_found, file_io, lfs_pointer.
+  explicit MappedFile(const std::filesystem::path& path, Pointers pointers = Pointers::refuse);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&&) = delete;

@@ -1,6 +1,7 @@
 // Whole files and mappings: contents, permissions, refusals, and pages given back.
 #include "io/file.h"
 
+#include "io/lfs_pointer.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 
@@ -108,6 +109,28 @@ TEST(MappedFile, ReleaseGivesPagesBackAndKeepsContent) {
   file.populate(kBytes - 10, 1000);
   file.prefetch(5, kBytes);
   EXPECT_EQ(std::memcmp(file.bytes().data(), content.data(), kBytes), 0);
+}
+
+TEST(LfsPointer, IsRefusedWhereverItIsRead) {
+  const test::TempDir dir;
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+  test::put_file(dir / "weights", pointer);
+  EXPECT_THAT(PARE_ERROR_TEXT(lfs_pointer, read_text(dir / "weights")), HasSubstr("git lfs pull"));
+  EXPECT_THAT(PARE_ERROR_TEXT(lfs_pointer, MappedFile(dir / "weights")), HasSubstr("weights is a"));
+  EXPECT_EQ(MappedFile(dir / "weights", MappedFile::Pointers::let_pass).bytes().size(),
+            pointer.size());
+  EXPECT_TRUE(is_lfs_pointer_file(dir / "weights"));
+}
+
+TEST(LfsPointer, OthersAreNot) {
+  const test::TempDir dir;
+  const std::string begin = "version https://git-lfs.github.com/spec/v1\n";
+  EXPECT_TRUE(is_lfs_pointer(begin + std::string(1000 - begin.size(), 'x')));
+  EXPECT_FALSE(is_lfs_pointer(begin + std::string(2000, 'x')));
+  EXPECT_FALSE(is_lfs_pointer(" " + begin));
+  EXPECT_FALSE(is_lfs_pointer("version https://git"));
+  EXPECT_FALSE(is_lfs_pointer_file(dir.path()));
+  EXPECT_FALSE(is_lfs_pointer_file(dir / "none"));
 }
 
 }  // namespace

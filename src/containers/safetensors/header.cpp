@@ -206,12 +206,7 @@ bool HeaderEvents::end_array() {
 
 /// The length field, checked against the file before anything depends on it.
 std::size_t checked_header_length(std::span<const std::byte> file) {
-  constexpr std::string_view kLfsPointer = "version https://git-lfs";
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
-  if (text.starts_with(kLfsPointer)) {
-    throw Error(ErrorCode::bad_safetensors, "this is a Git LFS pointer, not the weights")
-        .hint("fetch them: git lfs pull");
-  }
   if (file.size() < kLengthBytes) damaged(fmt::format("only {} bytes", file.size()));
   std::uint64_t length = 0;
   for (std::size_t i = kLengthBytes; i-- > 0;) {
@@ -232,12 +227,12 @@ std::size_t checked_header_length(std::span<const std::byte> file) {
 
 void check_sizes(const std::vector<SafetensorsEntry>& entries) {
   for (const SafetensorsEntry& entry : entries) {
-    }
     const std::optional<std::size_t> bytes = checked_size(entry.info);
     if (!bytes) {
       damaged(fmt::format("tensor {}: {} {} overflows, or ends within a byte",
                           in_quotes(entry.info.name), entry.info.type_name(),
                           entry.info.shape.text()));
+    }
     // Checked in this order so that begin + bytes cannot wrap.
     if (entry.end < entry.begin || entry.end - entry.begin != *bytes) {
       damaged(fmt::format("tensor {}: {} {} takes {} bytes, offsets say {}..{}",

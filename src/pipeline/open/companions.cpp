@@ -1,6 +1,6 @@
 #include "pipeline/open/companions.h"
 
-#include "io/file.h"
+#include "io/lfs_pointer.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>
@@ -99,12 +99,6 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
   return end == folder.end();
 }
 
-bool is_lfs_pointer(const fs::path& file, std::size_t bytes) {
-  constexpr std::size_t kMostPointer = 1024;
-  if (bytes > kMostPointer) return false;
-  return io::read_text(file, kMostPointer).starts_with("version https://git-lfs.github.com/spec/");
-}
-
 class Finder {
  public:
   Finder(const fs::path& model, std::span<const fs::path> weights) : model_(model) {
@@ -170,7 +164,7 @@ class Finder {
       return leave(path, "a link that leads out of the folder");
     const std::size_t bytes = fs::file_size(path);
     if (::access(path.c_str(), R_OK) != 0) return leave(path, "not readable", true);
-    if (is_lfs_pointer(path, bytes))
+    if (io::is_lfs_pointer_file(path))
       return leave(path, "a Git LFS pointer, not the file: git lfs pull", true);
     if (bytes > kMostFile) return leave(path, "larger than 128 MiB");
     if (bytes > kMostTogether - bytes_) return leave(path, "more than 1 GiB in all");

@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "io/lfs_pointer.h"
 #include "io/output_dir.h"
 #include "pare/error.h"
 #include "pare/job.h"
@@ -319,13 +320,14 @@ std::optional<std::string> Compressor::rewritten(const std::string& name) const 
     const io::Json json = io::read_json_as_spelled(job_.model / name);
     return description ? packed_description(json, packed_) : packed_index(json, packed_);
   } catch (const Error& failure) {
-    if (failure.code() != ErrorCode::bad_json) throw;
+    if (failure.code() != ErrorCode::bad_json && failure.code() != ErrorCode::lfs_pointer) throw;
     return std::nullopt;  // it was of no use before either
   }
 }
 
 void Compressor::keep(const std::string& name) {
   const fs::path from = job_.model / name;
+  if (io::is_lfs_pointer_file(from)) ctx_.warning(io::lfs_pointer_warning(name));
   OriginalFile file{.name = name,
                     .stored = name,
                     .size = fs::file_size(from),

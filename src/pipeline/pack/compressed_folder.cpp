@@ -154,7 +154,7 @@ bool is_packed_folder(const fs::path& folder) noexcept {
 
 std::string copy_file(const Context& ctx, const fs::path& from, const fs::path& to, unsigned mode) {
   constexpr std::size_t kPiece = std::size_t{8} << 20;
-  const io::MappedFile source(from);
+  const io::MappedFile source(from, io::MappedFile::Pointers::let_pass);
   io::FileWriter target(to);
   io::Sha256 sha;
   for (std::size_t first = 0; first < source.bytes().size(); first += kPiece) {
