@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <vector>
@@ -66,6 +67,8 @@ Error current_failure() {
   } catch (const std::bad_alloc&) {
     return Error(ErrorCode::memory_limit, "the system gave no more memory")
         .hint("free memory, or use a smaller context or fewer threads");
+  } catch (const std::filesystem::filesystem_error& failure) {
+    return Error(ErrorCode::file_io, failure.code().message()).at(failure.path1().string());
   } catch (const std::exception& failure) {
     return Error(ErrorCode::internal, failure.what());
   }

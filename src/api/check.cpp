@@ -5,6 +5,7 @@
 #include "check/folder.h"
 #include "containers/tensor_source.h"
 #include "pipeline/inspect/inspect.h"
+#include "pipeline/open/model_path.h"
 
 #include <utility>
 
@@ -44,7 +45,7 @@ FolderCheck check_folder(const Context& ctx, const std::filesystem::path& folder
                          const CheckFor& options) {
   const check::Target* target =
       options.target.empty() ? nullptr : &check::find_target(options.target);
-  const check::Folder subject(folder);
+  const check::Folder subject(pipeline::model_folder(folder));
   const check::CheckReport report =
       check::check_folder(ctx, subject, {target, options.tensor_parallel});
   FolderCheck result{.folder = subject.path(),
@@ -61,7 +62,8 @@ FolderCheck check_folder(const Context& ctx, const std::filesystem::path& folder
 }
 
 FolderFacts inspect_folder(const Context& ctx, const std::filesystem::path& model, bool scan) {
-  pipeline::Inspection in = pipeline::inspect(ctx, model, scan);
+  const auto folder = pipeline::folder_of_weights(model);
+  pipeline::Inspection in = pipeline::inspect(ctx, folder.value_or(model), scan);
   FolderFacts facts{.model = std::move(in.model_label),
                     .shape = std::nullopt,
                     .problem = std::move(in.graph_problem),

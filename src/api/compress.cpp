@@ -5,6 +5,7 @@
 #include "pare/codec.h"
 #include "pare/convert.h"
 #include "pare/error.h"
+#include "pipeline/open/model_path.h"
 #include "pipeline/pack/export_dat.h"
 
 #include <fmt/format.h>
@@ -113,7 +114,7 @@ std::span<const ParamSpec> dat_params() noexcept { return kDatParams; }
 
 CompressResult compress(const Context& ctx, const Job& job) {
   const pipeline::CompressJob packing{
-      .model = job.model,
+      .model = pipeline::model_folder(job.model),
       .out = job.out,
       .tier = tier_of(job.params),
       .disable = job.params.list("compress_disable_layers"),
@@ -126,8 +127,9 @@ CompressResult compress(const Context& ctx, const Job& job) {
 }
 
 DecompressResult decompress(const Context& ctx, const Job& job) {
-  DecompressResult result = pipeline::decompress(
-      ctx, {.packed = job.model, .out = job.out, .overwrite = job.run.overwrite});
+  DecompressResult result = pipeline::decompress(ctx, {.packed = pipeline::model_folder(job.model),
+                                                       .out = job.out,
+                                                       .overwrite = job.run.overwrite});
   if (result.changed) {
     ctx.warning(fmt::format(
         "the weights were changed before packing (--pseudo-sparse {} --seed {}): what is restored "

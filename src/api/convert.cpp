@@ -5,6 +5,7 @@
 #include "layouts/layout.h"
 #include "pare/error.h"
 #include "pipeline/convert/convert.h"
+#include "pipeline/open/model_path.h"
 
 #include <fmt/format.h>
 
@@ -110,7 +111,7 @@ struct Conversion::Impl {
 Conversion::Conversion(Job job, std::string_view to) : impl_(std::make_unique<Impl>()) {
   const std::filesystem::path model = job.model;
   impl_->job = convert_job(std::move(job), to);
-  impl_->source = pipeline::open_quantized(model);
+  impl_->source = pipeline::open_quantized(pipeline::model_folder(model));
 }
 
 Conversion::Conversion(Job job, const std::filesystem::path& description, std::string_view to)

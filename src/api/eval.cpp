@@ -6,6 +6,7 @@
 #include "eval/perplexity.h"
 #include "eval/text_file.h"
 #include "pare/error.h"
+#include "pipeline/open/model_path.h"
 #include "pipeline/open/open_model.h"
 #include "text/datasets/dataset.h"
 #include "text/tokenizer.h"
@@ -24,7 +25,8 @@ struct Tokenizer::Impl {
 
 struct Model::Impl {
   Impl(const std::filesystem::path& folder, std::string_view compute)
-      : open(folder, pipeline::parse_compute(std::string(compute), kernels::Compute::f32)) {}
+      : open(pipeline::model_folder(folder),
+             pipeline::parse_compute(std::string(compute), kernels::Compute::f32)) {}
 
   pipeline::OpenModel open;
 };
@@ -65,7 +67,7 @@ std::int64_t context_of(const Context& ctx, const model::ModelConfig& config,
 }  // namespace
 
 Tokenizer::Tokenizer(const std::filesystem::path& folder)
-    : impl_(std::make_unique<Impl>(Impl{text::open_tokenizer(folder)})) {}
+    : impl_(std::make_unique<Impl>(Impl{text::open_tokenizer(pipeline::model_folder(folder))})) {}
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;

@@ -3,6 +3,7 @@
 
 #include "io/json.h"
 #include "pare/error.h"
+#include "pipeline/open/model_path.h"
 #include "pipeline/quantize/code_sample.h"
 #include "pipeline/quantize/job.h"
 #include "pipeline/quantize/plan.h"
@@ -108,6 +109,7 @@ struct QuantizePlan::Impl {
 QuantizePlan::QuantizePlan(const Context& ctx, Job job) : impl_(std::make_unique<Impl>()) {
   job.params.fill_defaults(recipe_params());
   pipeline::refuse_existing_output(job);
+  job.model = pipeline::model_folder(job.model);
   impl_->plan = pipeline::make_plan(ctx, job);
   impl_->figures = figures_of(impl_->plan);
   ctx.event("plan", plan_event(impl_->figures, impl_->plan.calibration.has_value()).dump());

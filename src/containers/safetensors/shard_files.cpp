@@ -184,7 +184,7 @@ std::vector<std::string> choose_without_index(const fs::path& folder,
   if (sets.empty() && names.size() == 1) return names;
   if (sets.size() != 1) {
     bad_index(folder, "several weight files and no index: " + some_of(names),
-              "give the path of the one file that is meant");
+              "leave the ones that are meant in the folder, or put their index beside them");
   }
   const ShardName& shard = sets.begin()->second;
   const std::vector<std::string> missing = missing_shards(shard, all);
