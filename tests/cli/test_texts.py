@@ -233,6 +233,23 @@ def test_text_needs_it_and_so_does_gguf(pare, foreign_model, sources, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_files_that_text_does_not_need_may_be_damaged(pare, demo_model, sources, tmp_path):
+    """The tokenizer's own files say which tokens end a sequence."""
+    folder = shutil.copytree(demo_model, tmp_path / "model")
+    words = sources("a.txt", WORDS.encode())
+    expected = pare("tokenize", folder, words).stdout
+    for name in ("generation_config.json", "special_tokens_map.json"):
+        (folder / name).write_text("{")
+    assert pare("tokenize", folder, words).stdout == expected
+    pare("eval", folder, "--ppl", words, "--context", "64")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert "special_tokens_map.json" in refused(pare, "tokenize", folder, words, code="E0203")
+    (folder / "special_tokens_map.json").unlink()
+    assert "generation_config.json" in refused(pare, "tokenize", folder, words, code="E0203")
+
+
 def test_ids_of_a_text_are_shown_where_the_tokenizer_can(pare, demo_model, sources, tmp_path):
     ids = sources("ids.jsonl", b'{"input_ids": [1, 5, 7, 300, 9]}\n')
     assert "begins" in pare("quantize", demo_model, "--scheme", "w8a8", "--calib", ids, "--dry-run").stdout.decode()

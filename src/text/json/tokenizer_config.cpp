@@ -82,6 +82,18 @@ std::optional<TokenId> eos_id_in(const JsonNode& node) {
   return static_cast<TokenId>(value);
 }
 
+/// Where the tokenizer's own files name the token, no damage of this one matters.
+std::optional<TokenId> eos_id_for_generation(const fs::path& folder, bool needed) {
+  constexpr const char* kFile = "generation_config.json";
+  try {
+    const auto json = read_if_there(folder / kFile);
+    return json ? eos_id_in(JsonNode(*json, kFile)) : std::nullopt;
+  } catch (const Error&) {
+    if (needed) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
@@ -92,7 +104,9 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     config.bos_mentioned = mentions(*json, "bos_token");
     eos_known = mentions(*json, "eos_token");
   }
-  if (const auto json = read_if_there(folder / "special_tokens_map.json")) {
+  const bool ends_known = config.bos_mentioned && eos_known;
+  if (const auto json =
+          ends_known ? std::nullopt : read_if_there(folder / "special_tokens_map.json")) {
     const JsonNode node(*json, "special_tokens_map.json");
     if (!config.bos_mentioned) config.bos_token = token_content(node, "bos_token");
     config.bos_mentioned = config.bos_mentioned || mentions(*json, "bos_token");
@@ -103,9 +117,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
       read_added_tokens_file(JsonNode(*json, "added_tokens.json"), config);
     }
   }
-  if (const auto json = read_if_there(folder / "generation_config.json")) {
-    config.eos_id = eos_id_in(JsonNode(*json, "generation_config.json"));
-  }
+  config.eos_id = eos_id_for_generation(folder, !config.eos_token.has_value());
   if (const auto json = read_if_there(folder / "config.json")) {
     const JsonNode node(*json, "config.json");
     config.model_type = node.text_or("model_type", "");
