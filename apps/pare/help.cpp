@@ -22,6 +22,7 @@ constexpr std::string_view kExitCodes = R"(Exit codes:
   4    unsupported architecture, scheme or feature; check: a rule failed
   5    numeric: NaN, infinity, or a value that does not fit
   6    a quality gate was missed
+  7    check: no rules for what the folder holds, so that it neither passed nor failed
   130  interrupted (Ctrl-C); nothing is left half-written
 )";
 

@@ -14,9 +14,12 @@
 
 namespace pare {
 
-enum class Verdict : std::uint8_t { ok, warn, fail };
+/// From what says least to what counts most. `not_looked_at`: what a rule needs is not there.
+/// `no_rules`: these are quantized weights, or another part, of a kind that Pare has no rules for,
+/// which is neither right nor wrong.
+enum class Verdict : std::uint8_t { not_looked_at, ok, warn, no_rules, fail };
 
-/// "ok", "warn", "fail"
+/// "not-looked-at", "ok", "warn", "no-rules", "fail"
 std::string_view name_of(Verdict verdict) noexcept;
 
 /// What a rule found wrong, and what to do about it.
@@ -32,7 +35,7 @@ struct RuleOutcome {
   std::string_view rule;     // id
   std::string_view summary;  // what holds when the rule is kept
   Verdict verdict = Verdict::ok;
-  std::string note;               // something worth knowing that is right as it is
+  std::string note;  // something worth knowing that is right as it is; why it was not looked at
   std::size_t count = 0;          // of all findings …
   std::vector<Finding> findings;  // … of which the first ones are kept
 };
@@ -47,7 +50,8 @@ struct TargetOutcome {
 /// What checking a folder found. Its ids and summaries live as long as the program.
 struct FolderCheck {
   std::filesystem::path folder;
-  std::string_view layout;         // "autoawq", …; "float", "packed", "unknown"
+  std::string_view layout;         // "autoawq", …; "float", "packed", "other", "unknown"
+  std::string recognised;          // of layouts without rules: what they seem to be; else ""
   std::size_t linears = 0;         // quantized ones
   std::size_t weight_files = 0;    // of safetensors
   Verdict verdict = Verdict::ok;   // fails when a rule of the layout or of the asked engine fails

@@ -50,6 +50,7 @@ FolderCheck check_folder(const Context& ctx, const std::filesystem::path& folder
       check::check_folder(ctx, subject, {target, options.tensor_parallel});
   FolderCheck result{.folder = subject.path(),
                      .layout = subject.layout(),
+                     .recognised = subject.recognised(),
                      .linears = subject.linears().size(),
                      .weight_files = subject.weights().files.size(),
                      .verdict = report.verdict(),

@@ -4,24 +4,29 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 namespace pare::check {
 namespace {
 
+/// What could not be looked at is passed over, unless nothing was looked at.
 Verdict worst(const std::vector<RuleResult>& results) noexcept {
-  Verdict verdict = Verdict::ok;
+  Verdict verdict = results.empty() ? Verdict::ok : Verdict::not_looked_at;
   for (const RuleResult& result : results)
     verdict = std::max(verdict, result.findings.verdict());
   return verdict;
 }
 
 /// A file that no rule foresaw is a finding of the rule that stumbled over it; our own mistakes and
-/// Ctrl-C are not.
+/// Ctrl-C are not. What Pare does not read need not be wrong.
 void run_rule(const Rule& rule, const Subject& subject, Findings& findings) {
+  std::string missing = missing_needs(rule, subject.folder);
+  if (!missing.empty()) return findings.not_looked_at(std::move(missing));
   try {
     rule.check(subject, findings);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::internal) throw;
+    if (error.kind() == ErrorKind::unsupported) return findings.no_rules("", error.detail());
     findings.fail("", error.detail(), error.hint().empty() ? "fetch the file again" : error.hint());
   }
 }

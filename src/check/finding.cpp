@@ -5,8 +5,19 @@
 namespace pare {
 
 std::string_view name_of(Verdict verdict) noexcept {
-  if (verdict == Verdict::ok) return "ok";
-  return verdict == Verdict::warn ? "warn" : "fail";
+  switch (verdict) {
+    case Verdict::not_looked_at:
+      return "not-looked-at";
+    case Verdict::ok:
+      return "ok";
+    case Verdict::warn:
+      return "warn";
+    case Verdict::no_rules:
+      return "no-rules";
+    case Verdict::fail:
+      break;
+  }
+  return "fail";
 }
 
 }  // namespace pare
@@ -19,6 +30,16 @@ void Findings::fail(std::string where, std::string found, std::string fix) {
 
 void Findings::warn(std::string where, std::string found, std::string fix) {
   add({Verdict::warn, std::move(where), std::move(found), std::move(fix)});
+}
+
+void Findings::no_rules(std::string where, const std::string& what) {
+  add({Verdict::no_rules, std::move(where), "no rules for " + what,
+       "check it with the program that wrote it"});
+}
+
+void Findings::not_looked_at(std::string why) {
+  if (count_ == 0) verdict_ = Verdict::not_looked_at;
+  note_ = std::move(why);
 }
 
 void Findings::add(Finding finding) {

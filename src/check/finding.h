@@ -20,6 +20,10 @@ class Findings {
 
   void fail(std::string where, std::string found, std::string fix);
   void warn(std::string where, std::string found, std::string fix);
+  /// Something of a kind that Pare has no rules for: "GPTQ with checkpoint_format \"marlin\"".
+  void no_rules(std::string where, const std::string& what);
+  /// What the rule needs is not there. It stands as long as nothing is found.
+  void not_looked_at(std::string why);
   void add(Finding finding);
   /// Something worth knowing that is right as it is.
   void note(std::string text) { note_ = std::move(text); }

@@ -39,16 +39,6 @@ bool has_sane_sizes(const model::ModelConfig& config) noexcept {
          config.hidden_size < kMost && config.intermediate_size < kMost;
 }
 
-std::optional<model::ModelGraph> read_graph(const fs::path& folder) {
-  try {
-    model::ModelGraph graph = model::read_graph(folder);
-    if (has_sane_sizes(graph.config)) return graph;
-  } catch (const Error&) {
-    return std::nullopt;  // the rules about config.json say what is wrong with it
-  }
-  return std::nullopt;
-}
-
 std::vector<std::string> find_float_linears(const Folder& folder) {
   constexpr std::string_view kWeight = ".weight";
   std::vector<std::string> names;
@@ -72,9 +62,25 @@ Folder::Folder(fs::path path) : path_(std::move(path)) {
   find_quantization();
   weights_ = read_weights(path_, files_);
   layout_ = layout_of(*this);
+  if (layout_ == kOther || layout_ == kUnknown) recognised_ = weights_without_rules(*this);
   linears_ = find_linears(*this);
   float_linears_ = find_float_linears(*this);
-  graph_ = read_graph(path_);
+  read_graph();
+}
+
+/// What is wrong with config.json is for the rules about it to say.
+void Folder::read_graph() {
+  try {
+    model::ModelGraph graph = model::read_graph(path_);
+    if (has_sane_sizes(graph.config))
+      graph_ = std::move(graph);
+    else
+      graph_problem_ = "config.json states sizes that no model has";
+  } catch (const Error& error) {
+    const bool unknown = error.code() == ErrorCode::unknown_architecture;
+    graph_problem_ = unknown ? "Pare does not know the architecture " + error.detail()
+                             : "config.json describes no model that Pare knows: " + error.detail();
+  }
 }
 
 void Folder::list_files() {

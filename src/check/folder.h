@@ -55,16 +55,21 @@ class Folder {
 
   /// One of the ids in layouts.h.
   std::string_view layout() const noexcept { return layout_; }
+  /// Of layouts without rules: what the weights seem to be; "" of all others.
+  const std::string& recognised() const noexcept { return recognised_; }
   const std::vector<Linear>& linears() const noexcept { return linears_; }
   const Linear* linear(std::string_view name) const;
   /// Modules with a float matrix that engines run as a linear, heads among them.
   const std::vector<std::string>& float_linears() const noexcept { return float_linears_; }
   /// The model as config.json describes it; nullopt when Pare does not know the architecture.
   const std::optional<model::ModelGraph>& graph() const noexcept { return graph_; }
+  /// Why there is no graph; "" when there is one.
+  const std::string& graph_problem() const noexcept { return graph_problem_; }
 
  private:
   void list_files();
   void find_quantization();
+  void read_graph();
 
   std::filesystem::path path_;
   std::set<std::string> files_;
@@ -74,9 +79,11 @@ class Folder {
   std::vector<std::string> descriptions_;
   Weights weights_;
   std::string_view layout_;
+  std::string recognised_;
   std::vector<Linear> linears_;
   std::vector<std::string> float_linears_;
   std::optional<model::ModelGraph> graph_;
+  std::string graph_problem_;
 };
 
 }  // namespace pare::check

@@ -51,10 +51,21 @@ std::string_view ascend_layout(const Folder& folder) {
   return folder.has("quant_model_description.json") ? kAscendV1 : kAscend;
 }
 
+/// Int8 codes beside scales of their own, as bitsandbytes has them, are none of this layout.
 bool has_int8_linears(const Weights& weights) {
+  if (any_tensor(weights, ".SCB")) return false;
   return std::any_of(weights.tensors.begin(), weights.tensors.end(), [](const auto& entry) {
     return entry.second.info.dtype == DType::i8 && entry.first.ends_with(".weight");
   });
+}
+
+/// Bytes beside scales for the whole tensor are NVFP4's.
+bool has_packed_words(const Weights& weights) {
+  const bool words = std::any_of(weights.tensors.begin(), weights.tensors.end(), [](const auto& e) {
+    return e.first.ends_with(".weight_packed") && e.second.info.dtype == DType::i32;
+  });
+  return words ||
+         (any_tensor(weights, ".weight_packed") && !any_tensor(weights, ".weight_global_scale"));
 }
 
 bool named_like_ascend(const Folder& folder) {
@@ -63,35 +74,52 @@ bool named_like_ascend(const Folder& folder) {
   });
 }
 
+bool is_packed(const Weights& weights) {
+  return std::any_of(weights.files.begin(), weights.files.end(),
+                     [](const WeightFile& file) { return file.packed; });
+}
+
 /// By what tensors there are; "" when they say nothing.
 std::string_view layout_of_tensors(const Folder& folder) {
   const Weights& weights = folder.weights();
-  if (std::any_of(weights.files.begin(), weights.files.end(),
-                  [](const WeightFile& file) { return file.packed; }))
-    return kPacked;
   if (any_tensor(weights, ".qweight")) return layout_of_words(folder);
-  if (any_tensor(weights, ".weight_packed")) return kCt;
+  if (has_packed_words(weights)) return kCt;
   if (folder.has("quant_weight.npy") || folder.has("quant_weight.npy.safetensors")) return kNpy;
   if (!folder.descriptions().empty() || named_like_ascend(folder)) return ascend_layout(folder);
   return has_int8_linears(weights) ? kCt : "";
 }
 
-}  // namespace
-
-std::string_view layout_of(const Folder& folder) {
-  const std::string_view found = layout_of_tensors(folder);
-  if (!found.empty()) return found;
+std::string_view layout_without_safetensors(const Folder& folder) {
   const bool gguf = std::any_of(folder.files().begin(), folder.files().end(),
                                 [](const std::string& name) { return name.ends_with(".gguf"); });
-  if (gguf && folder.weights().files.empty()) return kGguf;
-  const std::string method = folder.quant_method();
-  if (!method.empty() && stated(folder).empty()) return kUnknown;
-  // Scales without words or int8 codes: FP8 and the like, which Pare has no rules for.
-  if (stated(folder) == kCt && any_tensor(folder.weights(), ".weight_scale")) return kUnknown;
+  if (gguf) return kGguf;
+  if (!weights_without_rules(folder).empty()) return kUnknown;
+  return stated(folder).empty() ? kUnknown : stated(folder);
+}
+
+}  // namespace
+
+bool has_gemm_words(const Weights& weights) {
+  constexpr std::string_view kWords = ".qweight";
+  return std::any_of(weights.tensors.begin(), weights.tensors.end(), [&](const auto& entry) {
+    const auto& [name, tensor] = entry;
+    if (!name.ends_with(kWords) || tensor.info.dtype != DType::i32) return false;
+    return awq_or_gptq(weights, name.substr(0, name.size() - kWords.size())) == kAwq;
+  });
+}
+
+std::string_view layout_of(const Folder& folder) {
+  const Weights& weights = folder.weights();
+  if (is_packed(weights)) return kPacked;
+  const bool ascend = !folder.descriptions().empty() || named_like_ascend(folder);
+  if (!ascend && !weights.files.empty() && !stated_without_rules(folder).empty()) return kOther;
+  const std::string_view found = layout_of_tensors(folder);
+  if (!found.empty()) return found;
+  if (weights.files.empty()) return layout_without_safetensors(folder);
+  if (!tensors_without_rules(folder).empty()) return kOther;
   // Readable float weights contradict what is stated; without any, the statement is all there is.
-  if (!folder.weights().tensors.empty()) return kFloat;
-  if (!stated(folder).empty()) return stated(folder);
-  return folder.weights().files.empty() ? kUnknown : kFloat;
+  if (weights.tensors.empty() && !stated(folder).empty()) return stated(folder);
+  return kFloat;
 }
 
 }  // namespace pare::check

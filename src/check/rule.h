@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,17 @@ struct Subject {
   std::int64_t tensor_parallel = 0;  // devices that the user wants; 0 = not said
 };
 
+/// What a rule looks at; where it is not there, the rule is not run and says so.
+enum Need : std::uint8_t {
+  kNothing = 0,
+  kConfig = 1,       // config.json can be read
+  kSettings = 2,     // what says how the folder is quantized can be read, were it there
+  kLinears = 4,      // there is a quantized linear
+  kDescription = 8,  // there is a readable quant_model_description
+  kGraph = 16,       // Pare knows the architecture
+  kTensors = 32      // a header of a weight file can be read
+};
+
 struct Rule {
   std::string_view id;
   std::string_view summary;                   // what holds when the rule is kept
@@ -28,7 +40,11 @@ struct Rule {
   std::span<const std::string_view> targets;
   std::string_view source;  // where it comes from, and why
   void (*check)(const Subject& subject, Findings& findings);
+  std::uint8_t needs = kNothing;  // of Need, or'ed
 };
+
+/// What is missing of a rule's needs, as a sentence; "" when nothing is.
+std::string missing_needs(const Rule& rule, const Folder& folder);
 
 struct RuleFamily {
   std::string_view id;

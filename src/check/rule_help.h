@@ -26,6 +26,9 @@ using model::parent_of;
 /// Layouts whose weights are safetensors files.
 inline constexpr std::array kSafetensorsLayouts = {kFloat,  kAwq,      kGptq,  kCt,
                                                    kAscend, kAscendV1, kPacked};
+/// The same with those that have no rules of their own: what is said of files holds for them too.
+inline constexpr std::array kWithSafetensors = {kFloat,  kAwq,      kGptq,   kCt,
+                                                kAscend, kAscendV1, kPacked, kOther};
 /// Layouts with quantized linears that headers show.
 inline constexpr std::array kQuantizedLayouts = {kAwq, kGptq, kCt, kAscend, kAscendV1};
 /// Layouts that config.json describes.

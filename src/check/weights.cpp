@@ -18,6 +18,16 @@ namespace fs = std::filesystem;
 constexpr std::string_view kWeights = ".safetensors";
 constexpr std::string_view kIndex = ".safetensors.index.json";
 
+/// A type of a later version of the format is as right as any.
+void note_problem(WeightFile& file, const Error& error) {
+  const std::string title(title_of(error.code()));
+  file.unsupported = error.code() == ErrorCode::unknown_dtype;
+  file.problem = error.detail().empty() ? title : error.detail();
+  if (file.unsupported) file.problem = "the data type " + file.problem;
+  file.remedy = error.hint().empty() ? "the file is damaged or cut off: fetch it again"
+                                     : std::string(error.hint());
+}
+
 WeightFile read_file(const fs::path& folder, const std::string& name) {
   WeightFile file;
   file.name = name;
@@ -30,9 +40,10 @@ WeightFile read_file(const fs::path& folder, const std::string& name) {
     file.entries = std::move(header.entries);
     file.bytes->release(0, header.header_bytes);
   } catch (const Error& error) {
-    file.problem = error.detail().empty() ? std::string(title_of(error.code())) : error.detail();
+    note_problem(file, error);
   } catch (const std::exception& error) {
     file.problem = error.what();
+    file.remedy = "the file is damaged or cut off: fetch it again";
   }
   return file;
 }

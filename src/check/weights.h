@@ -19,7 +19,9 @@ namespace pare::check {
 
 struct WeightFile {
   std::string name;
-  std::string problem;  // why its header cannot be read; "" when it can
+  std::string problem;       // why its header cannot be read; "" when it can
+  std::string remedy;        // what to do about the problem
+  bool unsupported = false;  // the problem is one of Pare, not of the file
   std::map<std::string, std::string> metadata;
   std::vector<containers::SafetensorsEntry> entries;
   bool packed = false;  // made by `pare compress`

@@ -30,9 +30,9 @@ def copied(base, tmp_path):
 
 
 def run_check(*arguments):
-    """Ends with 0 or 4, whatever the folder holds."""
+    """Ends with 0, 4 or 7, whatever the folder holds."""
     done = subprocess.run([program.binary(), "check", *map(str, arguments)], capture_output=True, timeout=120)
-    assert done.returncode in (0, 4), done.stderr.decode(errors="replace")[-3000:]
+    assert done.returncode in (0, 4, 7), done.stderr.decode(errors="replace")[-3000:]
     return done
 
 
@@ -40,7 +40,7 @@ def checked(folder, *options, exit_code=None):
     """The report of a run; its verdict and the exit code must agree."""
     done = run_check(folder, "--json", *options)
     report = json.loads(done.stdout)
-    assert (done.returncode == 4) == (report["verdict"] == "fail"), report["verdict"]
+    assert done.returncode == {"fail": 4, "no-rules": 7}.get(report["verdict"], 0), report["verdict"]
     assert exit_code in (None, done.returncode), broken(report)
     return report
 
@@ -89,7 +89,9 @@ def test_every_layout_of_every_scheme_keeps_the_rules(demo_model, demo_calib, tm
                 assert "E0318" in str(error), error
                 continue
             report = checked(out, exit_code=0)
-            assert not [r for r in report["rules"] if r["verdict"] != "ok"], (scheme, layout, [r for r in report["rules"] if r["verdict"] != "ok"])
+            broken_rules = [r for r in report["rules"] if r["verdict"] not in ("ok", "not-looked-at")]
+            assert not broken_rules, (scheme, layout, broken_rules)
+            assert {r["rule"] for r in report["rules"] if r["verdict"] == "not-looked-at"} <= {"gptq-version"}, (scheme, layout)
             checked_folders += 1
             shutil.rmtree(out)
     assert checked_folders > 30

@@ -13,8 +13,8 @@
 namespace pare::check {
 namespace {
 
-constexpr std::array kLayouts = {kFloat,    kAwq, kGptq, kCt,     kAscend,
-                                 kAscendV1, kNpy, kGguf, kPacked, kUnknown};
+constexpr std::array kLayouts = {kFloat, kAwq,  kGptq,   kCt,    kAscend, kAscendV1,
+                                 kNpy,   kGguf, kPacked, kOther, kUnknown};
 
 bool is_layout(std::string_view id) {
   return std::find(kLayouts.begin(), kLayouts.end(), id) != kLayouts.end();

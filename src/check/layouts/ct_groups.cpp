@@ -1,6 +1,7 @@
 #include "check/layouts/ct_groups.h"
 
 #include "check/json_view.h"
+#include "check/layouts/name_patterns.h"
 
 #include <algorithm>
 
@@ -24,32 +25,6 @@ std::optional<CtArgs> read_args(const io::Json* json) {
   return args;
 }
 
-/// Every run of plain characters of a regular expression, dots written as "\." included.
-std::vector<std::string> plain_runs(std::string_view pattern) {
-  std::vector<std::string> runs(1);
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const bool escaped_dot = pattern[i] == '\\' && i + 1 < pattern.size() && pattern[i + 1] == '.';
-    if (escaped_dot) ++i;
-    const char c = pattern[i];
-    const bool plain = escaped_dot || c == '_' || (c >= '0' && c <= '9') ||
-                       (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (plain)
-      runs.back() += c;
-    else if (!runs.back().empty())
-      runs.emplace_back();
-  }
-  return runs;
-}
-
-bool may_match(std::string_view pattern, std::string_view module) {
-  // Alternatives, classes and optional parts: what is plain in them need not be in the name.
-  if (pattern.find_first_of("|[(?") != std::string_view::npos) return true;
-  const std::vector<std::string> runs = plain_runs(pattern);
-  return std::all_of(runs.begin(), runs.end(), [&](const std::string& run) {
-    return module.find(run) != std::string_view::npos;
-  });
-}
-
 bool speaks_of(const std::string& entry, const std::string& module) {
   if (entry.starts_with("re:")) return may_match(std::string_view(entry).substr(3), module);
   return entry == module || entry == "Linear";
@@ -61,11 +36,37 @@ std::vector<CtGroup> ct_groups(const Folder& folder) {
   std::vector<CtGroup> groups;
   const io::Json* all = member(folder.quantization(), "config_groups");
   if (all == nullptr || !all->is_object()) return groups;
+  std::string whole = text_of(member(folder.quantization(), "format")).value_or("");
+  if (whole == "mixed-precision") whole.clear();
   for (const auto& [name, json] : all->items()) {
     groups.push_back({name, texts_of(member(json, "targets")), read_args(member(json, "weights")),
-                      read_args(member(json, "input_activations"))});
+                      read_args(member(json, "input_activations")),
+                      text_of(member(json, "format")).value_or(whole)});
   }
   return groups;
+}
+
+bool has_rules_for(const std::string& ct_format) noexcept {
+  return ct_format.empty() || ct_format == "pack-quantized" || ct_format == "int-quantized" ||
+         ct_format == "naive-quantized";
+}
+
+std::set<std::string> ct_formats_without_rules(const Folder& folder) {
+  std::set<std::string> formats;
+  for (const CtGroup& group : ct_groups(folder))
+    formats.insert(group.format);
+  const std::string whole = text_of(member(folder.quantization(), "format")).value_or("");
+  if (formats.empty() && whole != "mixed-precision") formats.insert(whole);
+  std::erase_if(formats, has_rules_for);
+  return formats;
+}
+
+bool is_packed_by_rules(const std::vector<CtGroup>& groups, const Folder& folder,
+                        const std::string& linear) {
+  const StoredTensor* words = folder.weights().find(linear + ".weight_packed");
+  if (words == nullptr || words->info.dtype == DType::i32) return true;
+  const CtGroup* group = group_of(groups, linear);
+  return group == nullptr || has_rules_for(group->format);
 }
 
 const CtGroup* group_of(const std::vector<CtGroup>& groups, const std::string& linear) {

@@ -1,5 +1,6 @@
 // Linears of compressed-tensors files: packed words, or plain int8 codes.
 // Source: docs/formats/compressed-tensors.md
+#include "check/layouts/ct_groups.h"
 #include "check/layouts/part_reader.h"
 
 #include <fmt/format.h>
@@ -102,8 +103,10 @@ Linear int8_linear(const Folder& folder, const std::string& name) {
 
 std::vector<Linear> find_ct_linears(const Folder& folder) {
   std::vector<Linear> linears;
-  for (const std::string& name : modules_with(folder, ".weight_packed"))
-    linears.push_back(packed_linear(folder, name));
+  const std::vector<CtGroup> groups = ct_groups(folder);
+  for (const std::string& name : modules_with(folder, ".weight_packed")) {
+    if (is_packed_by_rules(groups, folder, name)) linears.push_back(packed_linear(folder, name));
+  }
   for (const std::string& name : modules_with(folder, ".weight")) {
     const StoredTensor* weight = folder.weights().find(name + ".weight");
     if (weight->info.dtype == DType::i8) linears.push_back(int8_linear(folder, name));

@@ -26,7 +26,7 @@ std::string type_in_names(const Folder& folder) {
 void check_names(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const std::string type = type_in_names(folder);
-  if (type.empty()) return;  // description-readable
+  if (type.empty()) return findings.not_looked_at("the description names no type of the model");
   const std::string description = fmt::format("quant_model_description_{}.json", type);
   if (!folder.has(description))
     findings.fail(folder.descriptions().front(), fmt::format("the model is {}", type),
@@ -44,7 +44,8 @@ void check_names(const Subject& subject, Findings& findings) {
 void check_quantize_key(const Subject& subject, Findings& findings) {
   const std::string type = type_in_names(subject.folder);
   const io::Json* stated = member(subject.folder.config(), "quantize");
-  if (type.empty() || text_of(stated) == type) return;
+  if (type.empty()) return findings.not_looked_at("the description names no type of the model");
+  if (text_of(stated) == type) return;
   findings.fail("config.json", fmt::format("\"quantize\" is {}", shown(stated)),
                 fmt::format("set \"quantize\" of config.json to \"{}\"", type));
 }
@@ -99,7 +100,11 @@ void check_served(const Subject& subject, Findings& findings) {
     first.emplace(linear.type, linear.name);
   for (const auto& [name, linear] : first) {
     const AscendType* type = find_ascend_type(name);
-    const Served served = type != nullptr ? type->served : Served::never;
+    if (type == nullptr) {
+      findings.no_rules(linear, "linears of the type " + name);
+      continue;
+    }
+    const Served served = type->served;
     if (served == Served::never)
       findings.fail(linear, fmt::format("{} linears: vLLM-Ascend has no scheme for them", name),
                     "quantize to w8a8, w8a8-dynamic or w8a16 for vLLM-Ascend; W4A16 is for MindIE "
@@ -129,7 +134,6 @@ void check_w8a16(const Subject& subject, Findings& findings) {
 void check_head(const Subject& subject, Findings& findings) {
   for (const char* name : {"lm_head.weight", "model.embed_tokens.weight"}) {
     if (subject.folder.description().contains(name)) continue;
-    if (!subject.folder.graph()) continue;  // other architectures have other names
     const bool tied = std::string_view(name) == "lm_head.weight" && has_tied_head(subject.folder);
     const std::string fix = fmt::format("add \"{}\": \"FLOAT\" to the description", name);
     if (tied)
@@ -147,24 +151,27 @@ constexpr std::array kRules = {
          kLegacyOnly,
          {},
          "MindIE finds the files by it",
-         check_names},
+         check_names,
+         kDescription},
     Rule{"mindie-quantize-key", "config.json has the type of the model under \"quantize\"",
-         kLegacyOnly, kMindie, "MindIE chooses its loader by it", check_quantize_key},
+         kLegacyOnly, kMindie, "MindIE chooses its loader by it", check_quantize_key,
+         kDescription | kConfig},
     Rule{"mindie-group-size", "group_size in config.json is what the scales mean", kLegacyOnly,
-         kMindie, "MindIE allocates scales by it", check_mindie_group},
+         kMindie, "MindIE allocates scales by it", check_mindie_group, kConfig | kLinears},
     Rule{"int4-packing",
          "4-bit codes lie as the name of the description says",
          kBoth,
          {},
          "one to a byte in the first layout, two in version 1.0.0",
-         check_nibbles},
+         check_nibbles,
+         kLinears},
     Rule{"vllm-ascend-served", "vLLM-Ascend has a scheme for every type", kV1Only, kVllmAscend,
-         "vllm-ascend main 182b75e, quantization/methods", check_served},
+         "vllm-ascend main 182b75e, quantization/methods", check_served, kLinears},
     Rule{"vllm-ascend-w8a16", "W8A16 linears have one scale per row and no zero points", kV1Only,
-         kVllmAscend, "vllm-ascend, methods/w8a16.py", check_w8a16},
+         kVllmAscend, "vllm-ascend, methods/w8a16.py", check_w8a16, kLinears},
     Rule{"vllm-ascend-head", "head and embedding are in the description", kV1Only, kVllmAscend,
          "vllm_ascend/quantization/modelslim_config.py looks up every linear and embedding",
-         check_head},
+         check_head, kDescription | kGraph},
 };
 
 }  // namespace

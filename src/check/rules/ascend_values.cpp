@@ -16,7 +16,7 @@ constexpr std::array kBoth = {kAscend, kAscendV1};
 void check_deq_type(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const std::string dtype = config_dtype(folder);
-  if (dtype.empty()) return;  // dtype-agrees
+  if (dtype.empty()) return findings.not_looked_at("config.json states no type");
   const DType expected = dtype == "bfloat16" ? DType::f32 : DType::i64;
   for (const Linear& linear : folder.linears()) {
     const StoredTensor* deq = folder.weights().find(linear.name + ".deq_scale");
@@ -81,25 +81,29 @@ constexpr std::array kRules = {
          kBoth,
          {},
          "vllm-ascend chooses by the type that the model runs in, and copies with conversion",
-         check_deq_type},
+         check_deq_type,
+         kConfig | kLinears},
     Rule{"deq-scale-bits",
          "I64 deq_scale holds the bits of positive F32 numbers",
          kBoth,
          {},
          "msmodelslim 3de0a3c, deqscale2int64",
-         check_deq_bits},
+         check_deq_bits,
+         kLinears},
     Rule{"input-offset",
          "input_offset is a whole number in -128..127",
          kBoth,
          {},
          "vllm-ascend, methods/w8a8_static.py: the parameter is int8",
-         check_offset},
+         check_offset,
+         kLinears},
     Rule{"weight-offset",
          "weight_offset holds whole numbers",
          kBoth,
          {},
          "zero points are integers on the device",
-         check_weight_offsets},
+         check_weight_offsets,
+         kLinears},
 };
 
 }  // namespace

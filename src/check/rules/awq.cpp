@@ -24,7 +24,7 @@ void check_bits(const Subject& subject, Findings& findings) {
 }
 
 void check_version(const Subject& subject, Findings& findings) {
-  const io::Json* version = member(subject.folder.quantization(), "version");
+  const io::Json* version = member(subject.folder.quantization(), "version", "format");
   const auto text = text_of(version);
   if (text == "gemm") return;
   const bool other_case = text && lower_case(*text) == "gemm";
@@ -34,10 +34,8 @@ void check_version(const Subject& subject, Findings& findings) {
                   "write \"version\": \"gemm\", in lower case");
     return;
   }
-  findings.fail(
-      config_place(subject.folder), found,
-      "write \"version\": \"gemm\" if the words are gemm's; else convert the model with the "
-      "program that wrote it");
+  findings.fail(config_place(subject.folder), found,
+                "write \"version\": \"gemm\", which is how the words lie");
 }
 
 void check_zero_point(const Subject& subject, Findings& findings) {
@@ -61,10 +59,10 @@ void check_scale_type(const Subject& subject, Findings& findings) {
 void check_dtype(const Subject& subject, Findings& findings) {
   const std::string dtype = config_dtype(subject.folder);
   if (dtype == "float16" || dtype == "auto" || dtype == "half") return;
-  findings.fail(
+  findings.warn(
       "config.json", fmt::format("torch_dtype is \"{}\"", dtype),
-      "set torch_dtype to \"float16\", or start vLLM with --dtype float16: its awq kernel "
-      "refuses other types");
+      "set torch_dtype to \"float16\", or start vLLM with --dtype float16: of its kernels Marlin "
+      "alone takes other types");
 }
 
 void check_cuda_shapes(const Subject& subject, Findings& findings) {
@@ -133,36 +131,40 @@ constexpr std::array kRules = {
          kAwqOnly,
          {},
          "AutoAWQ 0.2.9, WQLinear_GEMM",
-         check_bits},
+         check_bits,
+         kSettings},
     Rule{"awq-version",
          "the configuration says version gemm",
          kAwqOnly,
          {},
          "AutoAWQ: gemv, gemv_fast and marlin are other layouts of the words",
-         check_version},
+         check_version,
+         kSettings},
     Rule{"awq-zero-point",
          "zero_point is true",
          kAwqOnly,
          {},
          "AutoAWQ packs no zeros without; vLLM and GPTQModel choose other kernels",
-         check_zero_point},
+         check_zero_point,
+         kSettings},
     Rule{"awq-scales-f16", "scales are F16", kAwqOnly, kAutoawq, "AutoAWQ 0.2.9, its CUDA kernels",
-         check_scale_type},
+         check_scale_type, kLinears},
     Rule{"awq-dtype", "config.json says float16", kAwqOnly, kVllm,
-         "vLLM, quantization awq: supported activation dtypes are half alone", check_dtype},
+         "vLLM, quantization awq: supported activation dtypes are half alone", check_dtype,
+         kConfig},
     Rule{"awq-kernel-shapes", "the CUDA kernel takes every shape", kAwqOnly, kCudaGemm,
          "AutoAWQ and vLLM, gemm_cuda: outputs % 64, group % 32, outputs % group",
-         check_cuda_shapes},
+         check_cuda_shapes, kLinears},
     Rule{"awq-kept-modules", "modules_to_not_convert names every float linear in the blocks",
          kAwqOnly, kByFullName, "transformers and vLLM replace every linear that is not named",
-         check_kept},
+         check_kept, kSettings | kTensors},
     Rule{"awq-kept-overlap",
          "no entry of modules_to_not_convert is part of a quantized linear's name", kAwqOnly,
          kByFullName, "transformers and vLLM look for parts of names: mlp.gate hits mlp.gate_proj",
-         check_overlap},
+         check_overlap, kSettings | kLinears},
     Rule{"awq-kept-in-all-blocks", "a linear is float in every block or in none", kAwqOnly,
          kAutoawq, "AutoAWQ 0.2.9, exclude_layers_to_not_quantize: names inside the block",
-         check_kept_everywhere},
+         check_kept_everywhere, kLinears},
 };
 
 }  // namespace

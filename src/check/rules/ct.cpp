@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace pare::check {
 namespace {
@@ -18,22 +19,51 @@ bool is_packed(const Folder& folder, const Linear& linear) {
   return folder.weights().find(linear.name + ".weight_packed") != nullptr;
 }
 
+/// Whether a group has linears of words or codes that Pare has rules for, whatever its format says.
+bool has_linears(const Folder& folder, const std::vector<CtGroup>& groups, const CtGroup& group) {
+  return std::any_of(folder.linears().begin(), folder.linears().end(),
+                     [&](const Linear& linear) { return group_of(groups, linear.name) == &group; });
+}
+
+/// The format that counts for a linear: that of its group, else the one of the whole; "" when that
+/// leaves it to the groups and they do not say.
+std::string format_for(const Folder& folder, const std::vector<CtGroup>& groups,
+                       const std::string& linear) {
+  const CtGroup* group = group_of(groups, linear);
+  if (group != nullptr) return group->format;
+  const std::string whole = text_of(member(folder.quantization(), "format")).value_or("");
+  return whole == "mixed-precision" ? "" : whole;
+}
+
+void check_format_of(const Folder& folder, const Linear& linear, const std::string& format,
+                     Findings& findings) {
+  const bool packed = is_packed(folder, linear);
+  const bool mixed = text_of(member(folder.quantization(), "format")) == "mixed-precision";
+  if (format.empty() && mixed) return;
+  const bool for_packed = format == "pack-quantized";
+  const bool fits = for_packed == packed && has_rules_for(format) && !format.empty();
+  if (fits) return;
+  findings.fail(
+      config_place(folder),
+      fmt::format("format is {}, {} holds {}", format.empty() ? "absent" : '"' + format + '"',
+                  linear.name, packed ? "packed words" : "int8 codes"),
+      fmt::format("set format to \"{}\" {}", packed ? "pack-quantized" : "int-quantized",
+                  mixed ? "in its group" : "at the top level of the configuration"));
+}
+
 void check_format(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
-  const io::Json* stated = member(folder.quantization(), "format");
-  const std::string format = text_of(stated).value_or("");
-  if (format == "mixed-precision") return;
-  const bool for_packed = format == "pack-quantized";
-  const bool known = for_packed || format == "int-quantized" || format == "naive-quantized";
+  const std::vector<CtGroup> groups = ct_groups(folder);
+  std::set<std::string> seen;  // one linear of each format is enough
   for (const Linear& linear : folder.linears()) {
-    const bool packed = is_packed(folder, linear);
-    if (known && packed == for_packed) continue;
-    findings.fail(config_place(folder),
-                  fmt::format("format is {}, {} holds {}", shown(stated), linear.name,
-                              packed ? "packed words" : "int8 codes"),
-                  fmt::format("set format to \"{}\" at the top level of the configuration",
-                              packed ? "pack-quantized" : "int-quantized"));
-    return;  // one linear is enough: all of them share the format
+    const std::string format = format_for(folder, groups, linear.name);
+    const std::size_t before = findings.count();
+    if (!seen.contains(format)) check_format_of(folder, linear, format, findings);
+    if (findings.count() > before) seen.insert(format);
+  }
+  for (const CtGroup& group : groups) {
+    if (has_rules_for(group.format) || has_linears(folder, groups, group)) continue;
+    findings.no_rules(group.name, fmt::format("compressed-tensors of format {}", group.format));
   }
 }
 
@@ -78,6 +108,7 @@ void check_groups(const Subject& subject, Findings& findings) {
     findings.fail(config_place(subject.folder), "config_groups is absent or empty",
                   "add a group with targets and weights");
   for (const CtGroup& group : groups) {
+    if (!has_rules_for(group.format)) continue;  // ct-format
     if (!group.weights) {
       findings.fail(group.name, "it says nothing of weights",
                     "add \"weights\" with num_bits, symmetric and strategy");
@@ -186,43 +217,50 @@ constexpr std::array kRules = {
          kCtOnly,
          {},
          kSource,
-         check_format},
+         check_format,
+         kLinears | kSettings},
     Rule{"ct-status",
          "quantization_status is compressed",
          kCtOnly,
          {},
          "transformers, CompressedTensorsHfQuantizer",
-         check_status},
+         check_status,
+         kSettings},
     Rule{"ct-args",
          "config_groups have keys and strategies that readers accept",
          kCtOnly,
          {},
          "QuantizationArgs forbids unknown keys",
-         check_groups},
+         check_groups,
+         kSettings},
     Rule{"ct-shapes",
          "num_bits, strategy and group_size are what the tensors hold",
          kCtOnly,
          {},
          kSource,
-         check_shapes},
+         check_shapes,
+         kLinears | kSettings},
     Rule{"ct-zero-points",
          "weight_zero_point is there when weights are asymmetric, and only then",
          kCtOnly,
          {},
          "vLLM, compressed_tensors_wNa16: no such parameter when symmetric",
-         check_zero_points},
+         check_zero_points,
+         kLinears | kSettings},
     Rule{"ct-inputs",
          "input_scale and input_zero_point are there when they are asked for, and only then",
          kCtOnly,
          {},
          "vLLM, compressed_tensors_w8a8_int8",
-         check_inputs},
+         check_inputs,
+         kLinears | kSettings},
     Rule{"ct-ignore",
          "\"ignore\" names every float linear and no quantized one",
          kCtOnly,
          {},
          "transformers and vLLM replace every linear that is not named",
-         check_ignore},
+         check_ignore,
+         kLinears | kSettings},
 };
 
 }  // namespace

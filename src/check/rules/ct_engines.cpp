@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pare::check {
 namespace {
 
@@ -12,10 +14,20 @@ constexpr std::array kCtOnly = {kCt};
 constexpr std::array<std::string_view, 1> kVllm = {"vllm"};
 constexpr std::array<std::string_view, 1> kVllmAscend = {"vllm-ascend"};
 
+/// As the format says, and where nothing says it, as the linears of the group are.
+bool is_packed(const Folder& folder, const std::vector<CtGroup>& groups, const CtGroup& group) {
+  if (!group.format.empty()) return group.format == "pack-quantized";
+  return std::any_of(folder.linears().begin(), folder.linears().end(), [&](const Linear& linear) {
+    return group_of(groups, linear.name) == &group &&
+           folder.weights().find(linear.name + ".weight_packed") != nullptr;
+  });
+}
+
 void check_vllm(const Subject& subject, Findings& findings) {
-  const bool packed = text_of(member(subject.folder.quantization(), "format")) == "pack-quantized";
-  for (const CtGroup& group : ct_groups(subject.folder)) {
-    if (!group.weights) continue;
+  const std::vector<CtGroup> groups = ct_groups(subject.folder);
+  for (const CtGroup& group : groups) {
+    if (!group.weights || !has_rules_for(group.format)) continue;
+    const bool packed = is_packed(subject.folder, groups, group);
     if (!group.inputs && !packed)
       findings.fail(group.name, "int8 codes without activations",
                     "pare convert DIR --to compressed-tensors packs them: vLLM has no scheme for "
@@ -41,6 +53,7 @@ std::string refused_by_ascend(const CtGroup& group) {
 
 void check_vllm_ascend(const Subject& subject, Findings& findings) {
   for (const CtGroup& group : ct_groups(subject.folder)) {
+    if (!has_rules_for(group.format)) continue;  // ct-format
     const std::string reason = refused_by_ascend(group);
     if (reason.empty()) continue;
     findings.fail(
@@ -51,9 +64,9 @@ void check_vllm_ascend(const Subject& subject, Findings& findings) {
 
 constexpr std::array kRules = {
     Rule{"ct-vllm-scheme", "vLLM has a scheme for every group", kCtOnly, kVllm,
-         "vLLM, compressed_tensors.py, _get_scheme_from_parts", check_vllm},
+         "vLLM, compressed_tensors.py, _get_scheme_from_parts", check_vllm, kSettings},
     Rule{"ct-vllm-ascend-scheme", "vLLM-Ascend has a scheme for every group", kCtOnly, kVllmAscend,
-         "vllm_ascend/quantization/compressed_tensors_config.py", check_vllm_ascend},
+         "vllm_ascend/quantization/compressed_tensors_config.py", check_vllm_ascend, kSettings},
 };
 
 }  // namespace

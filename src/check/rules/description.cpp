@@ -49,7 +49,6 @@ bool names_a_tensor(std::string_view key) {
 
 void check_names(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
-  if (folder.description().empty()) return;  // description-readable
   std::vector<std::string> unlisted;
   for (const auto& [name, tensor] : folder.weights().tensors) {
     if (!folder.description().contains(name)) unlisted.push_back(name);
@@ -86,8 +85,7 @@ void check_types(const Subject& subject, Findings& findings) {
       unknown.insert(type.get<std::string>());
   }
   for (const std::string& type : unknown)
-    findings.warn(file_of(folder), fmt::format("Pare does not know the type {}", type),
-                  "such linears are not checked");
+    findings.no_rules(file_of(folder), "linears of the type " + type);
 }
 
 /// Types of the parts of one linear, the float bias left out.
@@ -148,31 +146,36 @@ constexpr std::array kRules = {
          kBoth,
          {},
          "vllm-ascend: a name without entry is a KeyError",
-         check_names},
+         check_names,
+         kDescription | kTensors},
     Rule{"description-types",
          "every type in the description is known",
          kBoth,
          {},
          kSource,
-         check_types},
+         check_types,
+         kDescription},
     Rule{"description-one-type",
          "the parts of a linear have one type",
          kBoth,
          {},
          "vllm-ascend takes the type of the weight for all of them",
-         check_one_type},
+         check_one_type,
+         kDescription | kLinears},
     Rule{"description-version",
          "the description says version 1.0.0",
          kV1Only,
          {},
          "it decides how 4-bit codes lie in their bytes",
-         check_version},
+         check_version,
+         kDescription},
     Rule{"description-group-size",
          "group_size in the description is what the scales mean",
          kV1Only,
          {},
          "vllm-ascend allocates scales by it",
-         check_group_size},
+         check_group_size,
+         kDescription | kLinears},
 };
 
 }  // namespace

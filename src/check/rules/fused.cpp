@@ -104,13 +104,15 @@ constexpr std::array kRules = {
          kQuantizedLayouts,
          {},
          "vllm and vllm-ascend: 'some but not all shards' are quantized",
-         check_alike},
+         check_alike,
+         kLinears},
     Rule{"fused-inputs",
          "joined linears with static activations have the same input scale and offset",
          kStaticLayouts,
          {},
          "vllm-ascend: the last one loaded wins; vllm takes the largest scale",
-         check_inputs},
+         check_inputs,
+         kLinears},
 };
 
 }  // namespace

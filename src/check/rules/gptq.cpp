@@ -1,5 +1,5 @@
 // Rules about the configuration of GPTQ files. Source: docs/formats/gptq.md
-#include "check/layouts/gptq_zeros.h"
+#include "check/layouts/gptq_settings.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>
@@ -26,20 +26,15 @@ void check_keys(const Subject& subject, Findings& findings) {
 }
 
 void check_bits(const Subject& subject, Findings& findings) {
-  const auto stated = config_integer(subject.folder, "bits");
-  if (!stated) return;  // gptq-keys
+  const io::Json* whole = member(subject.folder.quantization(), "bits");
+  if (whole == nullptr) return findings.not_looked_at("bits is not stated");
   for (const Linear& linear : subject.folder.linears()) {
-    if (linear.bits == 0 || linear.bits == *stated) continue;
-    findings.fail(linear.name, fmt::format("bits is {}, the words hold {}", *stated, linear.bits),
+    const auto stated = stated_for(subject.folder, linear.name, "bits");
+    if (linear.bits == 0 || may_be_stated(stated, linear.bits)) continue;
+    findings.fail(linear.name,
+                  fmt::format("bits is {}, the words hold {}", shown(stated.front()), linear.bits),
                   fmt::format("set bits to {}", linear.bits));
   }
-}
-
-void check_format(const Subject& subject, Findings& findings) {
-  const std::string format = stated_gptq_format(subject.folder);
-  if (format == "gptq" || format == "gptq_v2") return;  // absent means gptq to every loader
-  findings.fail(config_place(subject.folder), fmt::format("checkpoint_format is \"{}\"", format),
-                "Pare checks gptq and gptq_v2; convert the model with the program that wrote it");
 }
 
 void check_files_agree(const Subject& subject, Findings& findings) {
@@ -54,7 +49,8 @@ void check_files_agree(const Subject& subject, Findings& findings) {
   if (!own.problem.empty())
     return findings.fail(kOwnFile, own.problem,
                          "write the quantization_config of config.json into it");
-  if (folder.quantization_file() != "config.json") return;
+  if (folder.quantization_file() != "config.json")
+    return findings.not_looked_at("config.json has no quantization_config");
   constexpr std::array<std::string_view, 7> kKeys = {
       "bits", "group_size", "desc_act", "sym", "quant_method", "checkpoint_format", "lm_head"};
   for (const std::string_view key : kKeys) {
@@ -137,39 +133,39 @@ constexpr std::array kRules = {
          kGptqOnly,
          {},
          "vLLM, GPTQConfig.from_config; AutoGPTQ's defaults",
-         check_keys},
+         check_keys,
+         kSettings},
     Rule{"gptq-bits",
          "bits is what the words hold",
          kGptqOnly,
          {},
          "loaders unpack by it",
-         check_bits},
-    Rule{"gptq-format",
-         "checkpoint_format is gptq or gptq_v2",
-         kGptqOnly,
-         {},
-         "GPTQModel 7.3.4, FORMAT",
-         check_format},
+         check_bits,
+         kSettings | kLinears},
     Rule{"gptq-files-agree",
          "quantize_config.json says what config.json says",
          kGptqOnly,
          {},
          "AutoGPTQ reads quantize_config.json alone, GPTQModel first, vLLM config.json first",
-         check_files_agree},
+         check_files_agree,
+         kSettings},
     Rule{"gptq-base-name",
          "model_file_base_name is the name of the weight files",
          kGptqOnly,
          {},
          "AutoGPTQ, from_quantized",
-         check_base_name},
+         check_base_name,
+         kSettings},
     Rule{"gptq-lm-head",
          "lm_head says whether the head is quantized",
          kGptqOnly,
          {},
          "GPTQModel and vLLM replace the head by it",
-         check_head},
+         check_head,
+         kSettings | kLinears},
     Rule{"gptq-skipped", "\"dynamic\" skips every float linear in the blocks", kGptqOnly,
-         kGptqmodel, "GPTQModel 7.3.4, QuantizeConfig.dynamic", check_skipped},
+         kGptqmodel, "GPTQModel 7.3.4, QuantizeConfig.dynamic", check_skipped,
+         kSettings | kTensors},
 };
 
 }  // namespace

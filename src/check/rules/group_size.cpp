@@ -1,7 +1,10 @@
 // Rules about the one group size that AWQ and GPTQ configurations state for all linears.
+#include "check/layouts/gptq_settings.h"
 #include "check/rule_help.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace pare::check {
 namespace {
@@ -23,15 +26,16 @@ void check_stated(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const auto stated = integer_of(member(folder.quantization(), "group_size", "q_group_size"));
   if (!stated) {
-    findings.fail(
-        config_place(folder), "group_size is absent",
-        folder.linears().empty()
-            ? "add group_size"
-            : fmt::format("set group_size to {}", size_from_shapes(folder.linears().front())));
+    findings.fail(config_place(folder), "group_size is absent",
+                  fmt::format("set group_size to {}", size_from_shapes(folder.linears().front())));
     return;
   }
   for (const Linear& linear : folder.linears()) {
-    if (fits(linear, *stated)) continue;
+    const auto sizes = stated_for(folder, linear.name, "group_size", "q_group_size");
+    const bool fitting = std::any_of(sizes.begin(), sizes.end(), [&](const io::Json* size) {
+      return fits(linear, integer_of(size).value_or(0));
+    });
+    if (fitting) continue;
     const bool divides = *stated <= 0 || linear.in % *stated == 0;
     findings.fail(
         linear.name,
@@ -45,7 +49,8 @@ void check_stated(const Subject& subject, Findings& findings) {
 void check_whole_row(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
   const auto stated = config_integer(folder, "group_size");
-  if (!stated || *stated <= 0) return;
+  if (!stated) return findings.not_looked_at("group_size is not stated");
+  if (*stated <= 0) return;
   for (const Linear& linear : folder.linears()) {
     if (linear.groups != 1 || linear.in != *stated || *stated <= 128) continue;
     findings.warn(linear.name, fmt::format("group_size {} is its whole row", *stated),
@@ -59,13 +64,15 @@ constexpr std::array kRules = {
          kOneSize,
          {},
          "loaders allocate scales by it; a wrong one fails or gives wrong scales silently",
-         check_stated},
+         check_stated,
+         kLinears | kSettings},
     Rule{"group-whole-row",
          "one scale per row is stated as -1",
          kOneSize,
          {},
          "kernels list the sizes they take: -1, 16, 32, 64, 128",
-         check_whole_row},
+         check_whole_row,
+         kLinears | kSettings},
 };
 
 }  // namespace

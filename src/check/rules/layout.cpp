@@ -10,23 +10,16 @@
 namespace pare::check {
 namespace {
 
-constexpr std::array kWithoutRules = {kUnknown};
+constexpr std::array kWithoutRules = {kOther, kUnknown};
 constexpr std::array kNpyOnly = {kNpy};
 constexpr std::array kPackedOnly = {kPacked};
 constexpr std::array kAll = {kEveryTarget};
 
 void check_known(const Subject& subject, Findings& findings) {
-  const Folder& folder = subject.folder;
-  const std::string method = folder.quant_method();
-  if (method.empty()) {
-    findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
-                  "fetch the weight files; *.bin and *.pt must be saved as safetensors first");
-  } else {
-    findings.fail(config_place(folder),
-                  fmt::format("Pare has no rules for quant_method \"{}\", format {}", method,
-                              shown(member(folder.quantization(), "format"))),
-                  "check it with the program that wrote it");
-  }
+  const std::string& recognised = subject.folder.recognised();
+  if (!recognised.empty()) return findings.no_rules("", recognised);
+  findings.fail("", "no weights: no *.safetensors, no *.gguf, no quant_weight.npy",
+                "fetch the weight files");
 }
 
 void check_packed(const Subject& /*subject*/, Findings& findings) {
@@ -55,10 +48,15 @@ void check_target_reads(const Subject& subject, Findings& findings) {
   const Target& target = *subject.target;
   const std::string_view layout = subject.folder.layout();
   if (loads(target, layout)) return;
+  if (!subject.folder.recognised().empty())
+    return findings.not_looked_at("no rules for " + subject.folder.recognised());
   const bool converts = layout != kFloat && layout != kUnknown && layout != kPacked;
+  const char* of = layout == kGguf ? " of Q4_0, Q4_1 and Q8_0 blocks" : "";
   findings.fail("", fmt::format("{} does not read the layout {}", target.id, layout),
                 fmt::format("it reads {}; {}", fmt::join(target.layouts, ", "),
-                            converts ? "pare convert DIR --to FORMAT writes another layout"
+                            converts ? fmt::format("pare convert DIR --to FORMAT writes another "
+                                                   "layout{}",
+                                                   of)
                                      : "pare quantize writes layouts for it"));
 }
 

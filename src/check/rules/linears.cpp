@@ -96,14 +96,16 @@ constexpr std::array kRules = {
          kQuantizedLayouts,
          {},
          "one such scale makes every logit NaN",
-         check_scales_finite},
+         check_scales_finite,
+         kLinears},
     Rule{"scales-normal",
          "scales are above 0 and not subnormal in F16",
          kQuantizedLayouts,
          {},
          "msModelSlim and AutoAWQ write zeros for rows without weights; F16 loses digits below "
          "2^-14",
-         check_scales_sane},
+         check_scales_sane,
+         kLinears},
 };
 
 }  // namespace

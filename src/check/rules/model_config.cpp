@@ -48,8 +48,16 @@ void check_method(const Subject& subject, Findings& findings) {
       stated == nullptr ? fix + ": without it loaders take the weights for float ones" : fix);
 }
 
+/// compressed-tensors may speak of the cache of keys and values alone.
+bool quantizes_no_weights(const Folder& folder) {
+  const io::Json* groups = member(folder.quantization(), "config_groups");
+  const bool none = groups == nullptr || groups->empty();
+  return none && member(folder.quantization(), "kv_cache_scheme") != nullptr;
+}
+
 void check_float(const Subject& subject, Findings& findings) {
   if (subject.folder.quantization().empty()) return;
+  if (quantizes_no_weights(subject.folder)) return findings.note("it speaks of the cache alone");
   findings.fail(subject.folder.quantization_file(),
                 "it speaks of a quantization, the weights are plain floats",
                 "remove the quantization_config (or the file), or put the quantized weights here");
@@ -90,7 +98,7 @@ void check_dtype(const Subject& subject, Findings& findings) {
     if (!is_weight_float(tensor.info.dtype) || tensor.info.shape.rank() < 2) continue;
     if (stands_alone(folder, name)) bytes[tensor.info.dtype] += tensor.end - tensor.begin;
   }
-  if (bytes.empty()) return;
+  if (bytes.empty()) return findings.not_looked_at("there is no float matrix");
   const auto most = std::max_element(
       bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (torch_name(most->first) == stated) return;
@@ -114,8 +122,9 @@ class ModelParts {
   void linear(const model::Module& of) {
     const std::string& module = of.name;
     const Linear* quantized = folder_.linear(module);
+    const bool other_words = folder_.weights().find(module + ".weight_packed") != nullptr;
     if (quantized == nullptr) {
-      tensor(of.weight_name());
+      if (!other_words) tensor(of.weight_name());  // words without rules are there all the same
     } else if (quantized->out > 0 && quantized->in > 0 &&
                (quantized->out != of.out() || quantized->in != of.in())) {
       findings_.fail(module,
@@ -134,9 +143,6 @@ class ModelParts {
 
 void check_model(const Subject& subject, Findings& findings) {
   const auto& graph = subject.folder.graph();
-  if (!graph)
-    return findings.note(
-        "Pare does not know the architecture; the names of tensors are not checked");
   ModelParts parts(subject.folder, findings);
   for (const model::Module& module : graph->modules) {
     const bool tied = module.source != module.weight_name();
@@ -148,14 +154,20 @@ void check_model(const Subject& subject, Findings& findings) {
   }
 }
 
+/// Scales of a quantized cache of keys and values, which stand beside the attention's linears.
+bool is_cache_scale(std::string_view tensor) noexcept {
+  constexpr std::array<std::string_view, 7> kScales = {
+      "k_scale", "v_scale", "kv_scale", "q_scale", "k_zero_point", "v_zero_point", "prob_scale"};
+  return std::find(kScales.begin(), kScales.end(), last_name(tensor)) != kScales.end();
+}
+
 void check_leftovers(const Subject& subject, Findings& findings) {
   const auto& graph = subject.folder.graph();
-  if (!graph) return;
   const model::ModuleIndex modules = model::index_modules(*graph);
   for (const auto& [name, tensor] : subject.folder.weights().tensors) {
     const std::string_view parent = parent_of(name);
     const bool known = !parent.empty() && modules.contains(parent.substr(0, parent.size() - 1));
-    if (known || model::is_recomputed_buffer(name)) continue;
+    if (known || model::is_recomputed_buffer(name) || is_cache_scale(name)) continue;
     findings.warn(name, "the architecture has no such tensor",
                   "remove it, or fold what it does into its neighbours: some engines stop at names "
                   "they do not know, others leave them out silently");
@@ -177,37 +189,43 @@ constexpr std::array kRules = {
          kHfLayouts,
          {},
          "transformers raises without it; vLLM takes the model for a float one",
-         check_method},
+         check_method,
+         kConfig},
     Rule{"float-config",
          "config.json of a float model speaks of no quantization",
          kFloatOnly,
          {},
          "engines look for quantized tensors that are not there",
-         check_float},
+         check_float,
+         kConfig},
     Rule{"one-label",
          "either config.json or a quant_model_description says how it is quantized",
          kFolderLayouts,
          {},
          "vllm-ascend: config.json must not have another quant_method",
-         check_one_label},
+         check_one_label,
+         kConfig},
     Rule{"dtype-agrees",
          "the type in config.json is that of the float tensors",
          kSafetensorsModels,
          {},
          "engines run in the type that config.json states",
-         check_dtype},
+         check_dtype,
+         kConfig | kTensors},
     Rule{"model-complete",
          "every tensor of the model is there, in the shape of config.json",
          kSafetensorsModels,
          {},
          "engines load by name; what is missing stays random",
-         check_model},
+         check_model,
+         kGraph | kTensors},
     Rule{"no-unknown-tensors",
          "every tensor belongs to a module of the architecture",
          kNamedLikeModels,
          {},
          "vllm, load_weights: an unknown name is a KeyError",
-         check_leftovers},
+         check_leftovers,
+         kGraph | kTensors},
 };
 
 }  // namespace

@@ -38,6 +38,7 @@ std::string refuses_split(const Folder& folder, const Linear& linear, std::int64
   const char* what = by_input ? "inputs" : "outputs";
   if (size % count != 0) return fmt::format("{} {} do not divide by {}", size, what, count);
   const std::int64_t part = size / count;
+  if (count == 1) return "";  // nothing is parted
   const std::int64_t words = by_input ? unit.inputs : unit.outputs;
   if (part % words != 0)
     return fmt::format("{} / {} = {} {}: {} of them share a word", size, count, part, what, words);
@@ -74,7 +75,9 @@ std::string sizes_that_split(const Folder& folder) {
 
 void check_split(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
-  findings.note(sizes_that_split(folder));
+  const bool heads_told = member(folder.config(), "num_attention_heads") != nullptr;
+  findings.note(sizes_that_split(folder) +
+                (heads_told ? "" : "; config.json does not tell the attention heads"));
   const std::int64_t count = std::max<std::int64_t>(1, subject.tensor_parallel);
   const std::string fix = fmt::format(
       "{}; or pad the width of the MLP with zeros before quantizing, or take a smaller group size",
@@ -126,11 +129,13 @@ constexpr std::array kRules = {
          kQuantizedLayouts,
          {},
          "row-parallel: inputs / devices in whole groups and words; column-parallel: outputs",
-         check_split},
+         check_split,
+         kLinears},
     Rule{"marlin-shapes", "vLLM's Marlin kernels take every shape", kHfLayouts, kVllm,
-         "vLLM, marlin_utils: inputs % 128, outputs % 64, groups of -1, 32, 64, 128", check_marlin},
+         "vLLM, marlin_utils: inputs % 128, outputs % 64, groups of -1, 32, 64, 128", check_marlin,
+         kLinears},
     Rule{"exllama-shapes", "inputs and outputs are multiples of 32", kGptqOnly, kGptqmodel,
-         "ExLlama kernels; AutoGPTQ allocates sizes / 32 rounded down", check_exllama},
+         "ExLlama kernels; AutoGPTQ allocates sizes / 32 rounded down", check_exllama, kLinears},
 };
 
 }  // namespace

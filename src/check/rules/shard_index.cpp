@@ -16,9 +16,12 @@ constexpr const char* kStale =
     "write it from the files";
 constexpr const char* kRewrite = "write the index again from the files";
 
-const WeightIndex* usable_index(const Folder& folder) {
+/// nullptr when there is none, which keeps every rule about it, or when it cannot be read.
+const WeightIndex* usable_index(const Folder& folder, Findings& findings) {
   const WeightIndex* index = folder.weights().index();
-  return index != nullptr && index->problem.empty() ? index : nullptr;
+  if (index == nullptr || index->problem.empty()) return index;
+  findings.not_looked_at("the index cannot be read");
+  return nullptr;
 }
 
 void check_readable(const Subject& subject, Findings& findings) {
@@ -38,7 +41,7 @@ void check_readable(const Subject& subject, Findings& findings) {
 }
 
 void check_files(const Subject& subject, Findings& findings) {
-  const WeightIndex* index = usable_index(subject.folder);
+  const WeightIndex* index = usable_index(subject.folder, findings);
   if (index == nullptr) return;
   std::map<std::string, std::size_t> absent;  // tensors by the file they should lie in
   for (const auto& [tensor, file] : index->file_of) {
@@ -51,7 +54,7 @@ void check_files(const Subject& subject, Findings& findings) {
 }
 
 void check_tensors(const Subject& subject, Findings& findings) {
-  const WeightIndex* index = usable_index(subject.folder);
+  const WeightIndex* index = usable_index(subject.folder, findings);
   if (index == nullptr) return;
   std::map<std::string, std::vector<std::string>> wrong;  // by the file they should lie in
   for (const auto& [tensor, file] : index->file_of) {
@@ -67,7 +70,7 @@ void check_tensors(const Subject& subject, Findings& findings) {
 }
 
 void check_complete(const Subject& subject, Findings& findings) {
-  const WeightIndex* index = usable_index(subject.folder);
+  const WeightIndex* index = usable_index(subject.folder, findings);
   if (index == nullptr) return;
   std::vector<std::string> left_out;
   for (const auto& [name, tensor] : subject.folder.weights().tensors) {
@@ -80,8 +83,9 @@ void check_complete(const Subject& subject, Findings& findings) {
 }
 
 void check_total_size(const Subject& subject, Findings& findings) {
-  const WeightIndex* index = usable_index(subject.folder);
-  if (index == nullptr || !index->has_metadata) return;
+  const WeightIndex* index = usable_index(subject.folder, findings);
+  if (index == nullptr) return;
+  if (!index->has_metadata) return findings.not_looked_at("the index has no metadata");
   std::int64_t bytes = 0;
   for (const auto& [name, tensor] : subject.folder.weights().tensors)
     bytes += static_cast<std::int64_t>(tensor.end - tensor.begin);
@@ -96,35 +100,38 @@ void check_total_size(const Subject& subject, Findings& findings) {
 constexpr std::array kRules = {
     Rule{"index-readable",
          "the index has metadata and a weight_map, and it is clear which one counts",
-         kSafetensorsLayouts,
+         kWithSafetensors,
          {},
          "transformers, get_checkpoint_shard_files",
          check_readable},
     Rule{"index-files",
          "every file that the index names is there",
-         kSafetensorsLayouts,
+         kWithSafetensors,
          {},
          "AutoGPTQ, GPTQModel and transformers follow the index before they look for "
          "model.safetensors",
          check_files},
     Rule{"index-tensors",
          "every tensor of the index lies in the file it says",
-         kSafetensorsLayouts,
+         kWithSafetensors,
          {},
          "transformers, get_checkpoint_shard_files",
-         check_tensors},
+         check_tensors,
+         kTensors},
     Rule{"index-complete",
          "the index names every tensor",
-         kSafetensorsLayouts,
+         kWithSafetensors,
          {},
          "vllm, filter_duplicate_safetensors_files",
-         check_complete},
+         check_complete,
+         kTensors},
     Rule{"index-total-size",
          "total_size is the sum of all tensors",
-         kSafetensorsLayouts,
+         kWithSafetensors,
          {},
          "transformers, device maps are made with it",
-         check_total_size},
+         check_total_size,
+         kTensors},
 };
 
 }  // namespace
