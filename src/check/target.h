@@ -14,6 +14,8 @@ struct Target {
   std::string_view source;                    // versions that were looked at
   /// Where modules_to_not_convert names nothing, it looks which linears have quantized tensors.
   bool derives_kept_modules = false;
+  /// Builds the routers of a mixture of experts as float linears, whatever the files hold.
+  bool builds_float_routers = false;
 };
 
 std::span<const Target* const> targets() noexcept;

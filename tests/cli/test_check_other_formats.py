@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from support import other_formats, program
-from support.other_formats import ct_config, ct_fp8, ct_group, ct_words, gptq_config, gptq_words, write
+from support.other_formats import HIDDEN, ct_config, ct_fp8, ct_group, ct_words, gptq_config, gptq_words, write
 
 FORMATS = other_formats.other_formats()
 NO_RULES = 7
@@ -256,6 +256,46 @@ def test_other_architectures_are_not_looked_at(tmp_path):
     gguf(tmp_path / "m" / "m.gguf", {**TOP, "blk.0.ssm_in.weight": ("Q4_K", (256, 512))}, {**keys, "general.architecture": "mamba"})
     report = checked(tmp_path / "m")
     assert not of_verdict(report, "fail") and "mamba" in of_verdict(report, "not-looked-at")["gguf-tensors"]
+
+
+# --- routers ---------------------------------------------------------------------------------------------------------
+
+def rule_of(folder, target, rule, exit_code=0):
+    report = checked(folder, "--target", target, exit_code=exit_code)
+    (found,) = [result for result in report["targets"][0]["rules"] if result["rule"] == rule]
+    return found
+
+
+def experts(folder, **routers):
+    """A model of unknown class whose MLPs are experts, with `routers` in words or floats."""
+    def parts(linear, out, columns):
+        tensors = gptq_words(linear.replace("mlp.", "mlp.experts.0."), out, columns)
+        if linear == "model.layers.0.self_attn.q_proj":
+            for name, words in routers.items():
+                tensors.update(gptq_words(name, 8, HIDDEN) if words else {name + ".weight": ("BF16", (8, HIDDEN))})
+        return tensors
+
+    return write(folder, parts, gptq_config(), model_type="some_moe", architectures=["SomeMoeForCausalLM"])
+
+
+@pytest.mark.parametrize("name", ["mlp.gate", "block_sparse_moe.gate", "mlp.shared_expert_gate", "feed_forward.router", "ffn.router.layer"])
+def test_a_quantized_router(name, tmp_path):
+    router = f"model.layers.0.{name}"
+    folder = experts(tmp_path / "quantized", **{router: True})
+    found = rule_of(folder, "vllm", "router-float", exit_code=4)
+    assert found["verdict"] == "fail" and [finding["where"] for finding in found["findings"]] == [router]
+    assert rule_of(folder, "transformers", "router-float")["verdict"] == "warn"
+    checked(folder)  # without an engine it is for each to say
+    assert rule_of(experts(tmp_path / "float", **{router: False}), "vllm", "router-float")["verdict"] == "ok"
+
+
+def test_the_gate_of_a_dense_mlp_is_no_router(tmp_path):
+    """Some models without experts have a linear called gate."""
+    def parts(linear, out, columns):
+        return gptq_words(linear.replace("mlp.gate_proj", "ffn.gate"), out, columns)
+
+    folder = write(tmp_path / "m", parts, gptq_config(), model_type="novel", architectures=["NovelForCausalLM"])
+    assert rule_of(folder, "vllm", "router-float")["verdict"] == "ok"
 
 
 # --- what could not be looked at -------------------------------------------------------------------------------------

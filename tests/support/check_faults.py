@@ -29,6 +29,7 @@ BASES = {
 }
 CALIBRATED = {"ct-w8a8", "ascend", "ascend-v1", "npy"}
 BLOCK = "model.layers.1."
+ROUTER = BLOCK + "block_sparse_moe.gate"
 Q, K, DOWN = BLOCK + "self_attn.q_proj", BLOCK + "self_attn.k_proj", BLOCK + "mlp.down_proj"
 
 
@@ -362,6 +363,9 @@ FAULTS = [
     Fault("fused-alike", "ascend-v1", "one-float", float_description(K), "all of them or none"),
     Fault("fused-inputs", "ascend", "other-scale", lambda f: f.tensor(K + ".input_scale", lambda a: a * 2), "identical values"),
     Fault("fused-inputs", "ascend-v1", "other-offset", lambda f: f.tensor(K + ".input_offset", lambda a: a + 1), "identical values"),
+    Fault("router-float", "awq", "quantized", lambda f: f.tensors(router), '--disable-names "*.block_sparse_moe.gate"', target="vllm"),
+    Fault("router-float", "gptq", "for-vllm", lambda f: f.tensors(router), "without quantization", target="gptqmodel"),
+    Fault("router-float", "ct", "advice", lambda f: f.tensors(router), "other engines", target="transformers", verdict="warn"),
     # group sizes
     Fault("group-size", "awq", "other", lambda f: f.quantization(group_size=128), "set group_size to 64"),
     Fault("group-size", "gptq", "absent", lambda f: f.quantization(group_size=None), "set group_size to 64"),
@@ -440,6 +444,12 @@ FAULTS = [
     Fault("marlin-shapes", "awq", "tp-2-down", lambda f: f.tensors(groups_of_16), "slower kernels", target="vllm", verdict="warn"),
     Fault("exllama-shapes", "gptq", "narrow", lambda f: f.tensors(narrow), "multiples of 32", target="gptqmodel", verdict="warn"),
 ]
+
+
+def router(tensors):
+    """A small linear becomes the router of experts, of which there is one tensor."""
+    for name in [name for name in tensors if name.startswith(K + ".")]:
+        tensors[ROUTER + name[len(K):]] = tensors[name]
 
 
 def as_fp8(tensors):

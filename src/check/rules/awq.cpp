@@ -1,5 +1,6 @@
 // Rules of AutoAWQ's gemm layout and of the engines that read it. Source: docs/formats/autoawq.md
 #include "check/rule_help.h"
+#include "model/router_names.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -93,6 +94,7 @@ void check_kept(const Subject& subject, Findings& findings) {
   for (const std::string& name : float_linears_in_blocks(folder)) {
     if (is_part_of_any(entries, name)) continue;
     if (entries.empty() && subject.target->derives_kept_modules) continue;
+    if (subject.target->builds_float_routers && model::is_router_name(name)) continue;
     findings.fail(name, "it is float, and modules_to_not_convert does not name it",
                   fmt::format("add \"{}\" to modules_to_not_convert", name));
   }

@@ -1,6 +1,7 @@
 // Rules about the configuration of GPTQ files. Source: docs/formats/gptq.md
 #include "check/layouts/gptq_settings.h"
 #include "check/rule_help.h"
+#include "model/router_names.h"
 
 #include <fmt/format.h>
 
@@ -121,7 +122,7 @@ bool may_be_skipped(const io::Json* dynamic, const std::string& module) {
 void check_skipped(const Subject& subject, Findings& findings) {
   const io::Json* dynamic = member(subject.folder.quantization(), "dynamic");
   for (const std::string& name : float_linears_in_blocks(subject.folder)) {
-    if (may_be_skipped(dynamic, name)) continue;
+    if (may_be_skipped(dynamic, name) || model::is_router_name(name)) continue;
     findings.fail(name, "it is float, and no rule of \"dynamic\" skips it",
                   fmt::format("add \"-:^{}$\": {{}} to \"dynamic\"", name));
   }

@@ -17,6 +17,7 @@ constinit const Target gptqmodel_target = {
     .summary = "GPTQModel: GPTQ in both versions, and AWQ",
     .layouts = kLayouts,
     .source = "GPTQModel 7.3.4",
+    .builds_float_routers = true,
 };
 
 }  // namespace pare::check

@@ -19,6 +19,7 @@ constinit const Target vllm_target = {
     .source =
         "vllm quantization awq, awq_marlin, gptq, gptq_marlin, compressed_tensors; 0.11 to 0.22",
     .derives_kept_modules = true,
+    .builds_float_routers = true,
 };
 
 }  // namespace pare::check

@@ -17,6 +17,7 @@ constinit const Target vllm_ascend_target = {
     .summary = "vLLM-Ascend on NPUs: finds quant_model_description.json",
     .layouts = kLayouts,
     .source = "vllm-ascend main 182b75e, tags v0.9.1 to v0.25.1rc1",
+    .builds_float_routers = true,
 };
 
 }  // namespace pare::check
