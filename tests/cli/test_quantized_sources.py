@@ -146,3 +146,10 @@ def test_written_types(pare, tmp_path):
     assert np.array_equal(written[name].view(np.uint16), floats[name].view(np.uint16))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert "weight_block_size" not in config["quantization_config"]
+
+
+@pytest.mark.parametrize("kind", [*STATED, "fp8 blocks"])
+def test_inspect_says_what_it_is(pare, tmp_path, kind):
+    tensors, stated = (fp8_pair()[0], dict(quantization_config=FP8)) if kind == "fp8 blocks" else (codes_in(kind), STATED[kind])
+    said = pare("inspect", small_llama.write(tmp_path / "model", tensors, **stated)).stdout.decode()
+    assert ("read as bf16" if kind == "fp8 blocks" else "does not read") in said

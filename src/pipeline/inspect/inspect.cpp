@@ -13,6 +13,7 @@
 #include "pipeline/quantize/plan.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/open/linears_by_name.h"
+#include "pipeline/open/stated_quantization.h"
 #include "pipeline/open/weight_source.h"
 #include "quant/named_schemes.h"
 
@@ -89,21 +90,15 @@ void add_size(Inspection& inspection, const quant::NamedScheme& named, std::int6
 }
 
 /// How config.json says that the weights are quantized, in words; "" when it says nothing.
-std::string stated_quantization(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "config.json";
-  if (!std::filesystem::exists(file)) return "";
-  const io::Json json = io::read_json(file);
-  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
-    if (!json.is_object() || !json.contains(key) || !json[key].is_object()) continue;
-    const io::Json& config = json[key];
-    for (const char* name : {"quant_method", "quant_algo", "format"}) {
-      if (!config.contains(name) || !config[name].is_string()) continue;
-      return fmt::format("config.json says {}, which Pare does not read",
-                         config[name].get<std::string>());
-    }
-    return fmt::format("config.json has a {}, which Pare does not read", key);
+std::string other_quantization(const std::filesystem::path& folder) {
+  const std::optional<StatedQuantization> stated = stated_quantization(folder);
+  if (!stated.has_value()) return "";
+  if (const auto blocks = fp8_blocks(*stated); blocks.has_value()) {
+    return fmt::format("FP8 in blocks of {} x {}, which quantize, eval, compare and "
+                       "generate read as bf16",
+                       blocks->rows, blocks->columns);
   }
-  return "";
+  return fmt::format("{}, which Pare does not read", stated->text());
 }
 
 /// The files of a quantized folder, and what they say of themselves.
@@ -123,7 +118,7 @@ void open_folder(Inspection& out, const std::filesystem::path& folder) {
   if (layout == nullptr) {
     out.source = open_weight_source(folder);
     out.quantized = folder.extension() == ".gguf" ? "a GGUF file by itself, without its config.json"
-                                                  : stated_quantization(folder);
+                                                  : other_quantization(folder);
     return;
   }
   try {
