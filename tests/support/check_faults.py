@@ -373,6 +373,7 @@ FAULTS = [
     # AWQ
     Fault("awq-bits", "awq", "eight", lambda f: f.quantization(bits=8), "set bits to 4"),
     Fault("awq-version", "awq", "gemv", lambda f: f.quantization(version="gemv"), '"version": "gemm"'),
+    Fault("awq-version", "awq", "kernel", lambda f: f.quantization(version="exllama"), '"version": "gemm"', verdict="warn"),
     Fault("awq-zero-point", "awq", "false", lambda f: f.quantization(zero_point=False), "set zero_point to true"),
     Fault("awq-scales-f16", "awq", "f32", all_of(".scales", lambda a: a.astype(np.float32)), "as F16", target="autoawq"),
     Fault("awq-dtype", "awq", "bf16", lambda f: f.config(torch_dtype="bfloat16"), "--dtype float16", target="vllm", verdict="warn"),

@@ -28,9 +28,12 @@ void check_version(const Subject& subject, Findings& findings) {
   const io::Json* version = member(subject.folder.quantization(), "version", "format");
   const auto text = text_of(version);
   if (text == "gemm") return;
-  const bool other_case = text && lower_case(*text) == "gemm";
+  // The last two are kernels that transformers runs gemm's words with.
+  constexpr std::array<std::string_view, 3> kSameWords = {"gemm", "exllama", "ipex"};
+  const bool same_words = text && std::find(kSameWords.begin(), kSameWords.end(),
+                                            lower_case(*text)) != kSameWords.end();
   const std::string found = fmt::format("version is {}", shown(version));
-  if (version == nullptr || other_case) {
+  if (version == nullptr || same_words) {
     findings.warn(config_place(subject.folder), found,
                   "write \"version\": \"gemm\", in lower case");
     return;
