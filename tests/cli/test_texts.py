@@ -44,7 +44,7 @@ FOREIGN = {
     "gzip": (gzip.compress(WORDS.encode()), "gzip"), "zip": (zipped(), "zip"), "parquet": (parquet(), "Parquet"), "npy": (npy(), "NumPy"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "PDF"), "zstd": (b"\x28\xb5\x2f\xfd\x04\x00rest", "Zstandard"), "xz": (b"\xfd7zXZ\x00\x00\x04", "xz"),
     "arrow": (b"ARROW1\0\0" + bytes(64), "Arrow"), "png": (b"\x89PNG\r\n\x1a\n" + bytes(20), "PNG"), "rtf": (b"{\\rtf1\\ansi text}", "RTF"),
-    "doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "Office"), "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+    "doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "Office"),
     "latin": (LATIN.encode("latin-1"), "Latin-1"), "windows": (LATIN.replace("'", "’").encode("cp1252"), "Windows-1252"),
     "russian": (RUSSIAN.encode("cp1251"), "another script"), "gbk": (("河水在夜里上涨，老磨坊独自矗立。\n" * 30).encode("gbk"), "another script"),
     "utf-16-le": (LATIN.encode("utf-16-le"), "UTF-16, little"), "utf-16-be": (LATIN.encode("utf-16-be"), "UTF-16, big"),

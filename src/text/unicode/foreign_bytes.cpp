@@ -25,8 +25,6 @@ constexpr std::string_view kSaveAsText = "save its text as a .txt file in UTF-8"
 constexpr std::string_view kGiveText = "give a text file in UTF-8";
 
 constexpr std::array kKnownFiles = {
-    KnownFile{"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself",
-              "fetch the file: git lfs pull"},
     KnownFile{"\x1F\x8B", "a gzip archive", "unpack it first: gunzip -k FILE"},
     KnownFile{"PK\x03\x04", "a zip archive, as .xlsx, .docx and .npz files are",
               "unpack it, or save the sheet as .csv in UTF-8"},

@@ -13,7 +13,7 @@ import small_folders
 RUNS = int(os.environ.get("PARE_MUTATIONS", "480"))
 PARTS = 8
 SEED = int(os.environ.get("PARE_MUTATION_SEED", "20"))
-ENDINGS = {0, 2, 3, 4, 5, 6}
+ENDINGS = {0, 2, 3, 4, 5, 6, 7}
 
 VALUES = [None, True, False, 0, 1, -1, 9, 64, 1 << 31, 1 << 63, -(1 << 63), 10 ** 30, 0.5, -2.5, 1e308, 1e-320, math.nan, math.inf,
           "", "x", "1", "torch.float32", "\u0000", "\ud7ff" * 3, [], {}, [1], [None], ["x"], {"a": 1}, {"type": "x"}, [[[]]], [0] * 9]

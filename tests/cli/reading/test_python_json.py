@@ -118,7 +118,9 @@ def test_what_python_would_not_read_is_still_damage(fails, tmp_path, text):
 def test_a_number_that_decides_results_must_be_finite(fails, tmp_path, key):
     text = json.dumps(small_folders.config(**{key: math.inf}))
     model = small_folders.write_model(tmp_path / "model", text=text)
-    said = fails("E0402", 3, "quantize", model, "--scheme", "w8a16")
+    ids = tmp_path / "ids.jsonl"
+    ids.write_text('{"input_ids": [1, 2, 3, 4]}\n')
+    said = fails("E0402", 3, "quantize", model, "--scheme", "w8a8", "--calib", ids)
     assert key in said and "found Infinity" in said
 
 
