@@ -142,7 +142,7 @@ int run(Session& session, const Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_option(app, "MODEL", options->model, "model folder or safetensors file", {.required = true});
+  add_option(app, "MODEL", options->model, "model folder, or a safetensors, npy or GGUF file", {.required = true});
   add_flag(app, "--scan", options->scan,
            "read every value: find NaN, infinity and channels that are all zero");
   add_flag(app, "--names", options->names, "list every tensor with its type and shape");

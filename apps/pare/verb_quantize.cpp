@@ -41,7 +41,8 @@ int run(Session& session, Options& options) {
 
 Run declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_option(app, "MODEL", options->job.model, "folder of a float checkpoint (safetensors)",
+  add_option(app, "MODEL", options->job.model,
+             "folder of a float checkpoint (safetensors), or its only weight file",
              {.required = true});
   add_option(app, "-o,--out", options->job.out, "folder to make; must not exist unless --force");
   add_params(app, recipe_params(), options->job.params, "What to make (recipe keys)");

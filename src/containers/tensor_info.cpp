@@ -10,7 +10,8 @@ std::optional<std::size_t> checked_size(const TensorInfo& info) noexcept {
   }
   if (!info.foreign) return bytes_of(info.dtype, count);
   // No type has less than a bit an element: counts of elements stay as small as files are.
-  const bool enough = static_cast<std::size_t>(count) / 8 <= info.foreign->bytes;
+  const std::int64_t least = count / 8 + (count % 8 == 0 ? 0 : 1);
+  const bool enough = static_cast<std::size_t>(least) <= info.foreign->bytes;
   return enough ? std::optional(info.foreign->bytes) : std::nullopt;
 }
 

@@ -388,7 +388,8 @@ TEST(PackedManifest, HostileTextsAreRefused) {
            R"([10,8,"t","F32",[3],null])",                      // 12 bytes
            R"([95,8,"t","F32",[2],null])",                      // past the end
            R"([18446744073709551612,8,"t","F32",[2],null])",    // wraps
-           R"([10,8,"t","F99",[2],null])",                      // no such type
+           R"([10,8,"t","f 9",[2],null])",                      // no name of a type
+           R"([10,8,"t","F99",[65],null])",                     // 65 elements in 8 bytes
            R"([10,8,"t","F32",[4611686018427387904,4],null])",  // shape wraps to 0
            R"([10,8,"t","F32",[-2],null])",
            R"([10,8,"t","F32",[2],"xyz"])",

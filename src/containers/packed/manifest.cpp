@@ -1,6 +1,7 @@
 #include "containers/packed/manifest.h"
 
 #include "containers/in_quotes.h"
+#include "containers/type_name.h"
 #include "io/json.h"
 #include "pare/codec.h"
 #include "pare/error.h"
@@ -87,6 +88,7 @@ PackedRange range_from(const io::Json& json, std::size_t file_size) {
   std::string type = text(json[3], "a type");
   const std::optional<DType> dtype = dtype_from_name(type);
   range.info.dtype = dtype.value_or(DType::foreign);
+  if (!may_be_type_name(type)) damaged("a type has a name that none can have");
   if (!dtype) range.info.foreign = {std::move(type), length};
   range.info.shape = shape_from(json[4]);
   range.coded = json[5].is_null();

@@ -1,6 +1,7 @@
 #include "containers/safetensors/header.h"
 
 #include "containers/in_quotes.h"
+#include "containers/type_name.h"
 #include "io/json_events.h"
 #include "pare/error.h"
 
@@ -21,16 +22,6 @@ constexpr std::size_t kMaxNameBytes = 4096;
 bool has_control_character(const std::string& text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
-/// Letters, digits and underscores, not too many: a type of a later version of the format.
-bool may_be_type_name(std::string_view name) {
-  constexpr std::size_t kMostBytes = 32;
-  const auto allowed = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  return !name.empty() && name.size() <= kMostBytes &&
-         std::all_of(name.begin(), name.end(), allowed);
 }
 
 /// Turns the header's JSON into entries without a tree: headers may hold 100,000 tensors.
