@@ -182,10 +182,12 @@ void Console::progress(const Progress& state) {
   if (!progress_is_due(state, new_stage)) return;
   last_shown_ = Clock::now();
   if (options_.events) {
+    const auto left = seconds_left(state, stage);
     print_event("progress", {{"stage", state.stage},
                              {"item", state.item},
                              {"done", state.done},
                              {"total", state.total},
+                             {"seconds_left", left.has_value() ? Json(*left) : Json()},
                              {"note", state.note},
                              {"rss_bytes", current_rss_bytes()}});
   }
@@ -202,16 +204,19 @@ bool Console::progress_is_due(const Progress& state, bool new_stage) {
   return waited >= (options_.events ? kEventSeconds : kPlainSeconds);
 }
 
+/// By the pace so far; nothing before there is one.
+std::optional<double> Console::seconds_left(const Progress& state, const Stage& stage) {
+  const double elapsed = std::chrono::duration<double>(Clock::now() - stage.start).count();
+  const std::int64_t steps = state.done - stage.first;
+  if (steps <= 0 || state.done >= state.total || elapsed <= 0.5) return std::nullopt;
+  return elapsed / static_cast<double>(steps) * static_cast<double>(state.total - state.done);
+}
+
 std::string Console::progress_line(const Progress& state, const Stage& stage) const {
   std::string line = state.stage;
   if (state.total > 0) line += fmt::format(" {}/{}", state.done, state.total);
   if (!state.item.empty()) line += "  " + state.item;
-  const double elapsed = std::chrono::duration<double>(Clock::now() - stage.start).count();
-  const std::int64_t steps = state.done - stage.first;
-  if (state.total > 0 && steps > 0 && state.done < state.total && elapsed > 0.5) {
-    const double per_step = elapsed / static_cast<double>(steps);
-    line += "  " + duration(per_step * static_cast<double>(state.total - state.done)) + " left";
-  }
+  if (const auto left = seconds_left(state, stage)) line += "  " + duration(*left) + " left";
   line += fmt::format("  RSS {:.2f} GiB", static_cast<double>(current_rss_bytes()) / 0x1p30);
   if (!state.note.empty()) line += "  " + state.note;
   return line;

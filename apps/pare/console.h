@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -81,6 +82,7 @@ class Console final : public Listener {
   void print_object(const Json& object);
   void show_live(const std::string& line);
   bool progress_is_due(const Progress& state, bool new_stage);
+  static std::optional<double> seconds_left(const Progress& state, const Stage& stage);
   std::string progress_line(const Progress& state, const Stage& stage) const;
 
   ConsoleOptions options_;

@@ -11,10 +11,11 @@
 namespace pare::app {
 
 /// The text itself; how it is cut are the window_params() of the library.
-inline constexpr std::array kTextParam = {
-    ParamSpec{.name = "ppl",
-              .type = ParamType::text,
-              .help = "text file to score; a .jsonl of {\"text\"} lines is joined by empty lines"}};
+inline constexpr std::array kTextParam = {ParamSpec{
+    .name = "ppl",
+    .type = ParamType::text,
+    .help =
+        "text file to score; {\"text\"} records of a .jsonl or .json are joined by empty lines"}};
 
 /// Lines of a result.
 void show_text(Console& console, const std::string& file, const EvalText& text);
