@@ -1,11 +1,12 @@
 // How calibration sequences are joined into batches.
 #pragma once
 
+#include "text/datasets/dataset.h"
+
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
-
-#include "text/datasets/dataset.h"
 
 namespace pare::calib {
 
@@ -20,6 +21,7 @@ struct BatchRange {
 };
 
 /// All sequences in order; each batch holds at most kBatchTokens, or one longer sequence alone.
+std::vector<BatchRange> batch_ranges(std::span<const std::vector<std::int32_t>> sequences);
 std::vector<BatchRange> batch_ranges(const text::Dataset& data);
 
 }  // namespace pare::calib

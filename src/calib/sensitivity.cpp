@@ -1,10 +1,11 @@
 #include "calib/sensitivity.h"
 
-#include <algorithm>
+#include "calib/batches.h"
+#include "calib/observer.h"
 
 #include <fmt/format.h>
 
-#include "calib/observer.h"
+#include <algorithm>
 
 namespace pare::calib {
 namespace {
@@ -29,30 +30,39 @@ class RangeScorer final : public BlockScorer {
 }  // namespace
 
 SensitivityScores score_inputs(const Context& ctx, const model::Model& model,
-                         std::span<const std::vector<std::int32_t>> sequences,
-                         const ScorerMaker& make_scorer) {
-  model::Batch batch = model::embed(model, sequences);
+                               std::span<const std::vector<std::int32_t>> sequences,
+                               const ScorerMaker& make_scorer) {
+  std::vector<model::Batch> batches;
+  for (const BatchRange& range : batch_ranges(sequences))
+    batches.push_back(model::embed(model, sequences.subspan(range.first, range.count)));
+  model::Workspace workspace;
   SensitivityScores scores;
   const std::int64_t layers = model.graph->config.layers;
   for (std::int64_t i = 0; i < layers; ++i) {
     ctx.check_cancelled();
-    ctx.progress({.stage = "ranking", .item = fmt::format("block {}", i), .done = i,
-                  .total = layers, .note = {}});
+    ctx.progress({.stage = "ranking",
+                  .item = fmt::format("block {}", i),
+                  .done = i,
+                  .total = layers,
+                  .note = {}});
     const model::Block block =
         model::load_block(ctx, *model.graph, i, *model.weights, model.compute);
     const std::unique_ptr<BlockScorer> scorer = make_scorer(i);
-    model::forward_block(ctx, model.graph->config, block, batch,
-                         {.compute = model.compute, .tap = scorer.get()});
+    for (model::Batch& batch : batches) {
+      model::forward_block(ctx, model.graph->config, block, batch,
+                           {.compute = model.compute, .tap = scorer.get()}, workspace);
+    }
     scores.blocks.push_back(scorer->result());
   }
   const std::unique_ptr<BlockScorer> scorer = make_scorer(-1);
-  model::tap_head(ctx, model, batch, *scorer);
+  for (const model::Batch& batch : batches)
+    model::tap_head(ctx, model, batch, *scorer);
   scores.head = scorer->result()[static_cast<std::size_t>(model::Site::attention_input)];
   return scores;
 }
 
 SensitivityScores rank_inputs(const Context& ctx, const model::Model& model,
-                        std::span<const std::vector<std::int32_t>> sequences) {
+                              std::span<const std::vector<std::int32_t>> sequences) {
   return score_inputs(ctx, model, sequences.first(std::min(sequences.size(), kRankingSamples)),
                       [](std::int64_t) { return std::make_unique<RangeScorer>(); });
 }

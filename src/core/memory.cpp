@@ -15,4 +15,10 @@ void return_freed_memory() noexcept {
 #endif
 }
 
+void trim_heap() noexcept {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 }  // namespace pare

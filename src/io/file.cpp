@@ -17,8 +17,10 @@
 namespace pare::io {
 namespace {
 
-/// A fault maps up to this much around the address it was for, so that is what has to be returned.
-constexpr std::size_t kFaultAroundBytes = std::size_t{64} << 10;
+/// A fault maps what lies around the address it was for, on new kernels as far as the run of pages
+/// that the page cache keeps together, up to a huge page. So that is what has to be returned:
+/// otherwise the last reader of a run leaves in memory what earlier ones have given back.
+constexpr std::size_t kFaultAroundBytes = std::size_t{2} << 20;
 
 std::size_t page_size() noexcept {
   static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

@@ -41,7 +41,8 @@ const quant::LinearHeader& CheckedWriter::planned(std::string_view linear) const
   return *found->second.entry->linear;
 }
 
-void CheckedWriter::put_tensor(const std::string& name, const TensorView& tensor) {
+void CheckedWriter::put_tensor(const std::string& name, const TensorView& tensor,
+                               const GiveBack& give_back) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) refuse(fmt::format("{} is not in the plan", name));
   const containers::TensorInfo& info = found->second.entry->tensor;
@@ -51,7 +52,7 @@ void CheckedWriter::put_tensor(const std::string& name, const TensorView& tensor
   }
   mark_given(found->second, name);
   const auto alone = writer_lock();
-  writer_->put_tensor(name, tensor);
+  writer_->put_tensor(name, tensor, give_back);
 }
 
 void CheckedWriter::put_linear(const quant::QuantizedLinear& linear) {

@@ -32,7 +32,8 @@ class CheckedWriter {
   /// Errors: internal for what is not in the plan, differs from it (tensors in type or shape;
   /// linears in their headers, or in parts that do not fit these), or comes a second time;
   /// those of the layout, naming the linear.
-  void put_tensor(const std::string& name, const TensorView& tensor);
+  void put_tensor(
+      const std::string& name, const TensorView& tensor, const GiveBack& give_back = [] {});
   void put_linear(const quant::QuantizedLinear& linear);
 
   /// Completes the files. Returns their names, relative to the folder.

@@ -7,6 +7,7 @@
 #include "pare/job.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +16,9 @@
 #include <vector>
 
 namespace pare::layout {
+
+/// Called between the pieces of a large tensor: what was read of it may leave memory.
+using GiveBack = std::function<void()>;
 
 /// Takes a model's tensors one by one; each exactly once. Whoever gives them has held
 /// them against the plan (layouts/checked_writer.h): a writer need not look again.
@@ -25,7 +29,8 @@ class Writer {
   virtual ~Writer() = default;
   virtual bool concurrent() const noexcept { return false; }
   /// Bytes of a float tensor, in the type of the plan. May be mapped; read once, in order.
-  virtual void put_tensor(const std::string& name, const TensorView& tensor) = 0;
+  virtual void put_tensor(const std::string& name, const TensorView& tensor,
+                          const GiveBack& give_back) = 0;
   virtual void put_linear(const quant::QuantizedLinear& linear) = 0;
   /// Completes the files. Returns their names, relative to the folder.
   virtual std::vector<std::string> finish() = 0;
@@ -72,6 +77,12 @@ enum class NormBias : std::uint8_t {
   duplicated  // and both again as norm.module.weight and norm.module.bias, tagged as quantized
 };
 
+/// What a layout makes of a head that is tied to the embedding and stays float.
+enum class TiedHead : std::uint8_t {
+  once,   // nothing: engines take the embedding, as config.json says
+  copied  // a tensor of its own as well: engines look for it under its own name
+};
+
 struct Layout {
   std::string_view id;
   std::string_view summary;
@@ -100,6 +111,7 @@ struct Layout {
   std::unique_ptr<containers::TensorSource> (*open_weights)(const std::filesystem::path& folder) =
       nullptr;
   NormBias norm_bias = NormBias::none;
+  TiedHead tied_head = TiedHead::once;
   /// The type that weight scales must be exact in; nullopt = that of the source's weight.
   std::optional<DType> scale_dtype = std::nullopt;
   /// The type that float tensors and biases are written in; nullopt = that of the source.

@@ -1,33 +1,62 @@
 #include "model/transformer.h"
 
-#include <numeric>
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
-#include "pare/error.h"
+#include <algorithm>
+#include <utility>
 
 namespace pare::model {
+
+namespace {
+
+/// A token, and the row of a batch that it becomes.
+struct TokenPlace {
+  std::int32_t id = 0;
+  std::int64_t row = 0;
+};
+
+/// In the order of the embedding, so that it is gone through once.
+std::vector<TokenPlace> sorted_tokens(std::span<const std::vector<std::int32_t>> sequences,
+                                      std::int64_t vocab_size) {
+  std::vector<TokenPlace> places;
+  for (const auto& sequence : sequences) {
+    for (const std::int32_t id : sequence) {
+      if (id < 0 || id >= vocab_size) {
+        throw Error(ErrorCode::token_out_of_range,
+                    fmt::format("id {} in a vocabulary of {}", id, vocab_size))
+            .hint("the tokenizer or the token file belongs to another model");
+      }
+      places.push_back({id, static_cast<std::int64_t>(places.size())});
+    }
+  }
+  std::sort(places.begin(), places.end(), [](const TokenPlace& a, const TokenPlace& b) {
+    return std::pair(a.id, a.row) < std::pair(b.id, b.row);
+  });
+  return places;
+}
+
+}  // namespace
 
 Batch embed(const Model& model, std::span<const std::vector<std::int32_t>> sequences) {
   const ModelConfig& config = model.graph->config;
   const std::string name = model.graph->module(Role::embedding).weight_name();
   Batch batch;
-  std::int64_t tokens = 0;
-  for (const auto& sequence : sequences) {
+  for (const auto& sequence : sequences)
     batch.lengths.push_back(static_cast<std::int64_t>(sequence.size()));
-    tokens += batch.lengths.back();
-  }
-  batch.hidden = Matrix(tokens, config.hidden_size);
-  std::int64_t row = 0;
-  for (const auto& sequence : sequences) {
-    for (const std::int32_t id : sequence) {
-      if (id < 0 || id >= config.vocab_size) {
-        throw Error(ErrorCode::token_out_of_range,
-                    fmt::format("id {} in a vocabulary of {}", id, config.vocab_size))
-            .hint("the tokenizer or the token file belongs to another model");
-      }
-      read_floats(model.weights->rows(name, id, 1), 0, batch.hidden.view().row_span(row++));
+  const std::vector<TokenPlace> places = sorted_tokens(sequences, config.vocab_size);
+  batch.hidden = Matrix(static_cast<std::int64_t>(places.size()), config.hidden_size);
+  // A row brings the pages around it into memory: few rows would bring in the whole embedding.
+  constexpr std::int64_t kFloatsInHand = std::int64_t{1} << 21;
+  const std::int64_t rows_in_hand = std::max<std::int64_t>(1, kFloatsInHand / config.hidden_size);
+  std::int64_t reached = rows_in_hand;
+  for (const TokenPlace& place : places) {
+    if (place.id >= reached) {
+      model.weights->release(name);
+      reached = place.id + rows_in_hand;
     }
+    read_floats(model.weights->rows(name, place.id, 1), 0, batch.hidden.view().row_span(place.row));
   }
   model.weights->release(name);
   return batch;
@@ -87,8 +116,8 @@ ResidentModel::ResidentModel(const Context& ctx, const Model& model, std::int64_
 std::vector<float> ResidentModel::feed(const Context& ctx, std::span<const std::int32_t> tokens) {
   const auto count = static_cast<std::int64_t>(tokens.size());
   if (count == 0 || position_ + count > capacity_) {
-    throw Error(ErrorCode::bad_usage,
-                fmt::format("{} more tokens behind {} do not fit in {}", count, position_, capacity_));
+    throw Error(ErrorCode::bad_usage, fmt::format("{} more tokens behind {} do not fit in {}",
+                                                  count, position_, capacity_));
   }
   const std::vector<std::int32_t> sequence(tokens.begin(), tokens.end());
   Batch batch = embed(model_, std::span(&sequence, 1));

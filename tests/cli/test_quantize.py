@@ -187,17 +187,3 @@ def test_an_unknown_architecture_is_quantized_by_name(pare, demo_model, tmp_path
     pare("quantize", demo_model, "-o", known, "--scheme", "w8a16")
     name = "quant_model_weight_w8a16.safetensors"
     assert (out / name).read_bytes() == (known / name).read_bytes()
-
-
-def test_a_tied_head_is_written_as_a_tensor_of_its_own(pare, tmp_path):
-    model = program.GOLDEN / "models" / "llama-tied"
-    if not model.exists():
-        pytest.fail(f"no golden model {model}")
-    out = tmp_path / "out"
-    pare("quantize", model, "-o", out, "--scheme", "w8a16")
-    tensors = checkpoint.read_folder(out)
-    assert (tensors["lm_head.weight"] == tensors["model.embed_tokens.weight"]).all()
-    quantized = tmp_path / "quantized"
-    pare("quantize", model, "-o", quantized, "--scheme", "w8a16", "--quantize-last-linear")
-    assert json.loads((quantized / "config.json").read_text())["tie_word_embeddings"] is False
-    assert checkpoint.read_folder(quantized)["lm_head.weight"].dtype == "int8"

@@ -127,3 +127,85 @@ def test_a_damaged_file_is_one_error(pare, quantize, tmp_path, demo_text, damage
     path.write_bytes(damage(path.read_bytes()))
     text = pare("eval", folder, "--ppl", demo_text, "--windows", 1, exit_code=3).stderr.decode()
     assert "error[E0213]" in text and str(path) in text
+
+
+# --- what the file is called, and tokens with a task -----------------------------------------------------------------
+
+def quantized_copy(pare, source, folder, change=lambda folder: None):
+    """A GGUF file of a copy of a model whose small files went through `change`."""
+    shutil.copytree(source, folder)
+    change(folder)
+    pare("quantize", folder, "-o", folder.parent / "out", *W4, "64", "--format", "gguf")
+    return read(folder.parent / "out")
+
+
+def with_json(name, **values):
+    def change(folder):
+        held = json.loads((folder / name).read_text())
+        held.update(values)
+        (folder / name).write_text(json.dumps({key: value for key, value in held.items() if value is not ...}))
+    return change
+
+
+@pytest.mark.parametrize("folder, change, expected", [
+    ("SmolLM2-135M-instruct-v0.1", lambda folder: None, "SmolLM2 135M Instruct v0.1"),
+    ("models--org--small-model/snapshots/0a1b2c", lambda folder: None, "Small Model"),
+    ("7f3a", with_json("config.json", _name_or_path="org/Tiny-llama"), "Tiny Llama"),
+    ("my-llama", with_json("config.json", _name_or_path="./checkpoints/step-100"), "My Llama"),
+    ("x", lambda folder: (folder / "README.md").write_text("---\nlicense: mit\nmodel_name: 'A name'\n---\n# Card\n"), "A name"),
+    ("just-a-card", lambda folder: (folder / "README.md").write_text("# Card\nname: no\n"), "Just A Card"),
+])
+def test_the_name_is_the_models(pare, demo_model, tmp_path, folder, change, expected):
+    assert field(quantized_copy(pare, demo_model, tmp_path / folder, change), "general.name") == expected
+
+
+def test_the_name_of_a_folder_given_as_a_dot(pare, demo_model, tmp_path, monkeypatch):
+    shutil.copytree(demo_model, tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path / "my-model")
+    pare("quantize", ".", "-o", tmp_path / "out", *W4, "64", "--format", "gguf")
+    assert field(read(tmp_path / "out"), "general.name") == "My Model"
+
+
+@pytest.mark.parametrize("change, padding", [
+    (with_json("tokenizer_config.json", pad_token="</s>"), 2),
+    (with_json("tokenizer_config.json", pad_token={"content": "<unk>"}), 0),
+    (with_json("config.json", pad_token_id=1), 1),
+    (with_json("config.json", pad_token_id=-1), None),
+    (with_json("config.json", pad_token_id=[5]), None),
+    (with_json("special_tokens_map.json", pad_token="<s>"), 1),
+])
+def test_the_padding_token_is_named(pare, demo_model, tmp_path, change, padding):
+    def only(folder):
+        for name in ("tokenizer_config.json", "special_tokens_map.json"):
+            with_json(name, pad_token=...)(folder)
+        with_json("config.json", pad_token_id=...)(folder)
+        change(folder)
+
+    reader = quantized_copy(pare, demo_model, tmp_path / "model", only)
+    found = field(reader, "tokenizer.ggml.padding_token_id") if "tokenizer.ggml.padding_token_id" in reader.fields else None
+    assert found == padding
+    assert field(reader, "tokenizer.ggml.unknown_token_id") == 0
+
+
+def test_the_unknown_token_of_byte_level_tokenizers_is_named(pare, tmp_path):
+    """Their vocabulary has none of its own: the small files say which token stands for it."""
+    model = tmp_path / "model"
+    shutil.copytree(MODELS / "llama-gqa", model)
+    for path in (program.GOLDEN / "tokenizers" / "qwen2").iterdir():
+        shutil.copyfile(path, model / path.name)
+    table = json.loads((model / "tokenizer.json").read_text())
+    rows = 1 + max([*table["model"]["vocab"].values(), *(token["id"] for token in table["added_tokens"])])
+    special = table["added_tokens"][0]
+    config = json.loads((model / "config.json").read_text()) | {"vocab_size": rows}
+    (model / "config.json").write_text(json.dumps(config))
+    tensors = checkpoint.read_folder(model)
+    for path in (*model.glob("*.safetensors"), *model.glob("*.index.json")):
+        path.unlink()
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        tensors[name] = np.resize(tensors[name], (rows, tensors[name].shape[1]))
+    checkpoint.write_file(model / "model.safetensors", tensors)
+    held = json.loads((model / "tokenizer_config.json").read_text()) | {"unk_token": special["content"], "pad_token": special["content"]}
+    (model / "tokenizer_config.json").write_text(json.dumps(held))
+    pare("quantize", model, "-o", tmp_path / "out", "--scheme", "w8a16", "--format", "gguf")
+    reader = read(tmp_path / "out")
+    assert field(reader, "tokenizer.ggml.unknown_token_id") == special["id"] == field(reader, "tokenizer.ggml.padding_token_id")

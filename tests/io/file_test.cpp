@@ -133,5 +133,22 @@ TEST(LfsPointer, OthersAreNot) {
   EXPECT_FALSE(is_lfs_pointer_file(dir / "none"));
 }
 
+/// New kernels map a whole run of cached pages at the first touch: whoever reads a tensor brings its
+/// neighbours in again, which were given back before.
+TEST(MappedFile, NothingStaysOfTensorsReadOneAfterTheOther) {
+  const test::TempDir dir;
+  constexpr std::size_t kBytes = std::size_t{16} << 20;
+  test::put_file(dir / "big.bytes", std::string(kBytes, 'x'));
+  const MappedFile file(dir / "big.bytes");
+  constexpr std::size_t kTensor = 300'000;
+  for (std::size_t begin = 0; begin < kBytes; begin += kTensor) {
+    const auto tensor = file.bytes().subspan(begin, std::min(kTensor, kBytes - begin));
+    EXPECT_EQ(tensor.front(), tensor.back());
+    EXPECT_LE(resident_pages(file), (std::size_t{8} << 20) / 4096);
+    file.release(begin, tensor.size());
+  }
+  EXPECT_EQ(resident_pages(file), 0U);
+}
+
 }  // namespace
 }  // namespace pare::io

@@ -17,7 +17,10 @@ using ::testing::HasSubstr;
 /// Counts what gets through, and whether two calls ever meet.
 class CountingWriter final : public Writer {
  public:
-  void put_tensor(const std::string& /*name*/, const TensorView& /*tensor*/) override { count(); }
+  void put_tensor(const std::string& /*name*/, const TensorView& /*tensor*/,
+                  const GiveBack& /*give_back*/) override {
+    count();
+  }
   void put_linear(const quant::QuantizedLinear& linear) override {
     count();
     if (linear.codes.front() == 99) throw Error(ErrorCode::out_of_range, "no place");

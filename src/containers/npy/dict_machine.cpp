@@ -304,8 +304,9 @@ NpyDictEntry DictMachine::entry_of(const PickleValue& key, const PickleValue& va
 
 }  // namespace
 
-std::vector<NpyDictEntry> read_npy_dict_pickle(std::span<const std::byte> pickle) {
-  return DictMachine(pickle).read();
+std::vector<NpyDictEntry> read_npy_dict_pickle(std::span<const std::byte> pickle,
+                                               const std::function<void()>& give_back) {
+  return DictMachine(pickle, give_back).read();
 }
 
 }  // namespace pare::containers

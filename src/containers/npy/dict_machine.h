@@ -4,6 +4,7 @@
 #include "pare/tensor.h"
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct NpyDictEntry {
 /// Errors: bad_npy.
 /// Source: numpy/_core/multiarray (array and dtype __reduce__), torch/_utils.py
 /// (_rebuild_tensor_v2).
-std::vector<NpyDictEntry> read_npy_dict_pickle(std::span<const std::byte> pickle);
+/// `give_back` is called now and then: what was read of the pickle may leave memory.
+std::vector<NpyDictEntry> read_npy_dict_pickle(
+    std::span<const std::byte> pickle, const std::function<void()>& give_back = [] {});
 
 }  // namespace pare::containers

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,8 +43,11 @@ struct PickleValue {
 
 class PickleMachine {
  public:
-  /// `stream` must outlive every value.
-  explicit PickleMachine(std::span<const std::byte> stream) : stream_(stream) {}
+  /// `stream` must outlive every value. `give_back` is called now and then: what was read of it may
+  /// leave memory.
+  explicit PickleMachine(
+      std::span<const std::byte> stream, std::function<void()> give_back = [] {})
+      : stream_(stream), give_back_(std::move(give_back)) {}
   virtual ~PickleMachine() = default;
   PickleMachine(const PickleMachine&) = delete;
   PickleMachine& operator=(const PickleMachine&) = delete;
@@ -90,7 +94,9 @@ class PickleMachine {
   void set_items(const PickleValue& dict, const std::vector<PickleValue>& values);
 
   std::span<const std::byte> stream_;
+  std::function<void()> give_back_;
   std::size_t position_ = 0;
+  std::size_t given_back_ = 0;  // up to here
   std::uint64_t opcodes_ = 0;
   std::vector<PickleValue> stack_;
   std::unordered_map<std::uint64_t, PickleValue> memo_;

@@ -117,8 +117,10 @@ class NpyDictSource final : public TensorSource {
   }
 
   void load() {
+    // Only what stands between the arrays is read, but it brings the pages around it into memory.
+    const auto give_back = [this] { file_.release(0, file_.bytes().size()); };
     std::vector<NpyDictEntry> entries =
-        read_npy_dict_pickle(file_.bytes().subspan(checked_header_bytes(file_.bytes())));
+        read_npy_dict_pickle(file_.bytes().subspan(checked_header_bytes(file_.bytes())), give_back);
     std::sort(entries.begin(), entries.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
     for (NpyDictEntry& entry : entries) {
@@ -127,6 +129,7 @@ class NpyDictSource final : public TensorSource {
       data_.push_back(row_major(entry));
       infos_.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape)});
     }
+    give_back();
   }
 
   /// The bytes in row-major order: where they are, or a copy. Copies together may not exceed the

@@ -58,16 +58,29 @@ void check_bytes(const TensorView& tensor) {
   }
 }
 
+using GiveBack = std::function<void()>;
+
+void write_in_pieces(io::FileWriter& out, std::span<const std::byte> bytes,
+                     const GiveBack& give_back) {
+  constexpr std::size_t kPiece = std::size_t{4} << 20;
+  for (std::size_t offset = 0; offset < bytes.size(); offset += kPiece) {
+    out.write(bytes.subspan(offset, std::min(kPiece, bytes.size() - offset)));
+    give_back();
+  }
+}
+
 /// The values as numpy has them: unchanged, or bf16 widened piece by piece.
-void write_numpy_data(io::FileWriter& out, const TensorView& tensor) {
-  if (tensor.dtype != DType::bf16) return out.write(tensor.data);
+void write_numpy_data(io::FileWriter& out, const TensorView& tensor, const GiveBack& give_back) {
+  if (tensor.dtype != DType::bf16) return write_in_pieces(out, tensor.data, give_back);
   constexpr std::int64_t kPiece = 1 << 16;
+  constexpr std::int64_t kPiecesInHand = 16;
   std::vector<float> piece;
   const std::int64_t count = tensor.numel();
   for (std::int64_t first = 0; first < count; first += kPiece) {
     piece.resize(static_cast<std::size_t>(std::min(kPiece, count - first)));
     read_floats(tensor, first, piece);
     out.write(std::as_bytes(std::span(piece)));
+    if ((first / kPiece) % kPiecesInHand == 0) give_back();
   }
 }
 
@@ -153,7 +166,7 @@ void write_npy(const std::filesystem::path& path, const TensorView& array, unsig
   io::FileWriter out(path);
   out.write(
       npy_header(fmt::format("{}{}", byte_order_of(dtype), code_of(dtype).numpy), array.shape));
-  write_numpy_data(out, array);
+  write_numpy_data(out, array, [] {});
   out.finish(mode);
 }
 
@@ -162,8 +175,8 @@ struct NpyDictWriter::State {
       : out(path), values(v), mode(m) {}
 
   void begin_bytes(PickleWriter& pickle, std::uint64_t size);
-  void add_numpy(PickleWriter& pickle, const TensorView& value);
-  void add_torch(PickleWriter& pickle, const TensorView& value);
+  void add_numpy(PickleWriter& pickle, const TensorView& value, const GiveBack& give_back);
+  void add_torch(PickleWriter& pickle, const TensorView& value, const GiveBack& give_back);
   void global(PickleWriter& pickle, std::string_view module, std::string_view name, Slot slot) {
     if (known.insert(slot).second) {
       pickle.global(module, name, slot);
@@ -187,7 +200,8 @@ void NpyDictWriter::State::begin_bytes(PickleWriter& pickle, std::uint64_t size)
   out.write(pickle.bytes_header(size).take());
 }
 
-void NpyDictWriter::State::add_numpy(PickleWriter& pickle, const TensorView& value) {
+void NpyDictWriter::State::add_numpy(PickleWriter& pickle, const TensorView& value,
+                                     const GiveBack& give_back) {
   const DType dtype = numpy_dtype(value.dtype);
   const std::string_view code = code_of(dtype).numpy;
   pickle.get(kReconstruct).get(kNdarray);
@@ -198,11 +212,12 @@ void NpyDictWriter::State::add_numpy(PickleWriter& pickle, const TensorView& val
   append_numpy_dtype(pickle, code, byte_order_of(dtype), 0);
   pickle.op("\x89");
   begin_bytes(pickle, static_cast<std::uint64_t>(value.numel()) * size_of(dtype));
-  write_numpy_data(out, value);
+  write_numpy_data(out, value, give_back);
   out.write("tb");
 }
 
-void NpyDictWriter::State::add_torch(PickleWriter& pickle, const TensorView& value) {
+void NpyDictWriter::State::add_torch(PickleWriter& pickle, const TensorView& value,
+                                     const GiveBack& give_back) {
   const std::string_view storage = code_of(value.dtype).storage;
   if (storage.empty()) {
     throw Error(ErrorCode::tensor_mismatch,
@@ -214,7 +229,7 @@ void NpyDictWriter::State::add_torch(PickleWriter& pickle, const TensorView& val
   global(pickle, "torch.storage", "_load_from_bytes", kLoadFromBytes);
   begin_bytes(pickle, front.size() + value.data.size());
   out.write(front);
-  out.write(value.data);
+  write_in_pieces(out, value.data, give_back);
   pickle.op("\x85R").number(0);
   append_tuple(pickle, value.shape.dims());
   append_tuple(pickle, contiguous_strides(value.shape));
@@ -234,15 +249,16 @@ NpyDictWriter::NpyDictWriter(const std::filesystem::path& path, NpyValues values
 
 NpyDictWriter::~NpyDictWriter() = default;
 
-void NpyDictWriter::add(const std::string& name, const TensorView& value) {
+void NpyDictWriter::add(const std::string& name, const TensorView& value,
+                        const std::function<void()>& give_back) {
   check_bytes(value);
   if (!state_->names.insert(name).second) {
     throw Error(ErrorCode::internal, fmt::format("entry \"{}\" added twice", name));
   }
   PickleWriter pickle;
   pickle.text(name);
-  if (state_->values == NpyValues::numpy) return state_->add_numpy(pickle, value);
-  state_->add_torch(pickle, value);
+  if (state_->values == NpyValues::numpy) return state_->add_numpy(pickle, value, give_back);
+  state_->add_torch(pickle, value, give_back);
 }
 
 void NpyDictWriter::finish() {

@@ -4,6 +4,7 @@
 #include "pare/tensor.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,7 +22,8 @@ enum class NpyValues { numpy, torch };
 /// A 0-d object array holding dict[str, array]: np.load(f, allow_pickle=True).item().
 /// numpy values: protocol 3, `numpy.core.multiarray`; bf16 tensors become float32.
 /// torch values: torch.Tensor through `_rebuild_tensor_v2`; bf16 stays bf16.
-/// The entries' bytes are read once, one after the other: they may be mapped.
+/// The entries' bytes are read once, one after the other: they may be mapped. `give_back` is called
+/// between pieces: what was read may leave memory.
 /// Errors: output_not_writable; tensor_mismatch (a type without such a form); internal (a name
 /// twice). Source: CPython pickletools (protocol 3; 4 when a value has 4 GiB or more),
 /// torch/serialization.py (legacy stream), numpy/lib/format.py.
@@ -29,7 +31,9 @@ class NpyDictWriter {
  public:
   NpyDictWriter(const std::filesystem::path& path, NpyValues values, unsigned mode);
   ~NpyDictWriter();
-  void add(const std::string& name, const TensorView& value);
+  void add(
+      const std::string& name, const TensorView& value,
+      const std::function<void()>& give_back = [] {});
   void finish();
 
  private:

@@ -73,6 +73,7 @@ constinit const Layout layout_ascend = {
     .probe = probe,
     .open = open,
     .norm_bias = NormBias::duplicated,
+    .tied_head = TiedHead::copied,
     .contradiction = contradiction,
 };
 

@@ -65,6 +65,7 @@ constinit const Layout layout_ascend_v1 = {
     .probe = probe,
     .open = open,
     .norm_bias = NormBias::plain,
+    .tied_head = TiedHead::copied,
     .contradiction = contradiction,
 };
 

@@ -1,14 +1,14 @@
 // The pickled dictionaries of msModelSlim's first releases: one .npy file per kind of tensor, and a
 // description beside them. Source: docs/formats/ascend.md
-#include "pare/error.h"
+#include "containers/npy/reader.h"
+#include "containers/npy/writer.h"
 #include "layouts/ascend/checkpoint.h"
 #include "layouts/ascend/math/contradiction.h"
 #include "layouts/ascend/npy_folder.h"
 #include "layouts/ascend/npy_names.h"
-#include "layouts/ascend/writer.h"
 #include "layouts/ascend/safetensors_files.h"
-#include "containers/npy/reader.h"
-#include "containers/npy/writer.h"
+#include "layouts/ascend/writer.h"
+#include "pare/error.h"
 
 #include <fmt/format.h>
 
@@ -77,12 +77,13 @@ class NpySink final : public TensorSink {
   NpySink(fs::path folder, containers::NpyValues values)
       : folder_(std::move(folder)), values_(values) {}
 
-  void put(const DeclaredTensor& tensor, const TensorView& value) override {
+  void put(const DeclaredTensor& tensor, const TensorView& value,
+           const GiveBack& give_back) override {
     const std::optional<NpyPlace> place = npy_place(tensor);
     if (!place.has_value()) {
       throw Error(ErrorCode::internal, fmt::format("{} has no npy file", tensor.info.name));
     }
-    writer(place->file).add(place->key, value);
+    writer(place->file).add(place->key, value, give_back);
   }
 
   std::vector<std::string> finish() override {
@@ -104,7 +105,7 @@ class NpySink final : public TensorSink {
     const auto index = static_cast<std::size_t>(file);
     if (writers_[index] == nullptr) {
       writers_[index] = std::make_unique<containers::NpyDictWriter>(folder_ / file_name(index),
-                                                                 values_, kWeightMode);
+                                                                    values_, kWeightMode);
     }
     return *writers_[index];
   }
@@ -115,7 +116,7 @@ class NpySink final : public TensorSink {
 };
 
 std::unique_ptr<Writer> create(const OutputPlan& plan, const fs::path& folder,
-                                     const ParamMap& params) {
+                               const ParamMap& params) {
   const std::vector<DeclaredTensor> tensors = declare_items(plan, Int4::unpaired);
   const fs::path path = folder / typed_description_name(plan.scheme_tag);
   return make_planned_writer(plan, Int4::unpaired,
@@ -155,6 +156,7 @@ constinit const Layout layout_npy = {
     .open = open,
     .open_weights = open_npy_folder,
     .norm_bias = NormBias::plain,
+    .tied_head = TiedHead::copied,
     .contradiction = contradiction,
 };
 

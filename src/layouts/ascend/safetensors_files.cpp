@@ -3,6 +3,7 @@
 #include "containers/safetensors/writer.h"
 #include "layouts/ascend/description.h"
 #include "layouts/folder_files.h"
+#include "layouts/tensor_pieces.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,8 +22,12 @@ class SafetensorsSink final : public TensorSink {
 
   bool concurrent() const noexcept override { return true; }
 
-  void put(const DeclaredTensor& tensor, const TensorView& value) override {
-    writer_.write(tensor.info.name, value);
+  void put(const DeclaredTensor& tensor, const TensorView& value,
+           const GiveBack& give_back) override {
+    for_each_piece(value, [&](std::size_t offset, std::span<const std::byte> bytes) {
+      writer_.write_bytes(tensor.info.name, offset, bytes);
+      give_back();
+    });
   }
 
   std::vector<std::string> finish() override { return writer_.finish(); }

@@ -24,14 +24,16 @@ class PlannedWriter final : public Writer {
 
   bool concurrent() const noexcept override { return sink_->concurrent(); }
 
-  void put_tensor(const std::string& name, const TensorView& tensor) override {
-    sink_->put({.info = {name, tensor.dtype, tensor.shape}, .tag = std::string(kFloatTag)}, tensor);
+  void put_tensor(const std::string& name, const TensorView& tensor,
+                  const GiveBack& give_back) override {
+    sink_->put({.info = {name, tensor.dtype, tensor.shape}, .tag = std::string(kFloatTag)}, tensor,
+               give_back);
   }
 
   void put_linear(const quant::QuantizedLinear& linear) override {
     emit_linear(linear, model_dtype_, int4_,
                 [this](const DeclaredTensor& tensor, const TensorView& value) {
-                  sink_->put(tensor, value);
+                  sink_->put(tensor, value, [] {});
                 });
   }
 

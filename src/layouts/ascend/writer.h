@@ -19,7 +19,8 @@ class TensorSink {
   virtual ~TensorSink() = default;
   /// As Writer::concurrent.
   virtual bool concurrent() const noexcept { return false; }
-  virtual void put(const DeclaredTensor& tensor, const TensorView& value) = 0;
+  virtual void put(const DeclaredTensor& tensor, const TensorView& value,
+                   const GiveBack& give_back) = 0;
   /// Completes the container. Returns the names of the files made, relative to the folder.
   virtual std::vector<std::string> finish() = 0;
 };

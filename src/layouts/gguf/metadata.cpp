@@ -1,5 +1,6 @@
 #include "layouts/gguf/metadata.h"
 
+#include "layouts/gguf/model_name.h"
 #include "model/rope.h"
 
 #include <fmt/format.h>
@@ -28,11 +29,6 @@ std::int64_t file_type(const OutputPlan& plan) {
       std::max_element(counts.begin(), counts.end(),
                        [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? 1 : most->first;
-}
-
-std::string name_of_model(const OutputPlan& plan, const GgufModel& model) {
-  const std::string folder = plan.source.filename().string();
-  return folder.empty() ? model.graph().config.class_name : folder;
 }
 
 void add_rotary(const GgufModel& model, const std::string& arch, GgufMetadata& metadata) {
@@ -94,7 +90,8 @@ void add_model_keys(const OutputPlan& plan, const GgufModel& model, GgufMetadata
   const std::string arch(model.traits().architecture);
   metadata.add_text("general.architecture", arch);
   metadata.add_text("general.type", "model");
-  metadata.add_text("general.name", name_of_model(plan, model));
+  const std::string name = name_of_model(plan.source);
+  metadata.add_text("general.name", name.empty() ? model.graph().config.class_name : name);
   metadata.add_u32("general.quantization_version", 2);
   metadata.add_u32("general.file_type", file_type(plan));
   add_sizes(model, arch, metadata);

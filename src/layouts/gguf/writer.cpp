@@ -4,6 +4,7 @@
 #include "layouts/gguf/blocks.h"
 #include "layouts/gguf/metadata.h"
 #include "layouts/gguf/tokenizer.h"
+#include "layouts/tensor_pieces.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>
@@ -81,13 +82,15 @@ class GgufModelWriter final : public Writer {
 
   bool concurrent() const noexcept override { return true; }
 
-  void put_tensor(const std::string& name, const TensorView& tensor) override {
-    put_floats(name, tensor, gguf_float_dtype({name, tensor.dtype, tensor.shape}, params_));
+  void put_tensor(const std::string& name, const TensorView& tensor,
+                  const GiveBack& give_back) override {
+    const DType stored = gguf_float_dtype({name, tensor.dtype, tensor.shape}, params_);
+    put_floats(name, tensor, stored, give_back);
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
     put_blocks(q, static_cast<std::size_t>(gguf_linear_info(q).shape[1]));
-    if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view(), DType::f32);
+    if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view(), DType::f32, [] {});
   }
 
   std::vector<std::string> finish() override {
@@ -122,13 +125,15 @@ class GgufModelWriter final : public Writer {
   }
 
   /// Converted and reordered piece by piece: embeddings are large.
-  void put_floats(const std::string& name, const TensorView& tensor, DType dtype) {
+  void put_floats(const std::string& name, const TensorView& tensor, DType dtype,
+                  const GiveBack& give_back) {
     const std::int64_t rows = tensor.shape[0];
     const std::int64_t columns = tensor.numel() / rows;
     const std::int64_t head = head_size(name, rows);
     const std::string stored = model_.gguf_name(name);
-    if (head == 0 && dtype == tensor.dtype) return writer_.write(stored, 0, tensor.data);
-    const std::int64_t step = std::max<std::int64_t>(1, (std::int64_t{1} << 20) / columns);
+    if (head == 0 && dtype == tensor.dtype) return copy(stored, tensor, give_back);
+    const std::int64_t step =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(kPieceElements) / columns);
     std::vector<float> values;
     for (std::int64_t first = 0; first < rows; first += step) {
       const std::int64_t count = std::min(step, rows - first);
@@ -142,7 +147,15 @@ class GgufModelWriter final : public Writer {
       const Tensor piece = store_piece(name, values, dtype);
       writer_.write(stored, static_cast<std::size_t>(first * columns) * size_of(dtype),
                     piece.view().data);
+      give_back();
     }
+  }
+
+  void copy(const std::string& stored, const TensorView& tensor, const GiveBack& give_back) {
+    for_each_piece(tensor, [&](std::size_t offset, std::span<const std::byte> bytes) {
+      writer_.write(stored, offset, bytes);
+      give_back();
+    });
   }
 
   static Tensor store_piece(const std::string& name, const std::vector<float>& values,

@@ -3,6 +3,7 @@
 #include "containers/safetensors/writer.h"
 #include "io/file.h"
 #include "kernels/quantize.h"
+#include "layouts/tensor_pieces.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>
@@ -57,15 +58,16 @@ class HfWriter final : public Writer {
 
   bool concurrent() const noexcept override { return true; }
 
-  void put_tensor(const std::string& name, const TensorView& tensor) override {
-    put_floats(name, tensor);
+  void put_tensor(const std::string& name, const TensorView& tensor,
+                  const GiveBack& give_back) override {
+    put_floats(name, tensor, give_back);
   }
 
   void put_linear(const quant::QuantizedLinear& q) override {
     layout_.emit(q, [this](const std::string& name, const TensorView& value) {
       writer_.write(name, value);
     });
-    if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view());
+    if (q.bias.has_value()) put_floats(q.name + ".bias", q.bias->view(), [] {});
   }
 
   std::vector<std::string> finish() override {
@@ -78,22 +80,23 @@ class HfWriter final : public Writer {
   }
 
  private:
-  /// Bytes as they are, or converted piece by piece: embeddings are large.
-  void put_floats(const std::string& name, const TensorView& tensor) {
+  /// Bytes as they are, or converted, piece by piece: embeddings are large.
+  void put_floats(const std::string& name, const TensorView& tensor, const GiveBack& give_back) {
     const DType stored = stored_dtype(tensor.dtype, layout_);
-    if (stored == tensor.dtype) return writer_.write(name, tensor);
-    constexpr std::int64_t kPiece = std::int64_t{1} << 20;
-    const std::int64_t count = tensor.numel();
     std::vector<float> values;
-    for (std::int64_t first = 0; first < count; first += kPiece) {
-      const std::int64_t size = std::min(kPiece, count - first);
-      values.resize(static_cast<std::size_t>(size));
-      const std::size_t at = static_cast<std::size_t>(first) * size_of(tensor.dtype);
-      kernels::widen_row(tensor.dtype, tensor.data.data() + at, size, values.data());
-      const Tensor piece = store_piece(name, values, stored);
-      writer_.write_bytes(name, static_cast<std::size_t>(first) * size_of(stored),
-                          piece.view().data);
-    }
+    for_each_piece(tensor, [&](std::size_t offset, std::span<const std::byte> bytes) {
+      if (stored == tensor.dtype) {
+        writer_.write_bytes(name, offset, bytes);
+      } else {
+        values.resize(bytes.size() / size_of(tensor.dtype));
+        kernels::widen_row(tensor.dtype, bytes.data(), static_cast<std::int64_t>(values.size()),
+                           values.data());
+        const Tensor piece = store_piece(name, values, stored);
+        writer_.write_bytes(name, offset / size_of(tensor.dtype) * size_of(stored),
+                            piece.view().data);
+      }
+      give_back();
+    });
   }
 
   static Tensor store_piece(const std::string& name, const std::vector<float>& values,

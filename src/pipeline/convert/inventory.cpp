@@ -125,6 +125,34 @@ std::int64_t group_size_of_model(const Inventory& inventory) {
   return sizes.size() == 1 ? *sizes.begin() : 0;
 }
 
+/// A head that is tied to the embedding is one tensor in some layouts, in others two that are
+/// equal; each becomes what the other layout makes of it. Where they differ, both are kept as they
+/// are.
+void find_tied_head(const ConvertSource& source, const model::ModelGraph& graph,
+                    Inventory& inventory) {
+  const auto head = std::find_if(
+      graph.modules.begin(), graph.modules.end(),
+      [](const model::Module& module) { return module.kind == model::ModuleKind::head; });
+  if (head == graph.modules.end() || head->source == head->weight_name()) return;
+  const auto find = [&](const std::string& tensor) {
+    return std::find_if(inventory.entries.begin(), inventory.entries.end(),
+                        [&](const InventoryEntry& entry) { return entry.tensor.name == tensor; });
+  };
+  const auto embedding = find(head->source);
+  if (embedding == inventory.entries.end()) return;
+  const auto own = find(head->weight_name());
+  if (own != inventory.entries.end()) {
+    own->tied_head = same_tensors(float_source(*source.checkpoint), own->source, embedding->source);
+    return;
+  }
+  const std::vector<std::string> linears = source.checkpoint->linears();
+  if (std::find(linears.begin(), linears.end(), head->name) != linears.end()) return;
+  InventoryEntry entry = *embedding;
+  entry.tensor.name = head->weight_name();
+  entry.tied_head = true;
+  inventory.entries.push_back(std::move(entry));
+}
+
 class InventoryReader {
  public:
   InventoryReader(const ConvertSource& source, const std::optional<model::ModelGraph>& graph)
@@ -182,6 +210,7 @@ Inventory read_inventory(const Context& ctx, const ConvertSource& source) {
     ctx.check_cancelled();
     reader.add_linear(name, inventory);
   }
+  if (graph.has_value()) find_tied_head(source, *graph, inventory);
   unify(inventory.entries);
   sort_by_module(inventory.entries, graph);
   inventory.model_dtype = dtype_of_model(graph, inventory);

@@ -209,6 +209,7 @@ Inspection inspect(const Context& ctx, const std::filesystem::path& model, bool 
     out.bytes += info.nbytes();
   }
   read_architecture(out, model);
+  if (out.graph.has_value()) out.parameters -= copied_head_weights(*out.graph, *out.source);
   if (out.quantized.empty()) {
     out.linears = out.graph.has_value() ? linears_of(*out.graph)
                                         : linears_by_name(*out.source);

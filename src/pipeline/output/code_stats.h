@@ -2,11 +2,13 @@
 // size that coding them would give.
 #pragma once
 
+#include "layouts/output_plan.h"
 #include "pare/context.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -46,6 +48,12 @@ class CodeTotals {
   CodeStats sums_;
   double weights_ = 0;
 };
+
+/// What `pare compress` would make of the weight files of an output, `bytes` in all: every kind of
+/// tensor, codes as well as scales and floats, is coded as it codes them, in a sample.
+/// Errors: those of opening the files. Implemented in packed_estimate.cpp.
+std::size_t estimate_packed(const Context& ctx, const layout::OutputPlan& plan,
+                            const std::filesystem::path& folder, std::size_t bytes);
 
 /// "12.3 % zeros, 1.1 % outliers, 3.05 bits of entropy per weight"; outliers mean something on a
 /// sparse grid only.

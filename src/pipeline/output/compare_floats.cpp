@@ -11,8 +11,6 @@
 namespace pare::pipeline {
 namespace {
 
-constexpr std::int64_t kPiece = std::int64_t{1} << 20;
-
 /// `count` elements from `first` on.
 struct Piece {
   std::int64_t first = 0;
@@ -59,7 +57,7 @@ TensorComparison compare_floats(const TensorView& source, const TensorView& foun
   }
   TensorComparison result;
   for (Piece piece; piece.first < source.numel(); piece.first += piece.count) {
-    piece.count = std::min(kPiece, source.numel() - piece.first);
+    piece.count = std::min(kComparedElements, source.numel() - piece.first);
     if (same_type && !same_bytes(source, found, piece)) return {"values differ from the source"};
     if (!same_type) {
       const double moved =

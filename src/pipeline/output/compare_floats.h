@@ -3,6 +3,7 @@
 
 #include "pare/tensor.h"
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -12,6 +13,9 @@ struct TensorComparison {
   std::string problem;  // "" when the tensor is the source's, rounded at most to the file's type
   double moved = 0;     // largest change by rounding
 };
+
+/// Elements of a piece.
+inline constexpr std::int64_t kComparedElements = std::int64_t{1} << 18;
 
 /// Compares piece by piece and calls `give_back` in between: tensors may be larger than memory.
 TensorComparison compare_floats(const TensorView& source, const TensorView& found,

@@ -8,17 +8,16 @@
 namespace pare::pipeline {
 namespace {
 
-/// Codes in hand at a time, over all threads; one linear may be larger.
-constexpr std::int64_t kCodesInHand = std::int64_t{128} << 20;
-
 /// Lets a thread begin a linear once its codes fit beside those of the others.
 class CodeBudget {
+  static constexpr auto kMost = static_cast<std::int64_t>(kCodesInHand);
+
  public:
   class Share {
    public:
     Share(CodeBudget& all, std::int64_t codes) : all_(all), codes_(codes) {
       std::unique_lock lock(all_.mutex_);
-      all_.less_.wait(lock, [&] { return all_.sum_ == 0 || all_.sum_ + codes <= kCodesInHand; });
+      all_.less_.wait(lock, [&] { return all_.sum_ == 0 || all_.sum_ + codes <= kMost; });
       all_.sum_ += codes;
     }
     ~Share() {

@@ -3,6 +3,7 @@
 #include "layouts/layout.h"
 #include "layouts/norm_copies.h"
 #include "model/graph.h"
+#include "pipeline/output/compare_floats.h"
 
 #include <fmt/format.h>
 
@@ -72,6 +73,7 @@ class Planner {
 
   void add_tensor(const InventoryEntry& entry) {
     const std::string& name = entry.tensor.name;
+    if (entry.tied_head && layout_.tied_head == layout::TiedHead::once) return leave_out(entry);
     if (inventory_.norm_biases.contains(name) && layout_.norm_bias == NormBias::none) {
       return drop_norm_bias(entry);
     }
@@ -79,6 +81,12 @@ class Planner {
     const bool again = layout_.norm_bias == NormBias::duplicated &&
                        inventory_.folded_norms.contains(model::module_of(name));
     if (again) to_copy_.push_back(&entry);
+  }
+
+  /// A tied head, which config.json ties again. The source need not hold it as a tensor.
+  void leave_out(const InventoryEntry& entry) {
+    if (entry.source != entry.tensor.name) return;
+    plan_.dropped.push_back({entry.tensor.name, std::string(kTiedHeadRule)});
   }
 
   /// Second copies of a norm stand behind all of its own tensors.
@@ -124,6 +132,17 @@ class Planner {
 };
 
 }  // namespace
+
+bool same_tensors(const FloatSource& floats, const std::string& a, const std::string& b) {
+  const TensorView first = floats.read(a);
+  const TensorView second = floats.read(b);
+  if (first.dtype != second.dtype) return false;
+  const auto give_back = [&] {
+    floats.release(a);
+    floats.release(b);
+  };
+  return compare_floats(first, second, give_back).problem.empty();
+}
 
 PlannedOutput plan_output(const Inventory& inventory, const layout::Layout& layout,
                           const FloatSource& floats) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pare::pipeline {
@@ -20,6 +21,7 @@ struct InventoryEntry {
   containers::TensorInfo tensor;   // when not a linear
   std::string source;              // name of the tensor in the source, or of what a transform makes
   std::int64_t rewritten_in = -1;  // block whose transform makes it; -1 = copied
+  bool tied_head = false;          // equal to the embedding: not every layout holds it twice
 };
 
 struct Inventory {
@@ -41,11 +43,17 @@ struct FloatSource {
       place;  // for messages: "a.weight in x.safetensors"
 };
 
+/// Whether two float tensors of a source are the same, type and bytes.
+bool same_tensors(const FloatSource& floats, const std::string& a, const std::string& b);
+
 /// The plan of one output, and why it cannot be.
 struct PlannedOutput {
   layout::OutputPlan plan;
   std::string reason;  // "" = it can
 };
+
+/// Why a head that is there as a tensor of its own need not be: it is the embedding once more.
+inline constexpr std::string_view kTiedHeadRule = "copy of the embedding (tied head)";
 
 /// Gives every entry its place in a layout. A norm bias without one is dropped when it is all 0.
 /// Errors: those of reading norm biases.

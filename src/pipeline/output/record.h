@@ -62,6 +62,7 @@ struct OutputRecord {
   std::size_t bytes = 0;             // of the weight files as they lie on disk
   std::size_t verified_tensors = 0;  // found again with name, type and shape
   FloatDifference floats;
+  std::optional<std::size_t> packed_estimate;  // of its weight files, compressed
 };
 
 struct RunResult {

@@ -1,5 +1,6 @@
 #include "pipeline/output/run.h"
 
+#include "core/memory.h"
 #include "core/stopwatch.h"
 #include "io/file.h"
 #include "io/output_dir.h"
@@ -23,6 +24,7 @@ std::size_t weight_bytes(const fs::path& folder, const std::vector<std::string>&
 RunResult write_weights(const Context& ctx, const RunPlan& plan, const Producer& produce,
                         const fs::path& folder) {
   RunOutputs outputs(plan.outputs, *plan.params, folder);
+  trim_heap();  // some layouts read the tokenizer to begin their files
   outputs.copy_floats(ctx, plan.floats);
   produce(outputs);
   return outputs.finish();

@@ -39,8 +39,9 @@ void copy_float(const Context& ctx, const FloatSource& floats, const layout::Cop
                 layout::CheckedWriter& writer) {
   try {
     const TensorView tensor = floats.read(copy.source);
-    refuse_not_finite(ctx, tensor);
-    writer.put_tensor(copy.name, tensor);
+    const auto give_back = [&] { floats.release(copy.source); };
+    refuse_not_finite(ctx, tensor, give_back);
+    writer.put_tensor(copy.name, tensor, give_back);
   } catch (Error& error) {
     throw error.at(floats.place(copy.source));
   }

@@ -1,10 +1,12 @@
 // The plan in lines for people: what --dry-run prints.
-#include <map>
-
-#include <fmt/format.h>
-
+#include "layouts/layout.h"
 #include "pare/job.h"
 #include "pipeline/quantize/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
 
 namespace pare::pipeline {
 namespace {
@@ -18,13 +20,16 @@ std::string optional_parts(const MemoryEstimate& m) {
 }
 
 std::string memory_line(const MemoryEstimate& m) {
-  return fmt::format(
-      "  memory     peak {} = program {} + the larger of copying {} and hidden states {} + block {} + "
-      "statistics {} + forward {} + one linear {}{}",
-      human_bytes(m.total()), human_bytes(m.program), human_bytes(m.copy), human_bytes(m.hidden),
-      human_bytes(m.block), human_bytes(m.statistics), human_bytes(m.forward),
-      human_bytes(m.linear),
-      optional_parts(m));
+  std::string text = fmt::format("  memory     peak {} = program {} + the largest of ",
+                                 human_bytes(m.total()), human_bytes(m.program));
+  if (m.tokenizer > 0) text += fmt::format("the tokenizer {}, ", human_bytes(m.tokenizer));
+  text += fmt::format("copying {}, verifying {} and ", human_bytes(m.copy), human_bytes(m.verify));
+  if (m.hidden > 0) {
+    text += fmt::format("hidden states {} + block {} + statistics {} + forward {} + ",
+                        human_bytes(m.hidden), human_bytes(m.block), human_bytes(m.statistics),
+                        human_bytes(m.forward));
+  }
+  return text + fmt::format("one linear {}", human_bytes(m.linear)) + optional_parts(m);
 }
 
 /// Kept linears grouped by reason, so that a long list stays readable.
@@ -41,6 +46,25 @@ std::vector<std::string> kept_lines(const Plan& plan) {
     lines.push_back(fmt::format("  kept       {}{}: {}", names.front(), more, reason));
   }
   return lines;
+}
+
+/// What becomes of a head that is tied to the embedding; nothing for others.
+std::vector<std::string> head_lines(const Plan& plan) {
+  if (!plan.graph.has_value() || !plan.graph->config.tied_head) return {};
+  const model::Module& head = plan.graph->module(model::Role::head);
+  if (plan.linears.quantizes(head)) {
+    return {"  head       tied to the embedding; quantized, it becomes a tensor of its own"};
+  }
+  std::vector<std::string_view> copied;
+  for (const layout::OutputPlan& output : plan.outputs) {
+    if (output.layout->tied_head == layout::TiedHead::copied) copied.push_back(output.layout->id);
+  }
+  if (copied.empty()) return {"  head       tied to the embedding: written once, as in the source"};
+  const std::size_t bytes = plan.source->find(head.source)->nbytes();
+  return {
+      fmt::format("  head       tied to the embedding; engines of {} look for it under its own "
+                  "name, so it is written there a second time ({})",
+                  fmt::join(copied, " and "), human_bytes(bytes))};
 }
 
 std::string size_line(const Plan& plan, const layout::OutputPlan& output) {
@@ -63,13 +87,15 @@ std::vector<std::string> describe_calibration(const text::Dataset& data) {
       "  calibrate  {} samples, {} tokens (min {}, median {}, max {}), BOS {}, ids sha256 {}",
       data.sequences.size(), data.tokens(), data.min_tokens(), data.median_tokens(),
       data.max_tokens(), data.has_bos ? "yes" : "no", data.ids_sha256.substr(0, 16)));
-  std::string skipped = fmt::format("  lines      {} read, {} skipped", data.lines_read,
-                                    data.lines_skipped);
-  for (const std::string& reason : data.skip_reasons) skipped += "; " + reason;
+  std::string skipped =
+      fmt::format("  lines      {} read, {} skipped", data.lines_read, data.lines_skipped);
+  for (const std::string& reason : data.skip_reasons)
+    skipped += "; " + reason;
   lines.push_back(skipped);
   if (!data.first_tokens_text.empty()) {
     std::string start = data.first_tokens_text;
-    for (char& c : start) c = c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
+    for (char& c : start)
+      c = c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
     lines.push_back(fmt::format("  begins     {}", start));
   }
   return lines;
@@ -82,9 +108,11 @@ std::vector<std::string> describe(const Plan& plan) {
                               name_of(plan.model_dtype)));
   lines.push_back(fmt::format("  covers     {}/{} linears as {}, method {}, format {}",
                               plan.linears.quantized_count(), plan.linears.all().size(),
-                              plan.spec.scheme.text(), plan.spec.method->id,
-                              plan.spec.formats()));
-  for (std::string& line : kept_lines(plan)) lines.push_back(std::move(line));
+                              plan.spec.scheme.text(), plan.spec.method->id, plan.spec.formats()));
+  for (std::string& line : kept_lines(plan))
+    lines.push_back(std::move(line));
+  for (std::string& line : head_lines(plan))
+    lines.push_back(std::move(line));
   for (const layout::DroppedTensor& d : plan.outputs.front().dropped) {
     lines.push_back(fmt::format("  dropped    {}: {}", d.name, d.rule));
   }

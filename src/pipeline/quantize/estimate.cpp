@@ -1,6 +1,27 @@
 #include "pipeline/quantize/estimate.h"
 
+#include "calib/batches.h"
+#include "calib/gram.h"
+#include "core/memory.h"
+#include "core/stopwatch.h"
+#include "kernels/gemm.h"
+#include "kernels/quantize.h"
+#include "layouts/layout.h"
+#include "layouts/tensor_pieces.h"
+#include "model/block.h"
+#include "pare/error.h"
+#include "pipeline/output/code_stats.h"
+#include "pipeline/output/compare_floats.h"
+#include "pipeline/output/content.h"
+#include "pipeline/output/finite.h"
+#include "pipeline/output/for_each_linear.h"
+#include "pipeline/quantize/inventory.h"
+#include "pipeline/quantize/linear_step.h"
+#include "pipeline/quantize/transforms.h"
+#include "quant/distortion.h"
+
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
@@ -8,17 +29,13 @@
 #include <utility>
 #include <vector>
 
-#include "core/stopwatch.h"
-#include "kernels/gemm.h"
-#include "kernels/quantize.h"
-#include "model/block.h"
-#include "calib/batches.h"
-#include "calib/gram.h"
-#include "layouts/layout.h"
-#include "pipeline/quantize/transforms.h"
-
 namespace pare::pipeline {
 namespace {
+
+/// Packing, hashing and writing a linear, and all of it back: in passes over its codes that hash.
+constexpr int kFormPasses = 4;
+/// Reading, writing and comparing floats, which the disk and the page cache decide on.
+constexpr double kCopiedBytesPerSecond = 1e9;
 
 double seconds_of(const std::function<void()>& work) {
   const Stopwatch watch;
@@ -39,10 +56,11 @@ double probe_products(const Context& ctx, kernels::Compute compute) {
   return kRows * kSide * kSide / std::max(1e-9, seconds_of(once));
 }
 
-/// Weights per second of reading, quantizing, measuring and writing on this machine.
-double probe_weights(const Context& ctx) {
+/// Weights per second of what every linear goes through, for schemes whose method needs data.
+double probe_minmax(const Context& ctx) {
   constexpr std::int64_t kCount = 1 << 22;
-  constexpr double kPasses = 6;  // range, codes, error, write, read back, check
+  constexpr double kPasses =
+      12;  // range, codes, error, counts, hashes, packing, and all of it back
   std::vector<std::uint16_t> weights(kCount, 0x3C00);
   std::vector<std::int8_t> codes(kCount);
   constexpr std::int64_t kPieces = 64;
@@ -56,16 +74,133 @@ double probe_weights(const Context& ctx) {
   return static_cast<double>(kCount) / std::max(1e-9, seconds * kPasses);
 }
 
-/// Tensors that are no quantized linear's weight are copied as they are.
-std::size_t largest_copy(const Plan& plan) {
+/// The same with the plan's own method, on the first rows of a linear: quantized, measured, and
+/// brought into the form of every output and back.
+double probe_linear(const Context& ctx, const Plan& plan) {
+  constexpr std::int64_t kMostWeights = std::int64_t{1} << 20;
+  const std::vector<model::Module> linears = plan.linears.quantized();
+  const model::Module& linear = linears[linears.size() / 2];
+  const std::int64_t rows = std::clamp<std::int64_t>(kMostWeights / linear.in(), 1, linear.out());
+  const model::FloatWeights weights(*plan.source);
+  quant::FloatLinear part;
+  part.weight = rows_of(weights.linear(ctx, linear).weight, 0, rows);
+  const auto handle = [&] {
+    quant::QuantizedLinear quantized = quantize_linear(ctx, plan, linear, part);
+    quantized.out = rows;
+    quant::weight_distortion(ctx, part.weight, quantized);
+    code_stats(count_codes(ctx, quantized.codes));
+    for (const layout::OutputPlan& output : plan.outputs) {
+      for (int pass = 0; pass < kFormPasses; ++pass)
+        written_content(output, quantized);
+    }
+  };
+  const double seconds = seconds_of(handle);
+  weights.release(linear);
+  return static_cast<double>(rows * linear.in()) / std::max(1e-9, seconds);
+}
+
+double seconds_for_weights(const Context& ctx, const Plan& plan) {
+  const auto weights = static_cast<double>(plan.linears.quantized_weights());
+  const bool weights_only = plan.spec.method->needs == quant::Needs::weights_only;
+  const double floats = static_cast<double>(plan.input_bytes) / kCopiedBytesPerSecond;
+  if (!weights_only) return floats + weights / probe_minmax(ctx);
+  try {
+    return floats + weights / probe_linear(ctx, plan);
+  } catch (const Error&) {  // of this weight: the run will say it, with its place
+    return floats + weights / probe_minmax(ctx);
+  }
+}
+
+/// What a page fault may bring in beside what is read: see io::MappedFile::release.
+constexpr std::size_t kPagesAround = std::size_t{2} << 20;
+
+/// Copied tensors of more than one piece.
+std::vector<const containers::TensorInfo*> large_copies(const Plan& plan) {
   std::set<std::string_view> quantized;
   const std::vector<model::Module> linears = plan.linears.quantized();
-  for (const model::Module& linear : linears) quantized.insert(linear.source);
-  std::size_t largest = 0;
+  for (const model::Module& linear : linears)
+    quantized.insert(linear.source);
+  std::vector<const containers::TensorInfo*> large;
   for (const containers::TensorInfo& info : plan.source->tensors()) {
-    if (!quantized.contains(info.name)) largest = std::max(largest, info.nbytes());
+    if (!quantized.contains(info.name) && info.shape.numel() > kComparedElements) {
+      large.push_back(&info);
+    }
   }
-  return largest;
+  return large;
+}
+
+/// Whether the source makes tensors in memory instead of mapping them.
+bool decodes(const Plan& plan, const containers::TensorInfo& info) {
+  return info.shape.rank() == 2 && info.shape[0] > 0 &&
+         plan.source->read_rows(info.name, 0, 1).owner != nullptr;
+}
+
+/// The type in which a layout holds a float tensor.
+DType stored_dtype(const Plan& plan, const layout::Layout& layout,
+                   const containers::TensorInfo& tensor) {
+  if (layout.needs_architecture) return layout.float_dtype.value_or(tensor.dtype);
+  layout::OutputPlan one;
+  one.layout = &layout;
+  one.entries.push_back({.linear = std::nullopt, .tensor = tensor});
+  const std::vector<containers::TensorInfo> declared = layout.declare(one, plan.job.params);
+  return declared.empty() ? tensor.dtype : declared.front().dtype;
+}
+
+/// Tensors that are no quantized linear's weight are looked through, then copied, then compared by
+/// as many threads as there are large ones: all in pieces, those of another type with a piece in it
+/// beside them. Decoded tensors are there as a whole.
+std::size_t copy_bytes(const Plan& plan, int threads) {
+  const std::vector<const containers::TensorInfo*> large = large_copies(plan);
+  if (large.empty()) return kPagesAround;
+  const containers::TensorInfo& largest =
+      **std::max_element(large.begin(), large.end(),
+                         [](const auto* a, const auto* b) { return a->nbytes() < b->nbytes(); });
+  const std::size_t width = size_of(largest.dtype);
+  std::size_t most = 0;
+  for (const layout::Layout* layout : plan.spec.layouts) {
+    const std::size_t stored = size_of(stored_dtype(plan, *layout, largest));
+    const bool converts = stored_dtype(plan, *layout, largest) != largest.dtype;
+    const bool twice = layout->tied_head == layout::TiedHead::copied && plan.graph.has_value() &&
+                       plan.graph->config.tied_head;
+    const std::size_t at_once =
+        std::min(static_cast<std::size_t>(threads), large.size() + (twice ? 1 : 0));
+    const std::size_t looked_at = static_cast<std::size_t>(kFiniteInHand) * width + kPagesAround;
+    const std::size_t written =
+        converts ? layout::kPieceElements * (width + sizeof(float) + stored) + kPagesAround : 0;
+    const std::size_t compared =
+        at_once * (static_cast<std::size_t>(kComparedElements) *
+                       (width + stored + (converts ? 2 * sizeof(float) : 0)) +
+                   2 * kPagesAround);
+    most = std::max({most, looked_at, written, compared});
+  }
+  return most + (decodes(plan, largest) ? largest.nbytes() : 0);
+}
+
+/// The file of the tokenizer, where one is read: for calibration, or to be put into an output.
+std::size_t tokenizer_file_bytes(const Plan& plan) {
+  const bool in_file =
+      std::any_of(plan.spec.layouts.begin(), plan.spec.layouts.end(),
+                  [](const layout::Layout* layout) { return layout->needs_architecture; });
+  if (!in_file && !plan.calibration.has_value()) return 0;
+  std::uintmax_t bytes = 0;
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"}) {
+    std::error_code missing;
+    const std::uintmax_t size = std::filesystem::file_size(plan.job.model / name, missing);
+    if (!missing) bytes = std::max(bytes, size);
+  }
+  return static_cast<std::size_t>(bytes);
+}
+
+/// Linears being read back: codes, and the pages of the files that they come from.
+std::size_t verify_bytes(const Plan& plan, int threads) {
+  std::size_t codes = 0;
+  for (const model::Module& linear : plan.linears.quantized())
+    codes = std::max(codes, static_cast<std::size_t>(linear.weights()));
+  const std::size_t fitting =
+      std::max<std::size_t>(1, kCodesInHand / std::max<std::size_t>(1, codes));
+  const std::size_t at_once =
+      std::min({fitting, static_cast<std::size_t>(threads), plan.linears.quantized_count()});
+  return at_once * (2 * codes + kPagesAround);
 }
 
 /// Gram matrices of all sites of a block, and the rows being added to one of them.
@@ -87,25 +222,45 @@ std::size_t gram_bytes(const Plan& plan) {
   return sum + most;
 }
 
-/// A linear in hand: its mapped source, codes and scales, and, when calibrating, the weight the
-/// codes stand for, in f32 and packed.
-std::size_t largest_linear(const Plan& plan) {
+/// The largest tensor that a layout makes of a linear; int8 codes are written as they are.
+std::size_t emitted_bytes(const Plan& plan, const model::Module& linear) {
   std::size_t largest = 0;
-  for (const model::Module& linear : plan.linears.quantized()) {
-    const auto weights = static_cast<std::size_t>(linear.weights());
-    const std::size_t copies = plan.spec.layouts.size() > 1 ? 2 : 1;  // in an output's types
-    std::size_t bytes = weights * size_of(plan.source->find(linear.source)->dtype) + copies * weights;
-    if (plan.calibration.has_value()) {
-      bytes += weights * sizeof(float) + kernels::packed_bytes(linear.out(), linear.in(), plan.compute);
+  for (const layout::Layout* layout : plan.spec.layouts) {
+    if (layout->needs_architecture || !layout->refuses(plan.spec.scheme).empty()) continue;
+    layout::OutputPlan one;
+    one.layout = layout;
+    one.model_dtype = plan.model_dtype;
+    one.entries.push_back({.linear = header_of(plan, linear), .tensor = {}});
+    for (const containers::TensorInfo& info : layout->declare(one, plan.job.params)) {
+      const bool as_it_is = info.dtype == DType::i8 && info.shape.numel() == linear.weights();
+      if (!as_it_is) largest = std::max(largest, info.nbytes());
     }
-    largest = std::max(largest, bytes);
   }
   return largest;
 }
 
+/// A linear in hand: its mapped source, codes and scales; then, when calibrating, the weight the
+/// codes stand for, in f32 and packed; then what a layout makes of it.
+std::size_t largest_linear(const Plan& plan) {
+  const std::vector<model::Module> linears = plan.linears.quantized();
+  const auto largest = std::max_element(
+      linears.begin(), linears.end(),
+      [](const model::Module& a, const model::Module& b) { return a.weights() < b.weights(); });
+  if (largest == linears.end()) return 0;
+  const auto weights = static_cast<std::size_t>(largest->weights());
+  const std::size_t copies = plan.spec.layouts.size() > 1 ? 2 : 1;  // in an output's types
+  std::size_t later = emitted_bytes(plan, *largest);
+  if (plan.calibration.has_value()) {
+    const std::size_t packed = kernels::packed_bytes(largest->out(), largest->in(), plan.compute);
+    later = std::max(later, weights * sizeof(float) + packed);
+  }
+  return weights * (size_of(plan.source->find(largest->source)->dtype) + copies) + later;
+}
+
 std::int64_t longest_batch(const text::Dataset& data) {
   std::int64_t longest = 0;
-  for (const calib::BatchRange& range : calib::batch_ranges(data)) longest = std::max(longest, range.tokens);
+  for (const calib::BatchRange& range : calib::batch_ranges(data))
+    longest = std::max(longest, range.tokens);
   return longest;
 }
 
@@ -113,9 +268,14 @@ std::int64_t longest_batch(const text::Dataset& data) {
 
 MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   MemoryEstimate memory;
-  constexpr std::size_t kProgram = std::size_t{24} << 20;
-  memory.program = kProgram;
-  memory.copy = largest_copy(plan);
+  constexpr std::size_t kProgram = std::size_t{12} << 20;
+  // While a tokenizer is read, its parts stand in memory several times, above all those of JSON; in
+  // the end about as much as its file is left in holes of the heap.
+  constexpr std::size_t kTimes = 6;
+  memory.program = kProgram + tokenizer_file_bytes(plan);
+  memory.tokenizer = kTimes * tokenizer_file_bytes(plan);
+  memory.copy = copy_bytes(plan, threads);
+  memory.verify = verify_bytes(plan, threads);
   memory.linear = largest_linear(plan);
   if (!plan.calibration.has_value()) return memory;
   const model::ModelConfig& config = plan.graph->config;
@@ -125,24 +285,27 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   memory.block = model::block_bytes(plan.graph->block(0), plan.compute);
   const std::size_t copied_batch = floats(rows * config.hidden_size);
   memory.forward = model::forward_bytes(config, rows, threads, plan.compute) + copied_batch;
-  memory.statistics =
-      floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
+  memory.statistics = floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
   memory.transforms = transform_bytes(plan);
   if (plan.needs_gram()) memory.gram = gram_bytes(plan);
   return memory;
 }
 
 double estimate_seconds(const Context& ctx, const Plan& plan) {
-  double seconds = static_cast<double>(plan.parameters) / probe_weights(ctx);
+  trim_heap();  // of what reading the tokenizer left
+  double seconds = seconds_for_weights(ctx, plan);
   if (!plan.calibration.has_value()) return seconds;
   std::int64_t block_weights = 0;
   for (const model::Module& linear : plan.linears.all()) {
     block_weights += linear.block >= 0 ? linear.weights() : 0;
   }
-  constexpr double kForwards = 2;        // before and after quantizing
+  constexpr double kForwards = 2;          // before and after quantizing
   constexpr double kBesideProducts = 1.3;  // attention, norms, observers
-  const double products = kForwards * kBesideProducts * static_cast<double>(block_weights) *
-                          static_cast<double>(plan.calibration->tokens());
+  // Then both weights of every linear multiply the sampled rows, to measure what it now gives.
+  const auto tokens = static_cast<double>(plan.calibration->tokens());
+  const double rows =
+      kForwards * kBesideProducts * tokens + 2 * std::min(tokens, static_cast<double>(kSampleRows));
+  const double products = static_cast<double>(block_weights) * rows;
   const double transforms = transform_products(plan);
   if (transforms > 0) seconds += transforms / probe_products(ctx, kernels::Compute::f32);
   return seconds + products / probe_products(ctx, plan.compute);

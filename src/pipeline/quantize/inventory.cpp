@@ -43,6 +43,10 @@ bool adds_biases(const Plan& plan) {
                      [](const PlannedTransform& planned) { return planned.adds_biases; });
 }
 
+bool is_tied(const model::Module& module) {
+  return module.kind == model::ModuleKind::head && module.source != module.weight_name();
+}
+
 /// Lists the entries in the order of the model and remembers which source tensors were used.
 class InventoryList {
  public:
@@ -57,6 +61,7 @@ class InventoryList {
     used_.insert(module.source);
     if (module.multiplies() && plan_.linears.quantizes(module)) return add_linear(module);
     add_tensor(module.weight_name(), module.source, module);
+    inventory_.entries.back().tied_head = is_tied(module);
     add_bias(module);
   }
 
@@ -67,7 +72,7 @@ class InventoryList {
       if (model::is_recomputed_buffer(info.name)) {
         inventory_.dropped.push_back({info.name, "buffer that engines recompute"});
       } else if (plan_.graph.has_value()) {
-        inventory_.dropped.push_back({info.name, "copy of the embedding (tied head)"});
+        inventory_.dropped.push_back({info.name, std::string(kTiedHeadRule)});
       } else {
         inventory_.entries.push_back({std::nullopt, info, info.name});
       }
@@ -170,6 +175,13 @@ FloatSource float_source(const Plan& plan) {
       [&](const std::string& name) { return source.read(name); },
       [&](const std::string& name) { source.release(name); },
       [&](const std::string& name) { return fmt::format("{} in {}", name, source.file_of(name)); }};
+}
+
+std::int64_t copied_head_weights(const model::ModelGraph& graph,
+                                 const containers::TensorSource& source) {
+  if (!graph.config.tied_head) return 0;
+  const auto* copy = source.find(graph.module(model::Role::head).weight_name());
+  return copy == nullptr ? 0 : copy->shape.numel();
 }
 
 void plan_outputs(Plan& plan) {

@@ -22,6 +22,10 @@ quant::LinearHeader header_of(const Plan& plan, const model::Module& linear);
 
 FloatSource float_source(const Plan& plan);
 
+/// Weights of a tied head that the source holds as a tensor of its own: no parameters of the model.
+std::int64_t copied_head_weights(const model::ModelGraph& graph,
+                                 const containers::TensorSource& source);
+
 /// Fills `outputs`, one for every format. Errors: scheme_not_supported when a layout cannot hold a
 /// linear or tensor.
 void plan_outputs(Plan& plan);

@@ -50,6 +50,7 @@ void open_model(const Context& ctx, Plan& plan) {
     plan.input_bytes += info.nbytes();
     plan.parameters += info.shape.numel();
   }
+  if (plan.graph.has_value()) plan.parameters -= copied_head_weights(*plan.graph, *plan.source);
 }
 
 /// Experts in one tensor of three dimensions are no linears that layouts have a place for.

@@ -34,7 +34,9 @@ struct PlannedTransform {
 /// Peak memory by part, in bytes: the formula that --dry-run prints.
 struct MemoryEstimate {
   std::size_t program = 0;      // the process itself, code and tables
-  std::size_t copy = 0;         // the largest tensor that is copied as it is, before all else
+  std::size_t tokenizer = 0;    // while it is read, before all else
+  std::size_t copy = 0;         // pieces of the largest tensor that is copied as it is
+  std::size_t verify = 0;       // linears being read back
   std::size_t hidden = 0;       // cached hidden states of all samples
   std::size_t block = 0;        // the packed block being run
   std::size_t forward = 0;      // working memory of one batch going through it; kept in between
@@ -43,7 +45,9 @@ struct MemoryEstimate {
   std::size_t transforms = 0;   // changed tensors of the block, and searches for how to change them
   std::size_t gram = 0;         // Gram matrices of a block's inputs, for methods that need them
   std::size_t total() const noexcept {
-    return program + std::max(copy, hidden + block + statistics + forward + linear + transforms + gram);
+    return program +
+           std::max({tokenizer, copy, verify,
+                     hidden + block + statistics + forward + linear + transforms + gram});
   }
 };
 

@@ -1,16 +1,15 @@
 #include "pipeline/quantize/report.h"
 
-#include <algorithm>
-#include <cmath>
+#include "io/file.h"
+#include "io/hash.h"
+#include "io/json.h"
+#include "layouts/layout.h"
+#include "pare/job.h"
 
 #include <fmt/format.h>
 
-#include "io/file.h"
-#include "io/hash.h"
-#include "pare/job.h"
-#include "io/json.h"
-#include "layouts/layout.h"
-#include "pipeline/quantize/code_sample.h"
+#include <algorithm>
+#include <cmath>
 
 namespace pare::pipeline {
 namespace {
@@ -32,25 +31,18 @@ io::Json codes_json(const CodeStats& codes, bool sparse) {
   return json;
 }
 
-bool is_sparse(const Plan& plan) {
-  return plan.spec.scheme.form == quant::CodeForm::outliers;
-}
+bool is_sparse(const Plan& plan) { return plan.spec.scheme.form == quant::CodeForm::outliers; }
 
 CodeTotals code_totals(const QuantizeResult& result) {
   CodeTotals totals;
-  for (const LinearRecord& r : result.run.linears) totals.add(r.codes, r.out * r.in);
+  for (const LinearRecord& r : result.run.linears)
+    totals.add(r.codes, r.out * r.in);
   return totals;
 }
 
-/// Bytes of the weight files when their codes are compressed and all else stays as it is.
-std::size_t packed_size(const Plan& plan, const QuantizeResult& result, std::size_t output) {
-  const std::size_t bytes = result.run.outputs[output].bytes;
-  const std::size_t codes = std::min(stored_code_bytes(plan, plan.outputs[output]), bytes);
-  return bytes - codes + code_totals(result).packed_bytes(plan.linears.quantized_weights());
-}
-
 io::Json linear_json(const Plan& plan, const LinearRecord& r) {
-  io::Json json = {{"name", r.name}, {"shape", {r.out, r.in}},
+  io::Json json = {{"name", r.name},
+                   {"shape", {r.out, r.in}},
                    {"scheme", plan.spec.scheme.text()},
                    {"bits", std::round(r.bits_per_weight * 1e4) / 1e4},
                    {"weight_sqnr_db", decibels(r.weight)},
@@ -74,10 +66,10 @@ io::Json kept_json(const Plan& plan) {
 }
 
 io::Json calibration_json(const text::Dataset& data) {
-  return {{"samples", data.sequences.size()}, {"lines_read", data.lines_read},
+  return {{"samples", data.sequences.size()},    {"lines_read", data.lines_read},
           {"lines_skipped", data.lines_skipped}, {"tokens", data.tokens()},
-          {"tokens_min", data.min_tokens()}, {"tokens_median", data.median_tokens()},
-          {"tokens_max", data.max_tokens()}, {"bos", data.has_bos},
+          {"tokens_min", data.min_tokens()},     {"tokens_median", data.median_tokens()},
+          {"tokens_max", data.max_tokens()},     {"bos", data.has_bos},
           {"ids_sha256", data.ids_sha256}};
 }
 
@@ -127,16 +119,20 @@ std::vector<std::string> size_lines(const Plan& plan, const QuantizeResult& resu
                               folder.empty() ? "" : " as " + folder,
                               effective_bits(plan, written)));
   if (plan.outputs[output].layout->plain_floats) return lines;
-  lines.push_back(fmt::format("  codes      {}; `pare compress` would make about {} of it",
-                              code_stats_text(code_totals(result).mean(), is_sparse(plan)),
-                              human_bytes(packed_size(plan, result, output))));
+  std::string codes = code_stats_text(code_totals(result).mean(), is_sparse(plan));
+  if (written.packed_estimate.has_value()) {
+    codes += fmt::format("; `pare compress` would make about {} of it",
+                         human_bytes(*written.packed_estimate));
+  }
+  lines.push_back("  codes      " + codes);
   return lines;
 }
 
 std::vector<std::string> worst_lines(const QuantizeResult& result) {
   constexpr std::size_t kShown = 5;
   std::vector<const LinearRecord*> worst;
-  for (const LinearRecord& r : result.run.linears) worst.push_back(&r);
+  for (const LinearRecord& r : result.run.linears)
+    worst.push_back(&r);
   std::stable_sort(worst.begin(), worst.end(), [](const auto* a, const auto* b) {
     return ranked_by(*a).sqnr_db() < ranked_by(*b).sqnr_db();
   });
@@ -154,7 +150,8 @@ std::vector<std::string> worst_lines(const QuantizeResult& result) {
 
 std::size_t verified_tensors(const QuantizeResult& result) {
   std::size_t sum = 0;
-  for (const OutputRecord& output : result.run.outputs) sum += output.verified_tensors;
+  for (const OutputRecord& output : result.run.outputs)
+    sum += output.verified_tensors;
   return sum;
 }
 
@@ -173,8 +170,8 @@ std::string report_json(const Plan& plan, const QuantizeResult& result, std::siz
   json["parameters"] = plan.parameters;
   json["effective_bits"] = std::round(effective_bits(plan, written) * 1e4) / 1e4;
   json["size_bytes"] = {{"input", plan.input_bytes}, {"output", written.bytes}};
-  if (!planned.layout->plain_floats) {
-    json["size_bytes"]["packed_estimate"] = packed_size(plan, result, output);
+  if (written.packed_estimate.has_value()) {
+    json["size_bytes"]["packed_estimate"] = *written.packed_estimate;
   }
   json["codes"] = codes_json(code_totals(result).mean(), is_sparse(plan));
   json["coverage"] = {{"linears", plan.linears.all().size()},
@@ -201,7 +198,8 @@ std::string report_json(const Plan& plan, const QuantizeResult& result, std::siz
   }
   json["files"] = companions_json(plan.companions);
   json["linears"] = io::Json::array();
-  for (const LinearRecord& r : result.run.linears) json["linears"].push_back(linear_json(plan, r));
+  for (const LinearRecord& r : result.run.linears)
+    json["linears"].push_back(linear_json(plan, r));
   return json.dump(2) + "\n";
 }
 
@@ -231,14 +229,16 @@ std::string done_json(const Plan& plan, const QuantizeResult& result) {
 std::vector<std::string> closing_table(const Plan& plan, const QuantizeResult& result) {
   std::vector<std::string> lines;
   const auto add = [&](std::vector<std::string> more) {
-    for (std::string& line : more) lines.push_back(std::move(line));
+    for (std::string& line : more)
+      lines.push_back(std::move(line));
   };
-  lines.push_back(fmt::format(
-      "  covered    {}/{} linears, {:.1f} % of {:.2f} M parameters as {}",
-      plan.linears.quantized_count(), plan.linears.all().size(),
-      percent(static_cast<double>(plan.linears.quantized_weights()), static_cast<double>(plan.parameters)),
-      static_cast<double>(plan.parameters) / 1e6, plan.spec.scheme.text()));
-  for (std::size_t i = 0; i < plan.outputs.size(); ++i) add(size_lines(plan, result, i));
+  lines.push_back(fmt::format("  covered    {}/{} linears, {:.1f} % of {:.2f} M parameters as {}",
+                              plan.linears.quantized_count(), plan.linears.all().size(),
+                              percent(static_cast<double>(plan.linears.quantized_weights()),
+                                      static_cast<double>(plan.parameters)),
+                              static_cast<double>(plan.parameters) / 1e6, plan.spec.scheme.text()));
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i)
+    add(size_lines(plan, result, i));
   add(worst_lines(result));
   lines.push_back(fmt::format(
       "  verified   {} tensors read back: names, shapes, codes and scales as meant, no NaN or "

@@ -29,6 +29,24 @@ std::optional<std::string> token_content(const JsonNode& node, std::string_view 
   return token->value().is_object() ? token->at("content").text() : token->text();
 }
 
+// The same of tokens that no text is encoded with: what is odd about them is passed over.
+std::optional<std::string> content_if_any(const JsonNode& node, std::string_view key) {
+  const std::optional<JsonNode> token = node.find(key);
+  if (!token) return std::nullopt;
+  const io::Json& value = token->value();
+  if (value.is_string()) return value.get<std::string>();
+  const bool described = value.is_object() && value.contains("content");
+  if (!described || !value["content"].is_string()) return std::nullopt;
+  return value["content"].get<std::string>();
+}
+
+std::optional<TokenId> id_if_any(const io::Json& json, const char* key) {
+  if (!mentions(json, key) || !json[key].is_number_integer()) return std::nullopt;
+  const auto id = json[key].get<std::int64_t>();
+  if (id < 0 || id >= Vocabulary::kMaxIds) return std::nullopt;
+  return static_cast<TokenId>(id);
+}
+
 std::int64_t id_from_key(const JsonNode& node, const std::string& key) {
   std::int64_t id = -1;
   const auto [end, status] = std::from_chars(key.data(), key.data() + key.size(), id);
@@ -65,6 +83,8 @@ void read_main_file(const JsonNode& node, TokenizerConfig& config) {
   if (const auto flag = node.find("add_eos_token")) config.add_eos_token = flag->flag();
   config.bos_token = token_content(node, "bos_token");
   config.eos_token = token_content(node, "eos_token");
+  config.unknown_token = content_if_any(node, "unk_token");
+  config.padding_token = content_if_any(node, "pad_token");
   if (const auto tokens = node.find("added_tokens_decoder"))
     read_added_tokens_decoder(*tokens, config);
 }
@@ -99,10 +119,14 @@ std::optional<TokenId> eos_id_for_generation(const fs::path& folder, bool needed
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
   bool eos_known = false;
+  bool unknown_known = false;
+  bool padding_known = false;
   if (const auto json = read_if_there(folder / "tokenizer_config.json")) {
     read_main_file(JsonNode(*json, "tokenizer_config.json"), config);
     config.bos_mentioned = mentions(*json, "bos_token");
     eos_known = mentions(*json, "eos_token");
+    unknown_known = mentions(*json, "unk_token");
+    padding_known = mentions(*json, "pad_token");
   }
   const bool ends_known = config.bos_mentioned && eos_known;
   if (const auto json =
@@ -111,6 +135,8 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     if (!config.bos_mentioned) config.bos_token = token_content(node, "bos_token");
     config.bos_mentioned = config.bos_mentioned || mentions(*json, "bos_token");
     if (!eos_known) config.eos_token = token_content(node, "eos_token");
+    if (!unknown_known) config.unknown_token = content_if_any(node, "unk_token");
+    if (!padding_known) config.padding_token = content_if_any(node, "pad_token");
   }
   if (config.added_tokens.empty()) {
     if (const auto json = read_if_there(folder / "added_tokens.json")) {
@@ -122,6 +148,8 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     const JsonNode node(*json, "config.json");
     config.model_type = node.text_or("model_type", "");
     if (!config.eos_id) config.eos_id = eos_id_in(node);
+    config.unknown_id = id_if_any(*json, "unk_token_id");
+    config.padding_id = id_if_any(*json, "pad_token_id");
   }
   std::sort(config.added_tokens.begin(), config.added_tokens.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
@@ -142,6 +170,29 @@ SequenceEnds sequence_ends(const TokenizerConfig& config, const Vocabulary& voca
   if (ends.eos < 0 && config.eos_id && *config.eos_id < vocabulary.size())
     ends.eos = *config.eos_id;
   return ends;
+}
+
+namespace {
+
+TokenId special_id(const std::optional<std::string>& content, std::optional<TokenId> id,
+                   const TokenTable& table) {
+  if (content.has_value() && !content->empty()) {
+    const auto found = std::find(table.tokens.begin(), table.tokens.end(), *content);
+    if (found != table.tokens.end()) return static_cast<TokenId>(found - table.tokens.begin());
+  }
+  const bool inside = id.has_value() && static_cast<std::size_t>(*id) < table.tokens.size();
+  return inside ? *id : -1;
+}
+
+}  // namespace
+
+void name_other_specials(const TokenizerConfig& config, TokenTable& table) {
+  if (table.unknown < 0) {
+    table.unknown = special_id(config.unknown_token, config.unknown_id, table);
+  }
+  if (table.padding < 0) {
+    table.padding = special_id(config.padding_token, config.padding_id, table);
+  }
 }
 
 }  // namespace pare::text

@@ -4,6 +4,7 @@
 
 #include "text/json/added_tokens.h"
 #include "text/json/vocabulary.h"
+#include "text/token_table.h"
 
 #include <filesystem>
 #include <optional>
@@ -20,7 +21,11 @@ struct TokenizerConfig {
   std::optional<bool> add_eos_token;
   std::optional<std::string> bos_token;  // content
   std::optional<std::string> eos_token;
-  std::optional<TokenId> eos_id;         // of generation_config.json or config.json
+  std::optional<TokenId> eos_id;             // of generation_config.json or config.json
+  std::optional<std::string> unknown_token;  // content
+  std::optional<std::string> padding_token;
+  std::optional<TokenId> unknown_id;  // of config.json
+  std::optional<TokenId> padding_id;
   std::vector<AddedToken> added_tokens;  // by id
 };
 
@@ -37,5 +42,9 @@ struct SequenceEnds {
   TokenId eos = -1;
 };
 SequenceEnds sequence_ends(const TokenizerConfig& config, const Vocabulary& vocabulary);
+
+/// Gives a table the unknown and the padding token that the tokenizer itself does not know: by
+/// content, else by the number that config.json gives.
+void name_other_specials(const TokenizerConfig& config, TokenTable& table);
 
 }  // namespace pare::text

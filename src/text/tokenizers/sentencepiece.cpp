@@ -212,7 +212,11 @@ std::optional<TokenTable> table(const fs::path& folder) {
   const std::string model = io::read_text(folder / kFile, kMaxModelBytes);
   const auto tokenizer = open_model(folder, model);
   const SentencePieceSettings settings = read_sentencepiece_settings(model);
-  if (settings.joins_by_score) return tokenizer->table(settings);
+  if (settings.joins_by_score) {
+    TokenTable table = tokenizer->table(settings);
+    name_other_specials(read_tokenizer_config(folder), table);
+    return table;
+  }
   throw Error(ErrorCode::tokenizer_not_supported,
               "a SentencePiece model that does not join pieces by score (unigram, word or char)")
       .at(kFile)

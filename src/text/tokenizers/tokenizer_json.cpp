@@ -136,8 +136,9 @@ std::vector<std::string> merge_texts(const JsonNode& merges) {
   std::vector<std::string> texts;
   for (const JsonNode& merge : merges.items()) {
     const io::Json& value = merge.value();
-    texts.push_back(value.is_array() ? value[0].get<std::string>() + " " + value[1].get<std::string>()
-                                     : merge.text());
+    texts.push_back(value.is_array()
+                        ? value[0].get<std::string>() + " " + value[1].get<std::string>()
+                        : merge.text());
   }
   return texts;
 }
@@ -181,7 +182,10 @@ std::optional<TokenTable> table(const fs::path& folder) {
     std::error_code ignored;
     const bool original = fs::is_regular_file(folder / "tokenizer.model", ignored);
     if (original && root.at("model").flag_or("byte_fallback", false)) return std::nullopt;
-    return make_table(root, read_tokenizer_config(folder));
+    const TokenizerConfig config = read_tokenizer_config(folder);
+    TokenTable table = make_table(root, config);
+    name_other_specials(config, table);
+    return table;
   } catch (Error& error) {
     if (error.where().empty()) error.at(kFile);
     throw;
@@ -192,6 +196,7 @@ std::optional<TokenTable> table(const fs::path& folder) {
 
 extern const TokenizerKind tokenizer_json_kind;
 constinit const TokenizerKind tokenizer_json_kind = {
-    "tokenizer.json", "BPE tokenizers saved by the Hugging Face tokenizers library", probe, open, table};
+    "tokenizer.json", "BPE tokenizers saved by the Hugging Face tokenizers library", probe, open,
+    table};
 
 }  // namespace pare::text

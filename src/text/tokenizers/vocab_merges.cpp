@@ -109,8 +109,10 @@ std::optional<TokenTable> table(const fs::path& folder) {
     merges.emplace_back(line);
   });
   TokenTable table = open_bpe(folder)->table(std::move(merges));
-  const bool qwen2 = family_of(read_tokenizer_config(folder)) == Family::qwen2;
+  const TokenizerConfig config = read_tokenizer_config(folder);
+  const bool qwen2 = family_of(config) == Family::qwen2;
   table.word_patterns = {std::string(qwen2 ? kQwen2Pattern : kGpt2Pattern)};
+  name_other_specials(config, table);
   return table;
 }
 
