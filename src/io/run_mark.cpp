@@ -1,8 +1,11 @@
 #include "io/run_mark.h"
 
+#include "pare/error.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,6 +13,7 @@
 #include <fstream>
 #include <span>
 #include <string>
+#include <system_error>
 
 namespace pare::io {
 namespace {
@@ -55,13 +59,28 @@ std::string text_of(const Fd& fd) {
   return got > 0 ? std::string(text.data(), static_cast<std::size_t>(got)) : "";
 }
 
+bool is_still_at(const Fd& fd, const std::filesystem::path& file) {
+  struct stat open {};
+  struct stat there {};
+  return ::fstat(fd.get(), &open) == 0 && ::lstat(file.c_str(), &there) == 0 &&
+         open.st_dev == there.st_dev && open.st_ino == there.st_ino;
+}
+
 }  // namespace
 
 Fd mark_in_use(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kRunMark;
-  Fd fd = create_file(file);
+  Fd fd;
+  try {
+    fd = create_file(file);
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder, ignored)) return {};
+    throw;
+  }
   // Some network file systems have no locks: then nobody can tell later, and the mark says so.
   const bool locked = lock(fd, LOCK_EX);
+  if (!is_still_at(fd, file)) return {};
   const std::string text =
       fmt::format("{}\n{}\n{}\n", locked ? kLocked : "not locked", boot_id(), machine());
   write_at(fd, file, std::as_bytes(std::span(text)), 0, text.size());
@@ -71,13 +90,15 @@ Fd mark_in_use(const std::filesystem::path& folder) {
 Owner owner_of(const std::filesystem::path& folder, Fd& held) {
   const std::filesystem::path file = folder / kRunMark;
   Fd fd(::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd.valid()) return Owner::unknown;
+  if (!fd.valid()) {
+    std::error_code error;
+    return std::filesystem::is_empty(folder, error) && !error ? Owner::died : Owner::unknown;
+  }
   if (!lock(fd, LOCK_EX | LOCK_NB)) {
     return errno == EWOULDBLOCK ? Owner::lives : Owner::unknown;
   }
   const std::string mark = text_of(fd);
-  if (mark.empty()) return Owner::lives;  // it is being made right now
-  if (!is_of_this_machine(mark)) return Owner::unknown;
+  if (!mark.empty() && !is_of_this_machine(mark)) return Owner::unknown;
   held = std::move(fd);
   return Owner::died;
 }

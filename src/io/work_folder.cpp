@@ -125,12 +125,14 @@ fs::path clean_target(const fs::path& target) {
 WorkFolder::WorkFolder(const Context& ctx, const fs::path& target) {
   for (const fs::path& folder : work_folders(target.parent_path()))
     remove_leftover(ctx, folder);
-  path_ = make_folder(target);
-  try {
-    mark_ = mark_in_use(path_);
-  } catch (...) {
-    remove_marked(path_);
-    throw;
+  while (!mark_.valid()) {
+    path_ = make_folder(target);
+    try {
+      mark_ = mark_in_use(path_);
+    } catch (...) {
+      remove_marked(path_);
+      throw;
+    }
   }
 }
 

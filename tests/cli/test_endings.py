@@ -33,7 +33,7 @@ def start(command, folder, **options):
     """The process once it has begun to write."""
     running = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     deadline = time.monotonic() + 60
-    while not work_folders(folder) or not list(work_folders(folder)[0].iterdir()):
+    while not any((path / "new").exists() for path in work_folders(folder)):
         assert running.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)
     return running
@@ -162,6 +162,15 @@ def test_a_number_in_the_name_proves_nothing(pare, slow, demo_model, tmp_path):
     text = pare("compress", demo_model, "-o", tmp_path / "other").stderr.decode()
     assert f"removed {reused}" in text and f"{foreign} looks like" in text and str(near) not in text
     assert (foreign / "mine").is_file() and near.is_dir() and not reused.exists()
+
+
+def test_what_was_killed_before_it_began_is_removed(pare, demo_model, tmp_path):
+    for name, files in ((".a.pare-tmp-1-0", ()), (".b.pare-tmp-1-0", ("in-use",))):
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    assert pare("compress", demo_model, "-o", tmp_path / "other").stderr.decode().count("removed ") == 2
+    assert left(tmp_path) == ["other"]
 
 
 @pytest.mark.parametrize("line", [1, 2])
