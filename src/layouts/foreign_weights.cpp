@@ -51,7 +51,7 @@ std::string foreign_weights(std::span<const containers::TensorInfo> tensors) {
   }
   const auto odd = std::find_if(tensors.begin(), tensors.end(), is_odd_matrix);
   if (odd == tensors.end()) return "";
-  return fmt::format("weights of type {} ({})", name_of(odd->dtype), odd->name);
+  return fmt::format("weights of type {} ({})", odd->type_name(), odd->name);
 }
 
 }  // namespace pare::layout

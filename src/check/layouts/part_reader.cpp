@@ -30,7 +30,7 @@ const StoredTensor* PartReader::fitting(const StoredTensor& part,
   const bool typed = std::find(dtypes.begin(), dtypes.end(), part.info.dtype) != dtypes.end();
   if (typed && part.info.shape.rank() == rank && !has_empty_side(part.info.shape)) return &part;
   problem(fmt::format("{} is {} {}; it must be {} with {} dimension{}", part.info.name,
-                      name_of(part.info.dtype), part.info.shape.text(), text_of(dtypes), rank,
+                      part.info.type_name(), part.info.shape.text(), text_of(dtypes), rank,
                       rank == 1 ? "" : "s"));
   return nullptr;
 }

@@ -23,7 +23,7 @@ void check_deq_type(const Subject& subject, Findings& findings) {
     if (deq == nullptr || deq->info.dtype == expected) continue;
     findings.fail(
         linear.name,
-        fmt::format("deq_scale is {} in a model of {}", name_of(deq->info.dtype), dtype),
+        fmt::format("deq_scale is {} in a model of {}", deq->info.type_name(), dtype),
         expected == DType::f32
             ? "store deq_scale as F32, or state the type that it was made for in config.json"
             : "store deq_scale as I64 with the bits of the F32 value, or state bfloat16 in "

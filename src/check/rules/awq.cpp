@@ -55,7 +55,7 @@ void check_scale_type(const Subject& subject, Findings& findings) {
   for (const Linear& linear : subject.folder.linears()) {
     const StoredTensor* scales = subject.folder.weights().find(linear.scales);
     if (scales == nullptr || scales->info.dtype == DType::f16) continue;
-    findings.fail(linear.name, fmt::format("scales are {}", name_of(scales->info.dtype)),
+    findings.fail(linear.name, fmt::format("scales are {}", scales->info.type_name()),
                   "store the scales as F16: AutoAWQ's kernels read nothing else");
   }
 }
