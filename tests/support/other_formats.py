@@ -12,7 +12,7 @@ LINEARS = {f"model.layers.{block}.{name}": shape for block in range(2) for name,
     "self_attn.q_proj": (HIDDEN, HIDDEN), "self_attn.k_proj": (HIDDEN, HIDDEN), "self_attn.v_proj": (HIDDEN, HIDDEN),
     "self_attn.o_proj": (HIDDEN, HIDDEN), "mlp.gate_proj": (INTER, HIDDEN), "mlp.up_proj": (INTER, HIDDEN),
     "mlp.down_proj": (HIDDEN, INTER)}.items()}
-BITS = {"F4": 4, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E8M0": 8, "BOOL": 8, "I16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
+BITS = {"F4": 4, "F12_E5M6": 12, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E8M0": 8, "BOOL": 8, "I16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
         "F32": 32, "I64": 64}
 
 
@@ -150,6 +150,8 @@ def other_formats():
         "fp8-blocks": one("fp8", fp8, {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}),
         "fp8-unlabelled": one("FP8", fp8),
         "f8-weights": one("F8_E4M3", weight("F8_E4M3")),
+        "f4-weights": one("weights of type F4", weight("F4", scale=("F8_E8M0", rows))),
+        "a-type-of-tomorrow": one("weights of type F12_E5M6", weight("F12_E5M6")),
         "fbgemm-fp8": one("fbgemm_fp8", weight("F8_E4M3", weight_scale=("F32", rows), input_scale_ub=("F32", scalar)), {"quant_method": "fbgemm_fp8"}),
         "auto-round-gptq": one("auto-round", gptq_words, {"quant_method": "auto-round", "bits": 4, "group_size": 128, "sym": True,
                                                           "packing_format": "auto_round:auto_gptq"}),
