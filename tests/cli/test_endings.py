@@ -56,7 +56,7 @@ def test_a_terminal_that_goes_away_says_so_twice(slow, tmp_path):
     """The terminal and its shell send SIGHUP both; the second must not kill what the first one asked to clean up."""
     running = start(slow, tmp_path)
     running.send_signal(signal.SIGHUP)
-    time.sleep(0.005)  # else the two become one
+    time.sleep(0.03)  # else the two become one
     running.send_signal(signal.SIGHUP)
     running.communicate(timeout=60)
     assert running.returncode == 130 and left(tmp_path) == []
