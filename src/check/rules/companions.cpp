@@ -1,5 +1,6 @@
 // Rules about the files beside the weights.
 #include "check/rule_help.h"
+#include "io/lfs_pointer.h"
 
 #include <fmt/format.h>
 
@@ -18,8 +19,20 @@ bool has_tokenizer(const Folder& folder) {
                      [](const std::string& name) { return name.ends_with(".tiktoken"); });
 }
 
+/// What a clone without Git LFS leaves in place of the files that are no JSON; the others cannot be
+/// read, which a rule of its own says.
+void check_pointers(const Folder& folder, Findings& findings) {
+  for (const std::string& name : folder.files()) {
+    const bool of_tokenizer = name.ends_with(".model") || name.ends_with(".tiktoken") ||
+                              name == "merges.txt" || name == "vocab.txt";
+    if (!of_tokenizer || !io::is_lfs_pointer_file(folder.path() / name)) continue;
+    findings.fail(name, "it is a Git LFS pointer, not the file itself", "fetch it: git lfs pull");
+  }
+}
+
 void check_tokenizer(const Subject& subject, Findings& findings) {
   const Folder& folder = subject.folder;
+  check_pointers(folder, findings);
   if (!has_tokenizer(folder)) {
     findings.fail("",
                   "no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt",

@@ -102,8 +102,9 @@ def test_packing_keeps_a_pointer_and_says_so(pare, model, tmp_path):
     assert small_folders.contents(tmp_path / "again") == small_folders.contents(model)
 
 
-def test_check_names_them(pare, model):
-    (model / "model.safetensors").write_bytes(LFS_POINTER)
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "x.tiktoken"])
+def test_check_names_them(pare, model, name):
+    (model / name).write_bytes(LFS_POINTER)
     assert "Git LFS pointer" in pare("check", model, exit_code=4).stdout.decode()
 
 
