@@ -230,7 +230,7 @@ std::span<const std::byte> PickleMachine::take(std::uint64_t size) {
   if (size > stream_.size() - position_) fail("the stream ends early");
   const auto piece = stream_.subspan(position_, static_cast<std::size_t>(size));
   position_ += static_cast<std::size_t>(size);
-  constexpr std::size_t kInHand = std::size_t{8} << 20;
+  constexpr std::size_t kInHand = std::size_t{2} << 20;
   if (position_ - given_back_ >= kInHand) {
     give_back_();
     given_back_ = position_;

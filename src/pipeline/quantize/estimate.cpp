@@ -11,7 +11,6 @@
 #include "model/block.h"
 #include "pare/error.h"
 #include "pipeline/output/code_stats.h"
-#include "pipeline/output/compare_floats.h"
 #include "pipeline/output/content.h"
 #include "pipeline/output/finite.h"
 #include "pipeline/output/for_each_linear.h"
@@ -114,19 +113,20 @@ double seconds_for_weights(const Context& ctx, const Plan& plan) {
 /// What a page fault may bring in beside what is read: see io::MappedFile::release.
 constexpr std::size_t kPagesAround = std::size_t{2} << 20;
 
-/// Copied tensors of more than one piece.
-std::vector<const containers::TensorInfo*> large_copies(const Plan& plan) {
+/// A decoded tensor and the pages that it is decoded from, in thirds of its size.
+constexpr std::size_t kDecoded = 5;
+
+const containers::TensorInfo* largest_copied(const Plan& plan) {
   std::set<std::string_view> quantized;
   const std::vector<model::Module> linears = plan.linears.quantized();
   for (const model::Module& linear : linears)
     quantized.insert(linear.source);
-  std::vector<const containers::TensorInfo*> large;
+  const containers::TensorInfo* largest = nullptr;
   for (const containers::TensorInfo& info : plan.source->tensors()) {
-    if (!quantized.contains(info.name) && info.shape.numel() > kComparedElements) {
-      large.push_back(&info);
-    }
+    if (quantized.contains(info.name)) continue;
+    if (largest == nullptr || info.nbytes() > largest->nbytes()) largest = &info;
   }
-  return large;
+  return largest;
 }
 
 /// Whether the source makes tensors in memory instead of mapping them.
@@ -146,34 +146,23 @@ DType stored_dtype(const Plan& plan, const layout::Layout& layout,
   return declared.empty() ? tensor.dtype : declared.front().dtype;
 }
 
-/// Tensors that are no quantized linear's weight are looked through, then copied, then compared by
-/// as many threads as there are large ones: all in pieces, those of another type with a piece in it
-/// beside them. Decoded tensors are there as a whole.
-std::size_t copy_bytes(const Plan& plan, int threads) {
-  const std::vector<const containers::TensorInfo*> large = large_copies(plan);
-  if (large.empty()) return kPagesAround;
-  const containers::TensorInfo& largest =
-      **std::max_element(large.begin(), large.end(),
-                         [](const auto* a, const auto* b) { return a->nbytes() < b->nbytes(); });
-  const std::size_t width = size_of(largest.dtype);
-  std::size_t most = 0;
+/// Tensors that are no quantized linear's weight are looked through, then copied, then compared:
+/// all in pieces, those of another type with a piece in it beside them.
+std::size_t copy_bytes(const Plan& plan) {
+  const containers::TensorInfo* largest = largest_copied(plan);
+  if (largest == nullptr) return 0;
+  const std::size_t width = size_of(largest->dtype);
+  std::size_t most = static_cast<std::size_t>(kFiniteInHand) * width + kPagesAround;
   for (const layout::Layout* layout : plan.spec.layouts) {
-    const std::size_t stored = size_of(stored_dtype(plan, *layout, largest));
-    const bool converts = stored_dtype(plan, *layout, largest) != largest.dtype;
-    const bool twice = layout->tied_head == layout::TiedHead::copied && plan.graph.has_value() &&
-                       plan.graph->config.tied_head;
-    const std::size_t at_once =
-        std::min(static_cast<std::size_t>(threads), large.size() + (twice ? 1 : 0));
-    const std::size_t looked_at = static_cast<std::size_t>(kFiniteInHand) * width + kPagesAround;
-    const std::size_t written =
-        converts ? layout::kPieceElements * (width + sizeof(float) + stored) + kPagesAround : 0;
-    const std::size_t compared =
-        at_once * (static_cast<std::size_t>(kComparedElements) *
-                       (width + stored + (converts ? 2 * sizeof(float) : 0)) +
-                   2 * kPagesAround);
-    most = std::max({most, looked_at, written, compared});
+    const DType stored = stored_dtype(plan, *layout, *largest);
+    if (stored == largest->dtype) continue;
+    const std::size_t piece = width + sizeof(float) + size_of(stored);
+    // Files of a container of its own are read through to be opened.
+    const std::size_t pages = layout->open_weights != nullptr ? 3 * kPagesAround : kPagesAround;
+    most = std::max(most, layout::kPieceElements * piece + pages);
   }
-  return most + (decodes(plan, largest) ? largest.nbytes() : 0);
+  if (!decodes(plan, *largest)) return std::min(most, largest->nbytes() + kPagesAround);
+  return most + largest->nbytes() * kDecoded / 3;
 }
 
 /// The file of the tokenizer, where one is read: for calibration, or to be put into an output.
@@ -274,7 +263,7 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   constexpr std::size_t kTimes = 6;
   memory.program = kProgram + tokenizer_file_bytes(plan);
   memory.tokenizer = kTimes * tokenizer_file_bytes(plan);
-  memory.copy = copy_bytes(plan, threads);
+  memory.copy = copy_bytes(plan);
   memory.verify = verify_bytes(plan, threads);
   memory.linear = largest_linear(plan);
   if (!plan.calibration.has_value()) return memory;
