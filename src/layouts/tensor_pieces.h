@@ -15,7 +15,8 @@ inline constexpr std::size_t kPieceElements = std::size_t{1} << 20;
 /// fn(offset in bytes, bytes) for one run of the tensor after the other.
 template <typename Fn>
 void for_each_piece(const TensorView& tensor, const Fn& fn) {
-  const std::size_t step = kPieceElements * size_of(tensor.dtype);
+  // Elements of less than a byte, and those of an unknown type, are bytes here.
+  const std::size_t step = kPieceElements * std::max<std::size_t>(1, size_of(tensor.dtype));
   for (std::size_t offset = 0; offset < tensor.data.size(); offset += step)
     fn(offset, tensor.data.subspan(offset, std::min(step, tensor.data.size() - offset)));
 }

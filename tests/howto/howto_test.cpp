@@ -285,7 +285,9 @@ TEST_F(HowTo, MethodThatNeedsInputsAsksForDataAndPlansItsMemory) {
   };
   EXPECT_EQ(with("minmax").gram, 0U);
   EXPECT_GT(with("mse_clip").gram, 0U);
-  EXPECT_EQ(with("mse_clip").total() - with("minmax").total(), with("mse_clip").gram);
+  EXPECT_EQ(with("minmax").gram, 0U);
+  EXPECT_GT(with("mse_clip").gram, 0U);
+  EXPECT_GE(with("mse_clip").total(), with("minmax").total());
 }
 
 TEST_F(HowTo, TransformKeepsTheModelAndIsWrittenOnce) {

@@ -1,6 +1,7 @@
 #include "pipeline/open/float_weights.h"
 
 #include "containers/fp8_blocks.h"
+#include "layouts/foreign_weights.h"
 #include "layouts/layout.h"
 #include "pare/error.h"
 #include "pipeline/open/stated_quantization.h"
@@ -18,12 +19,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// How names of tensors end that hold codes, or what codes are multiplied by.
-constexpr std::array<std::string_view, 19> kCodedEndings = {
-    ".qweight",           ".qzeros",        ".weight_packed", ".weight_scale", ".weight_scale_inv",
-    ".weight_zero_point", ".deq_scale",     ".quant_bias",    ".scales",       ".absmax",
-    ".quant_map",         ".SCB",           ".W_q",           ".q_weight",     "_blocks",
-    ".trellis",           ".weight_offset", "._data",         "._scale"};
+/// How names end of what layouts of Pare, and others, hold beside or instead of a float weight.
+constexpr std::array<std::string_view, 11> kCodedEndings = {
+    ".qweight",       ".qzeros",    ".weight_packed", ".weight_scale", ".weight_zero_point",
+    ".weight_offset", ".deq_scale", ".quant_bias",    ".scales",       ".absmax",
+    "._scale"};
 
 [[noreturn]] void refuse(const std::string& how, std::string where, std::string hint) {
   throw Error(ErrorCode::tensor_mismatch, "the weights are quantized already: " + how)
@@ -34,19 +34,22 @@ constexpr std::array<std::string_view, 19> kCodedEndings = {
 bool is_coded(const containers::TensorInfo& info) {
   const auto ends = [&](std::string_view ending) { return info.name.ends_with(ending); };
   if (std::any_of(kCodedEndings.begin(), kCodedEndings.end(), ends)) return true;
-  return info.name.ends_with(".weight") && info.shape.rank() == 2 && !is_weight_float(info.dtype) &&
-         info.dtype != DType::f64;
+  return info.name.ends_with(".weight") && info.shape.rank() == 2 && info.dtype == DType::i8;
 }
 
-const containers::TensorInfo* first_coded(const containers::TensorSource& source) {
+/// How the tensors say that they are quantized; "" when none does.
+std::string coded_as(const containers::TensorSource& source) {
+  std::string foreign = layout::foreign_weights(source.tensors());
+  if (!foreign.empty()) return foreign;
   const auto tensors = source.tensors();
-  const auto found = std::find_if(tensors.begin(), tensors.end(), is_coded);
-  return found == tensors.end() ? nullptr : &*found;
+  const auto coded = std::find_if(tensors.begin(), tensors.end(), is_coded);
+  if (coded == tensors.end()) return "";
+  return fmt::format("{} holds {} {}", coded->name, coded->type_name(), coded->shape.text());
 }
 
 void refuse_stated(const StatedQuantization& stated, const containers::TensorSource& source,
                    const fs::path& folder) {
-  const bool floats = first_coded(source) == nullptr;
+  const bool floats = coded_as(source).empty();
   refuse(stated.text(), folder.string(),
          floats ? fmt::format("start from the float checkpoint; if these are floats after all, as "
                               "every tensor looks, remove \"{}\" from config.json",
@@ -54,11 +57,9 @@ void refuse_stated(const StatedQuantization& stated, const containers::TensorSou
                 : "start from the float checkpoint");
 }
 
-void refuse_coded(const containers::TensorSource& source) {
-  const containers::TensorInfo* coded = first_coded(source);
-  if (coded == nullptr) return;
-  refuse(fmt::format("{} holds {} {}", coded->name, coded->type_name(), coded->shape.text()),
-         source.file_of(coded->name), "start from the float checkpoint");
+void refuse_coded(const containers::TensorSource& source, const fs::path& folder) {
+  const std::string coded = coded_as(source);
+  if (!coded.empty()) refuse(coded, folder.string(), "start from the float checkpoint");
 }
 
 }  // namespace
@@ -76,7 +77,7 @@ std::unique_ptr<containers::TensorSource> open_float_weights(const fs::path& fol
     if (!blocks.has_value()) refuse_stated(*stated, *source, folder);
     source = containers::dequantize_fp8_blocks(std::move(source), *blocks);
   }
-  refuse_coded(*source);
+  refuse_coded(*source, folder);
   return source;
 }
 

@@ -92,6 +92,10 @@ class Estimator {
   /// A run of whole tiles in the middle of a tensor, or all of a small one.
   Sizes sample(const Kind& kind, const TensorInfo& info) const {
     TensorView view = files_->read(info.name);
+    if (size_of(view.dtype) == 0) {  // of less than a byte, or unknown: coded as bytes
+      view.dtype = DType::u8;
+      view.shape = Shape{static_cast<std::int64_t>(view.data.size())};
+    }
     const std::size_t tiles = view.data.size() / codec::kTileBytes;
     if (tiles > kTilesLookedAt) {
       const std::size_t first = (tiles - kTilesLookedAt) / 2;
