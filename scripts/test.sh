@@ -50,6 +50,7 @@ python=$("$root/scripts/python-env.sh")
 rm -rf "$results"
 mkdir -p "$results"
 
+[ $interop = 0 ] || export PARE_LONG=1
 run_ctest release
 run_pytest light "$python" -m "not live and not llama_cpp" -n auto --dist loadfile tests/cli tests/interop
 if [ $interop = 1 ]; then

@@ -14,12 +14,17 @@ _lines = pytest.StashKey[list]()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "live: needs torch and transformers (tests/interop/requirements-live.txt)")
+    config.addinivalue_line("markers", "long: minutes of work; runs where PARE_LONG is set")
     config.addinivalue_line("markers", "llama_cpp: needs llama.cpp, as the Python that PARE_LLAMA_CPP_PYTHON names")
     config.stash[_lines] = []
 
 
 def pytest_collection_modifyitems(items):
-    """Live tests skip, saying why, where their judges are not installed."""
+    """Live tests skip, saying why, where their judges are not installed, and long ones where nobody asked for them."""
+    if "PARE_LONG" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: scripts/test.sh --interop runs it (PARE_LONG=1)"))
     if "PARE_LLAMA_CPP_PYTHON" not in os.environ:
         for item in items:
             if item.get_closest_marker("llama_cpp"):
