@@ -111,7 +111,7 @@ def test_eval_and_check(pare, kept, layout, demo_text, model):
 @pytest.mark.parametrize("layout", ["gptq", "gguf", "dequantized"])
 def test_compare_and_generate(pare, kept, layout, demo_text, model):
     found = json.loads(pare("compare", model, kept(layout), "--ppl", demo_text, "--context", "128", "--windows", "2", "--json").stdout)
-    assert 0 < found["kl_mean"] < 0.5
+    assert 0 < found["kl_mean"] < 1
     text = pare("generate", kept(layout), "--prompt", "The capital of France is", "--max-new-tokens", "8").stdout.decode()
     assert "Paris" in text
 
