@@ -40,8 +40,8 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A whole text file as UTF-8 without a byte-order mark; UTF-16 and UTF-32 are decoded when they
-/// begin with one. Errors: file_not_found, file_io, bad_dataset for what is no text, naming what it
+/// A whole text file as UTF-8; UTF-16 and UTF-32 are decoded when they begin with a byte-order mark.
+/// One of UTF-8 stays: it is a character like others to a tokenizer. Errors: file_not_found, file_io, bad_dataset for what is no text, naming what it
 /// seems to be.
 std::string read_text_file(const std::filesystem::path& file);
 

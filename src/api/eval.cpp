@@ -83,11 +83,11 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
 std::string Tokenizer::piece(std::int32_t id) const { return impl_->tokenizer->piece(id); }
 
 std::string read_text_file(const std::filesystem::path& file) {
-  return text::read_plain_text(file);
+  return text::read_plain_text(file, text::Utf8Mark::keep);
 }
 
 std::string as_text(std::string bytes, const std::string& name) {
-  return text::plain_text(std::move(bytes), name);
+  return text::plain_text(std::move(bytes), name, text::Utf8Mark::keep);
 }
 
 Model::Model(const std::filesystem::path& folder, std::string_view compute)

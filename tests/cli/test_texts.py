@@ -96,7 +96,8 @@ def test_a_mark_says_how_to_read_it(pare, demo_model, sources, tmp_path, mark, e
     plain = sources("plain.txt", WORDS.encode())
     marked = sources("marked.txt", mark + WORDS.encode(encoding))
     ids = [pare("tokenize", demo_model, file).stdout for file in (plain, marked)]
-    assert ids[0] == ids[1] and len(ids[0]) > 500
+    # To a tokenizer the mark of UTF-8 is a character like others, and `tokenize` shows what it makes of the bytes.
+    assert (ids[0] == ids[1]) == (encoding != "utf-8") and len(ids[0]) > 500
     shown = [json.loads(pare("eval", demo_model, "--ppl", file, "--context", "64", "--json").stdout)["ids_sha256"] for file in (plain, marked)]
     assert shown[0] == shown[1]
     reports = []

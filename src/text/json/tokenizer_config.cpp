@@ -114,30 +114,49 @@ std::optional<TokenId> eos_id_for_generation(const fs::path& folder, bool needed
   }
 }
 
+/// What tokenizer_config.json speaks of, besides the token that begins a text.
+struct Mentioned {
+  bool eos = false;
+  bool unknown = false;
+  bool padding = false;
+};
+
+void read_special_tokens(const JsonNode& node, const Mentioned& mentioned,
+                         TokenizerConfig& config) {
+  const bool has_bos = mentions(node.value(), "bos_token");
+  if (!config.bos_mentioned) config.bos_token = token_content(node, "bos_token");
+  config.bos_mentioned = config.bos_mentioned || has_bos;
+  if (!mentioned.eos) config.eos_token = token_content(node, "eos_token");
+  if (!mentioned.unknown) config.unknown_token = content_if_any(node, "unk_token");
+  if (!mentioned.padding) config.padding_token = content_if_any(node, "pad_token");
+}
+
+/// Fills in what the main file leaves open. Where that names both ends of a text, no damage of this
+/// one matters: nobody needs the others to tokenize.
+void read_special_tokens_map(const fs::path& folder, const Mentioned& mentioned,
+                             TokenizerConfig& config) {
+  constexpr const char* kFile = "special_tokens_map.json";
+  const bool ends_known = config.bos_mentioned && mentioned.eos;
+  try {
+    const auto json = read_if_there(folder / kFile);
+    if (json) read_special_tokens(JsonNode(*json, kFile), mentioned, config);
+  } catch (const Error&) {
+    if (!ends_known) throw;
+  }
+}
+
 }  // namespace
 
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
-  bool eos_known = false;
-  bool unknown_known = false;
-  bool padding_known = false;
+  Mentioned mentioned;
   if (const auto json = read_if_there(folder / "tokenizer_config.json")) {
     read_main_file(JsonNode(*json, "tokenizer_config.json"), config);
     config.bos_mentioned = mentions(*json, "bos_token");
-    eos_known = mentions(*json, "eos_token");
-    unknown_known = mentions(*json, "unk_token");
-    padding_known = mentions(*json, "pad_token");
+    mentioned = {mentions(*json, "eos_token"), mentions(*json, "unk_token"),
+                 mentions(*json, "pad_token")};
   }
-  const bool ends_known = config.bos_mentioned && eos_known;
-  if (const auto json =
-          ends_known ? std::nullopt : read_if_there(folder / "special_tokens_map.json")) {
-    const JsonNode node(*json, "special_tokens_map.json");
-    if (!config.bos_mentioned) config.bos_token = token_content(node, "bos_token");
-    config.bos_mentioned = config.bos_mentioned || mentions(*json, "bos_token");
-    if (!eos_known) config.eos_token = token_content(node, "eos_token");
-    if (!unknown_known) config.unknown_token = content_if_any(node, "unk_token");
-    if (!padding_known) config.padding_token = content_if_any(node, "pad_token");
-  }
+  read_special_tokens_map(folder, mentioned, config);
   if (config.added_tokens.empty()) {
     if (const auto json = read_if_there(folder / "added_tokens.json")) {
       read_added_tokens_file(JsonNode(*json, "added_tokens.json"), config);

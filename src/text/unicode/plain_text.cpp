@@ -61,18 +61,18 @@ std::size_t valid_bytes(std::string_view text) {
 
 }  // namespace
 
-std::string plain_text(std::string bytes, const std::string& where) {
+std::string plain_text(std::string bytes, const std::string& where, Utf8Mark mark) {
   if (const auto found = known_file(bytes)) refuse(where, *found);
   if (auto text = decode_marked(bytes, where)) bytes = std::move(*text);
-  if (bytes.starts_with(kUtf8Mark)) bytes.erase(0, kUtf8Mark.size());
+  if (mark == Utf8Mark::leave_out && bytes.starts_with(kUtf8Mark)) bytes.erase(0, kUtf8Mark.size());
   const std::size_t nul = bytes.find('\0');
   const std::size_t valid = valid_bytes(bytes);
   if (nul == std::string::npos && valid == bytes.size()) return bytes;
   refuse(where, foreign_bytes(bytes, std::min(nul, valid)));
 }
 
-std::string read_plain_text(const std::filesystem::path& file) {
-  return plain_text(io::read_text(file), file.string());
+std::string read_plain_text(const std::filesystem::path& file, Utf8Mark mark) {
+  return plain_text(io::read_text(file), file.string(), mark);
 }
 
 }  // namespace pare::text
