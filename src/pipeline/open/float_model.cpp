@@ -66,7 +66,8 @@ void use_graph_if_it_fits(FloatModel& model, const fs::path& folder) {
     graph = model::read_graph(folder);
     model::check_tensors(*graph, *model.source);
   } catch (const Error& failure) {
-    if (graph.has_value() && is_damaged(model, *graph)) throw;
+    const bool damaged = graph.has_value() && is_damaged(model, *graph);
+    if (damaged || failure.kind() == ErrorKind::internal) throw;
     model.by_name_because = reason_of(failure);
     return;
   }

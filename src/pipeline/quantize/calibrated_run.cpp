@@ -1,6 +1,7 @@
 #include "pipeline/quantize/calibrated_run.h"
 
 #include "calib/batches.h"
+#include "core/memory.h"
 #include "pipeline/quantize/inventory.h"
 #include "pipeline/quantize/linear_step.h"
 #include "pipeline/quantize/transforms.h"
@@ -35,8 +36,10 @@ class CalibratedRun {
 
   std::vector<transform::TransformedGroup> run() {
     batches_ = embed_samples(plan_, model_);
-    for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i)
+    for (std::int64_t i = 0; i < plan_.graph->config.layers; ++i) {
       run_block(i);
+      trim_heap();  // the buffers of a block leave holes that the next one does not fill
+    }
     run_head();
     return std::move(transformed_);
   }
