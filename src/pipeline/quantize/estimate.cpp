@@ -275,7 +275,7 @@ MemoryEstimate estimate_memory(const Plan& plan, int threads) {
   const std::size_t copied_batch = floats(rows * config.hidden_size);
   memory.forward = model::forward_bytes(config, rows, threads, plan.compute) + copied_batch;
   memory.statistics = floats(kSampleRows * (3 * config.hidden_size + 3 * config.intermediate_size));
-  memory.transforms = transform_bytes(plan);
+  memory.transforms = transform_bytes(plan, memory.statistics + memory.linear);
   if (plan.needs_gram()) memory.gram = gram_bytes(plan);
   return memory;
 }

@@ -96,7 +96,7 @@ transform::TransformJob transform_job(const Plan& plan, const PlannedTransform& 
   return {plan.spec.scheme, plan.job.params, planned.adds_biases, fake_quantize_of(plan)};
 }
 
-std::size_t transform_bytes(const Plan& plan) {
+std::size_t transform_bytes(const Plan& plan, std::size_t not_there_yet) {
   std::size_t most = 0;
   for (const PlannedTransform& planned : plan.transforms) {
     const transform::TransformJob job = transform_job(plan, planned);
@@ -109,7 +109,7 @@ std::size_t transform_bytes(const Plan& plan) {
         kept += cost.kept;
         search = std::max(search, cost.search);
       }
-      most = std::max(most, kept + search);
+      most = std::max(most, kept + (search > not_there_yet ? search - not_there_yet : 0));
     }
   }
   return most;
