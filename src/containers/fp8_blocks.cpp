@@ -1,11 +1,11 @@
 #include "containers/fp8_blocks.h"
 
+#include "containers/find_tensor.h"
 #include "core/half.h"
 #include "pare/error.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -55,10 +55,7 @@ class Fp8BlockSource final : public TensorSource {
   std::span<const TensorInfo> tensors() const noexcept override { return tensors_; }
 
   const TensorInfo* find(std::string_view name) const noexcept override {
-    const auto found = std::lower_bound(
-        tensors_.begin(), tensors_.end(), name,
-        [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
-    return found != tensors_.end() && found->name == name ? &*found : nullptr;
+    return find_tensor(tensors_, name);
   }
 
   TensorView read(std::string_view name) const override {

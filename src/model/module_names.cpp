@@ -10,7 +10,10 @@ constexpr std::array<std::string_view, 2> kGateUp = {"gate_proj", "up_proj"};
 constexpr std::array<std::string_view, 2> kW1W3 = {"w1", "w3"};
 constexpr std::array<std::string_view, 3> kQueryKeyValue = {"query", "key", "value"};
 constexpr std::array<std::string_view, 3> kWqkv = {"wq", "wk", "wv"};
-constexpr std::array<FusedNames, 5> kFused = {kQkv, kGateUp, kW1W3, kQueryKeyValue, kWqkv};
+constexpr std::array kFused = {FusedSet{kQkv, Site::attention_input},
+                               FusedSet{kGateUp, Site::mlp_input}, FusedSet{kW1W3, Site::mlp_input},
+                               FusedSet{kQueryKeyValue, Site::attention_input},
+                               FusedSet{kWqkv, Site::attention_input}};
 
 constexpr std::array<std::string_view, 7> kRowParallel = {
     "o_proj", "down_proj", "w2", "wo", "dense", "dense_4h_to_h", "out_proj"};
@@ -54,7 +57,7 @@ std::optional<InBlock> in_block(std::string_view module) noexcept {
   return std::nullopt;
 }
 
-std::span<const FusedNames> fused_sets() noexcept { return kFused; }
+std::span<const FusedSet> fused_sets() noexcept { return kFused; }
 
 bool is_row_parallel(std::string_view module) noexcept {
   return is_one_of(last_name(module), kRowParallel);

@@ -2,6 +2,8 @@
 // engines fuse and split. Engines go by names, so the same few names are all there is to know.
 #pragma once
 
+#include "model/graph.h"
+
 #include <array>
 #include <optional>
 #include <span>
@@ -23,7 +25,11 @@ std::optional<InBlock> in_block(std::string_view module) noexcept;
 
 /// Linears that become one on loading and read one input: q, k and v; gate and up.
 using FusedNames = std::span<const std::string_view>;
-std::span<const FusedNames> fused_sets() noexcept;
+struct FusedSet {
+  FusedNames names;
+  Site site;  // that they read
+};
+std::span<const FusedSet> fused_sets() noexcept;
 
 /// Whether tensor parallelism splits the inputs of the linear (o_proj, down_proj) and not its
 /// outputs.

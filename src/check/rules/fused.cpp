@@ -36,7 +36,7 @@ Fusion fusion_of(const Folder& folder, const std::string& parent, FusedNames nam
 /// Fused sets with at least one quantized member.
 std::vector<Fusion> fusions_of(const Folder& folder) {
   std::vector<Fusion> fusions;
-  for (const FusedNames names : fused_sets()) {
+  for (const auto& [names, site] : fused_sets()) {
     std::set<std::string> parents;
     for (const Linear& linear : folder.linears()) {
       if (std::find(names.begin(), names.end(), last_name(linear.name)) != names.end())

@@ -1,5 +1,6 @@
 #include "containers/gguf/reader.h"
 
+#include "containers/find_tensor.h"
 #include "containers/gguf/file.h"
 #include "containers/in_quotes.h"
 #include "io/file.h"
@@ -37,10 +38,7 @@ class GgufFiles final : public TensorSource {
   std::span<const TensorInfo> tensors() const noexcept override { return infos_; }
 
   const TensorInfo* find(std::string_view name) const noexcept override {
-    const auto found = std::lower_bound(
-        infos_.begin(), infos_.end(), name,
-        [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
-    return found == infos_.end() || found->name != name ? nullptr : &*found;
+    return find_tensor(infos_, name);
   }
 
   TensorView read(std::string_view name) const override {

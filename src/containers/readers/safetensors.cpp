@@ -1,5 +1,6 @@
 // Reader of safetensors checkpoints: one file, or a folder with one or many, with or without index.
 #include "containers/in_quotes.h"
+#include "containers/find_tensor.h"
 #include "containers/packed/file.h"
 #include "containers/safetensors/header.h"
 #include "containers/safetensors/shard_files.h"
@@ -50,10 +51,7 @@ class SafetensorsSource final : public TensorSource {
   std::span<const TensorInfo> tensors() const noexcept override { return infos_; }
 
   const TensorInfo* find(std::string_view name) const noexcept override {
-    const auto found = std::lower_bound(
-        infos_.begin(), infos_.end(), name,
-        [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
-    return found == infos_.end() || found->name != name ? nullptr : &*found;
+    return find_tensor(infos_, name);
   }
 
   TensorView read(std::string_view name) const override {

@@ -1,5 +1,6 @@
 #include "layouts/ascend/npy_folder.h"
 
+#include "containers/find_tensor.h"
 #include "containers/npy/reader.h"
 #include "layouts/ascend/npy_names.h"
 #include "pare/error.h"
@@ -46,10 +47,7 @@ class NpyFolder final : public containers::TensorSource {
   std::span<const containers::TensorInfo> tensors() const noexcept override { return tensors_; }
 
   const containers::TensorInfo* find(std::string_view name) const noexcept override {
-    const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                                        [](const containers::TensorInfo& info,
-                                           std::string_view wanted) { return info.name < wanted; });
-    return found != tensors_.end() && found->name == name ? &*found : nullptr;
+    return containers::find_tensor(tensors_, name);
   }
 
   TensorView read(std::string_view name) const override {

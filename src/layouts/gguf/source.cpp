@@ -1,5 +1,6 @@
 #include "layouts/gguf/source.h"
 
+#include "containers/find_tensor.h"
 #include "containers/in_quotes.h"
 #include "containers/numbered_name.h"
 #include "layouts/folder_files.h"
@@ -125,10 +126,7 @@ const GgufTensor* GgufSource::stored(std::string_view name) const noexcept {
 }
 
 const TensorInfo* GgufSource::find(std::string_view name) const noexcept {
-  const auto found = std::lower_bound(
-      infos_.begin(), infos_.end(), name,
-      [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
-  return found == infos_.end() || found->name != name ? nullptr : &*found;
+  return containers::find_tensor(infos_, name);
 }
 
 TensorView GgufSource::read(std::string_view name) const {

@@ -14,15 +14,10 @@ namespace {
 
 using model::Site;
 
-/// Sites of model::fused_sets(), which begin with q, k and v or with gate and up.
-Site site_of(model::FusedNames names) {
-  return names.size() == 3 ? Site::attention_input : Site::mlp_input;
-}
-
 std::optional<Site> fused_site(std::string_view module) {
   const std::string_view last = model::last_name(module);
-  for (const model::FusedNames names : model::fused_sets()) {
-    if (std::find(names.begin(), names.end(), last) != names.end()) return site_of(names);
+  for (const auto& [names, site] : model::fused_sets()) {
+    if (std::find(names.begin(), names.end(), last) != names.end()) return site;
   }
   return std::nullopt;
 }
